@@ -1,0 +1,29 @@
+# make run    the demonstration world: provider :8080, merchant app :8081, terminals :8082
+# make test   everything: see .dev/test.sh; installs PostgreSQL, Chromium and a Chinese font when missing and allowed
+# The packages that share state between requests are tested with the race detector where there is a C compiler;
+# RACE_PACKAGES= on the command line leaves it out.
+RACE_PACKAGES = ./storage/... ./flows/... ./idp/...
+PROGRAMS = ./cmd/hufu ./cmd/merchant-app ./cmd/terminal
+
+.PHONY: build run test fuzz lint clean
+
+build:
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -o bin/ $(PROGRAMS)
+
+run: build
+	@CGO_ENABLED=0 go build -o bin/ ./.dev/run
+	@exec bin/run
+
+test:
+	@RACE_PACKAGES="$(RACE_PACKAGES)" sh .dev/test.sh
+
+fuzz:
+	@sh .dev/fuzz.sh
+
+lint:
+	@sh .dev/lint.sh
+
+# data/ holds keys and accounts: it stays.
+clean:
+	rm -rf bin coverage*

@@ -1,0 +1,467 @@
+package flows
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"hufu/flows/factor"
+	"hufu/flows/factor/code"
+	"hufu/flows/factor/password"
+	"hufu/flows/factor/totp"
+	"hufu/idp"
+	"hufu/idp/phc"
+	"hufu/idp/policy"
+	"hufu/idp/session"
+	"hufu/idp/web"
+	"hufu/storage"
+	"hufu/templates"
+)
+
+// Engine walks people through flows.
+type Engine struct {
+	Store    *storage.Store
+	Sessions *session.Manager
+	Site     *web.Site
+	Policy   *policy.Document
+	Hasher   *phc.Hasher
+	Password password.Factor
+	TOTP     totp.Factor
+	Code     code.Factor
+	Loopback int // factor on the limits of loopback networks; 0: none (the demonstration world gives them room)
+	Log      *slog.Logger
+}
+
+// Step is one page of a flow. Whether it is still needed is derived from facts
+// that are persisted, so the current step can never disagree with them.
+type Step interface {
+	Name() string                                                  // URL segment
+	Done(s *State) bool                                            // from persisted facts alone
+	Show(ctx context.Context, s *State) (templates.Content, error) // no side effects
+	Submit(ctx context.Context, s *State, form url.Values) error   // inside the engine's transaction
+}
+
+// beginner is a step that does something once when it becomes current, and again
+// on an explicit resend: it sends a code, or makes a secret.
+type beginner interface {
+	Begin(ctx context.Context, s *State) error
+}
+
+// preparer is a step with work that must not hold a transaction: hashing.
+type preparer interface {
+	Prepare(ctx context.Context, s *State, form url.Values) error
+}
+
+// repeater is a step that may be taken again although it is done.
+type repeater interface{ Again(s *State) bool }
+
+// Facts are what a flow has found out, sealed at rest.
+type Facts struct {
+	Typed    string                     `json:"typed,omitempty"`  // login name as typed
+	Lookup   []byte                     `json:"lookup,omitempty"` // keyed hash of its normal form
+	Proofs   []idp.Proof                `json:"proofs,omitempty"` // gathered in this flow
+	Scratch  map[string]json.RawMessage `json:"scratch,omitempty"`
+	Begun    string                     `json:"begun,omitempty"` // step whose Begin has run
+	Way      string                     `json:"way,omitempty"`   // chosen second factor
+	Refusals int                        `json:"refusals,omitempty"`
+	Enrolled bool                       `json:"enrolled,omitempty"`
+	Changed  bool                       `json:"changed,omitempty"` // the password
+	Decided  string                     `json:"decided,omitempty"` // "approve" or "deny"
+	Invite   string                     `json:"invite,omitempty"`  // hash of the invitation's token
+}
+
+// State is a flow as one request sees it.
+type State struct {
+	idp.Flow
+	Facts Facts
+	Form  templates.Form // errors to show
+
+	token    string
+	request  *http.Request
+	engine   *Engine
+	user     *idp.User // nil: nobody, or a name that nobody has
+	merchant *idp.Merchant
+	creds    []idp.Credential
+	names    []idp.Identifier
+	browser  *idp.Browser    // by which this browser is known for the user
+	signed   *session.Signed // who is signed in in this browser
+	answer   factor.Answer   // what Prepare found
+}
+
+// Routes mounts the engine and the pages around it.
+func (e *Engine) Routes(mux *http.ServeMux) {
+	page := func(pattern string, h web.Handler) { mux.Handle(pattern, e.Site.Page(h)) }
+	page("GET /flows/{flow}", e.dispatch)
+	page("GET /flows/{flow}/{step}", e.show)
+	page("POST /flows/{flow}/{step}", e.submit)
+	page("POST /flows/{flow}/{step}/resend", e.resend)
+	page("POST /flows/{flow}/{step}/way", e.chooseWay)
+	page("GET /sign-in", e.signIn)
+	page("GET /sign-out", e.signOutPage)
+	page("POST /sign-out", e.signOut)
+	page("GET /lang", e.setLanguage)
+	page("GET /join", e.join)
+	page("GET /device", e.devicePage)
+	page("POST /device", e.deviceDecide)
+	page("GET /account", e.account)
+	page("GET /account/enrol", e.enrol)
+	page("POST /account/end", e.endSession)
+	page("POST /account/end-all", e.endSessions)
+}
+
+// load finds the flow of a request in its browser. Everything that is no live flow
+// of this browser is one page: expired.
+func (e *Engine) load(r *http.Request) (*State, error) {
+	token := r.PathValue("flow")
+	binding, ok := e.Sessions.Binding(r)
+	if !ok {
+		return nil, errExpired
+	}
+	f, err := e.Store.Flow(r.Context(), session.Hash(token), binding, time.Now())
+	if err != nil {
+		if idp.KindOf(err) == idp.NotFound {
+			return nil, errExpired
+		}
+		return nil, err
+	}
+	s := &State{Flow: f, token: token, request: r, engine: e}
+	if err := json.Unmarshal(f.Facts, &s.Facts); err != nil {
+		return nil, err
+	}
+	return s, s.refresh(r.Context())
+}
+
+var errExpired = &idp.Error{Kind: idp.Expired, Msg: "expired.lead"}
+
+// refresh loads who the flow is about, as the database has him now.
+func (s *State) refresh(ctx context.Context) (err error) {
+	e := s.engine
+	if s.signed, err = e.Sessions.Signed(s.request); err != nil {
+		return err
+	}
+	if s.Demand.Kind != idp.FlowSignIn && s.Demand.Kind != idp.FlowJoin {
+		// The flow of a signed-in person dies with his session, and serves nobody else.
+		if s.signed == nil || s.User != "" && s.User != s.signed.User.ID {
+			return errExpired
+		}
+		s.User = s.signed.User.ID
+	}
+	s.user, s.merchant, s.creds, s.names, s.browser = nil, nil, nil, nil, nil
+	if s.User == "" {
+		return nil
+	}
+	u, err := e.Store.User(ctx, s.User)
+	if err != nil {
+		return err
+	}
+	s.user = &u
+	if u.MerchantID != "" {
+		m, err := e.Store.Merchant(ctx, u.MerchantID)
+		if err != nil {
+			return err
+		}
+		s.merchant = &m
+	}
+	if s.creds, err = e.Store.Credentials(ctx, u.ID); err != nil {
+		return err
+	}
+	if s.names, err = e.Store.Identifiers(ctx, u.ID); err != nil {
+		return err
+	}
+	s.browser, err = e.Sessions.Known(ctx, s.request, u.ID)
+	return err
+}
+
+// current returns the first step that is not done, nil when all are.
+func (s *State) current() Step {
+	for _, st := range s.engine.steps(s.Demand.Kind) {
+		if !st.Done(s) {
+			return st
+		}
+	}
+	return nil
+}
+
+func (s *State) path(parts ...string) string {
+	return strings.Join(append([]string{session.FlowPath(s.token)}, parts...), "/")
+}
+
+// dispatch makes the first open step current and sends the browser there.
+func (e *Engine) dispatch(w http.ResponseWriter, r *http.Request) error {
+	s, err := e.load(r)
+	if err != nil {
+		return e.gone(w, r, err)
+	}
+	st := s.current()
+	if st == nil { // met by another tab meanwhile: nothing to add
+		return web.Redirect(w, r, s.Demand.Return)
+	}
+	if s.begins(st) {
+		err := e.Store.Tx(r.Context(), func(ctx context.Context) error {
+			if err := e.begin(ctx, s, st); err != nil {
+				return err
+			}
+			return e.save(ctx, s)
+		})
+		if err != nil {
+			return e.refused(w, r, s, st, err)
+		}
+	}
+	return web.Redirect(w, r, s.path(st.Name()))
+}
+
+func (s *State) begins(st Step) bool {
+	_, ok := st.(beginner)
+	return ok && s.Facts.Begun != st.Name()+s.Facts.Way
+}
+
+func (e *Engine) begin(ctx context.Context, s *State, st Step) error {
+	b, ok := st.(beginner)
+	if !ok || !s.begins(st) {
+		return nil
+	}
+	if err := b.Begin(ctx, s); err != nil {
+		return err
+	}
+	s.Facts.Begun = st.Name() + s.Facts.Way
+	return nil
+}
+
+// show draws the current step; any other step leads to it.
+func (e *Engine) show(w http.ResponseWriter, r *http.Request) error {
+	s, err := e.load(r)
+	if err != nil {
+		return e.gone(w, r, err)
+	}
+	st := s.asked(r.PathValue("step"))
+	if st == nil || s.begins(st) {
+		return web.Redirect(w, r, s.path())
+	}
+	return e.draw(w, r, s, st, http.StatusOK)
+}
+
+// asked returns the step of a name if it is the current one, or one that may be
+// taken again; nil otherwise.
+func (s *State) asked(name string) Step {
+	if st := s.current(); st != nil && st.Name() == name {
+		return st
+	}
+	for _, st := range s.engine.steps(s.Demand.Kind) {
+		if a, ok := st.(repeater); ok && st.Name() == name && a.Again(s) {
+			return st
+		}
+	}
+	return nil
+}
+
+func (e *Engine) draw(w http.ResponseWriter, r *http.Request, s *State, st Step, status int) error {
+	c, err := st.Show(r.Context(), s)
+	if err != nil {
+		return err
+	}
+	return e.Site.Write(w, r, status, c)
+}
+
+// submit runs a step. What it was refused for is committed and the page drawn
+// again; any other error takes everything back.
+func (e *Engine) submit(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	s, err := e.load(r)
+	if err != nil {
+		return e.gone(w, r, err)
+	}
+	st := s.asked(r.PathValue("step"))
+	if st == nil {
+		return web.Redirect(w, r, s.path())
+	}
+	if p, ok := st.(preparer); ok {
+		if err := p.Prepare(r.Context(), s, r.PostForm); err != nil {
+			return e.refused(w, r, s, st, err)
+		}
+	}
+	var next string
+	var done *finish
+	verdict, err := e.transact(r.Context(), s, func(ctx context.Context) error {
+		if err := st.Submit(ctx, s, r.PostForm); err != nil {
+			return err
+		}
+		next, done, err = e.advance(ctx, s)
+		return err
+	})
+	if err == nil {
+		err = verdict
+	}
+	if err != nil {
+		return e.refused(w, r, s, st, err)
+	}
+	if done != nil {
+		return e.deliver(w, r, done)
+	}
+	return web.Redirect(w, r, next)
+}
+
+// advance moves to the next step, or completes the flow when there is none.
+func (e *Engine) advance(ctx context.Context, s *State) (next string, done *finish, err error) {
+	st := s.current()
+	if st == nil {
+		done, err = e.complete(ctx, s)
+		return "", done, err
+	}
+	if err := e.begin(ctx, s, st); err != nil {
+		return "", nil, err
+	}
+	return s.path(st.Name()), nil, e.save(ctx, s)
+}
+
+// transact runs fn in one transaction. A refusal (Rejected, Limited) is committed,
+// with what fn counted and wrote until then, and returned as the verdict; the facts
+// that fn changed are kept only if fn succeeded or was refused.
+func (e *Engine) transact(ctx context.Context, s *State, fn func(ctx context.Context) error) (verdict, err error) {
+	before := *s
+	facts, err := json.Marshal(s.Facts)
+	if err != nil {
+		return nil, err
+	}
+	err = e.Store.Tx(ctx, func(ctx context.Context) error {
+		verdict = nil
+		*s = before
+		s.Facts = Facts{}
+		if err := json.Unmarshal(facts, &s.Facts); err != nil {
+			return err
+		}
+		err := fn(ctx)
+		if k := idp.KindOf(err); err != nil && (k == idp.Rejected || k == idp.Limited) {
+			verdict = err
+			return e.save(ctx, s)
+		}
+		return err
+	})
+	return verdict, err
+}
+
+// save stores the facts on an unchanged version. The time to the next step starts
+// again.
+func (e *Engine) save(ctx context.Context, s *State) error {
+	facts, err := json.Marshal(s.Facts)
+	if err != nil {
+		return err
+	}
+	s.Flow.Facts = facts
+	s.ExpiresAt = time.Now().Add(e.Policy.Flow.Step)
+	ok, err := e.Store.SaveFlow(ctx, &s.Flow, session.Hash(s.token))
+	if err == nil && !ok {
+		err = idp.Errorf(idp.Conflict, "flow.conflict")
+	}
+	return err
+}
+
+// prove adds a proof to the facts and moves the flow to a new address: whoever knew
+// the old one gains nothing.
+func (s *State) prove(p idp.Proof) {
+	p.User, p.At, p.Flow = s.User, time.Now(), s.ID
+	if s.browser != nil {
+		p.Browser = s.browser.ID
+	}
+	s.Facts.Proofs = append(s.Facts.Proofs, p)
+	s.token = idp.NewToken()
+}
+
+// refused draws a step again with what was wrong, or the page that says until when
+// to wait.
+func (e *Engine) refused(w http.ResponseWriter, r *http.Request, s *State, st Step, err error) error {
+	refusal, ok := errors.AsType[*idp.Error](err)
+	if !ok {
+		return err
+	}
+	switch refusal.Kind {
+	case idp.Invalid, idp.Rejected:
+		s.Form.Errors = []templates.FieldError{{Field: refusal.Field, Key: refusal.Msg, Args: refusal.Args}}
+		return e.draw(w, r, s, st, http.StatusUnprocessableEntity)
+	case idp.Conflict:
+		if refusal.Field != "" {
+			s.Form.Errors = []templates.FieldError{{Field: refusal.Field, Key: refusal.Msg, Args: refusal.Args}}
+			return e.draw(w, r, s, st, http.StatusUnprocessableEntity)
+		}
+		return web.Redirect(w, r, s.path()) // another tab was faster: go where it got to
+	case idp.Limited:
+		return e.wait(w, r, s, refusal)
+	}
+	return e.gone(w, r, err)
+}
+
+func (e *Engine) wait(w http.ResponseWriter, r *http.Request, s *State, refusal *idp.Error) error {
+	seconds := max(1, int(time.Until(refusal.Until).Seconds()+1))
+	web.RetryAfter(w, refusal.Until)
+	p := templates.Wait{Until: refusal.Until, Seconds: seconds, RestartURL: s.path(), Explain: s.Form.Explain}
+	return e.Site.Write(w, r, http.StatusTooManyRequests, p)
+}
+
+// gone draws the page of a flow that is over.
+func (e *Engine) gone(w http.ResponseWriter, r *http.Request, err error) error {
+	if idp.KindOf(err) != idp.Expired {
+		return err
+	}
+	return e.Site.Write(w, r, http.StatusGone, templates.Expired{RestartURL: "/sign-in"})
+}
+
+// resend runs the Begin of the current step again.
+func (e *Engine) resend(w http.ResponseWriter, r *http.Request) error {
+	return e.again(w, r, func(s *State) error { return nil })
+}
+
+// chooseWay takes another second factor.
+func (e *Engine) chooseWay(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	return e.again(w, r, func(s *State) error {
+		way := r.PostForm.Get("way")
+		if !s.offers(way) {
+			return idp.Errorf(idp.Invalid, "problem.400.text")
+		}
+		s.Facts.Way = way
+		return nil
+	})
+}
+
+func (e *Engine) again(w http.ResponseWriter, r *http.Request, change func(s *State) error) error {
+	s, err := e.load(r)
+	if err != nil {
+		return e.gone(w, r, err)
+	}
+	st := s.current()
+	if st == nil || st.Name() != r.PathValue("step") {
+		return web.Redirect(w, r, s.path())
+	}
+	verdict, err := e.transact(r.Context(), s, func(ctx context.Context) error {
+		if err := change(s); err != nil {
+			return err
+		}
+		s.Facts.Begun = ""
+		if err := e.begin(ctx, s, st); err != nil {
+			return err
+		}
+		return e.save(ctx, s)
+	})
+	if err == nil {
+		err = verdict
+	}
+	if err != nil {
+		return e.refused(w, r, s, st, err)
+	}
+	return web.Redirect(w, r, s.path(st.Name()))
+}
+
+func badForm(err error) error {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return err
+	}
+	return &idp.Error{Kind: idp.Invalid, Msg: "problem.400.text", Err: err}
+}

@@ -1,0 +1,68 @@
+// Package factor is the contract that every way of proving oneself fills. A factor
+// makes a challenge, draws its page and looks at an answer; it knows no database,
+// no session and no request.
+//
+// Invariant: the engine in package flows, never a factor, counts failures, refuses
+// a used counter, writes the audit log and tells the owner.
+package factor
+
+import (
+	"context"
+	"net/url"
+	"time"
+
+	"hufu/idp"
+	"hufu/templates"
+)
+
+// Factor is one way to prove oneself; each has a package of its own below this one.
+type Factor interface {
+	// Method names its page, its messages and its rows of credentials.
+	Method() idp.Method
+	// Begin makes the challenge, inside the transaction that makes its step current
+	// and again on an explicit resend. It may keep a.Scratch and a.Send a message.
+	Begin(ctx context.Context, a *Attempt) error
+	// Show draws the page; it changes nothing.
+	Show(ctx context.Context, a *Attempt) (templates.Content, error)
+	// Check looks at the answer, outside any transaction. What it found is for the
+	// engine alone: nobody is told before the guess is paid for. Malformed input is an
+	// idp.Invalid error and costs no guess.
+	Check(ctx context.Context, a *Attempt, form url.Values) (Answer, error)
+}
+
+// Attempt is what a factor sees of the person and the flow.
+type Attempt struct {
+	User        idp.User         // zero for a name that nobody has
+	Login       string           // the name as it was typed
+	Credentials []idp.Credential // of the factor's method, confirmed
+	Channels    []idp.Identifier // bound channels that codes may go to
+	Known       bool             // on a known browser
+	Purpose     string           // what a code is for: catalogue key
+	Scratch     []byte           // the factor's own, sealed at rest; nil until it keeps something
+
+	Form   templates.Form // errors of the last try
+	Action string         // where the page posts to
+	Resend string         // where a resend posts to
+	Again  string         // where "another account" leads, "" if it must be this one
+	Ways   []templates.Way
+	Steps  bool // the page is one of several
+
+	// MAC is the keyed hash that a code is kept as, bound to the flow.
+	MAC func(code string) []byte
+	// Send queues a message to a channel, within its limits.
+	Send func(ctx context.Context, to idp.Identifier, template string, letter templates.Letter) error
+}
+
+// Answer is what Check found.
+type Answer struct {
+	Right      bool
+	Credential string        // that was guessed at, "" for a name that nobody has
+	Counter    int64         // when right: the step or counter to move to; 0 has none
+	Used       bool          // the right answer of before: refused, not counted
+	Reason     string        // of a wrong answer: "pw.wrong", "otp.wrong", "otp.skew"
+	Mark       []byte        // of a wrong static secret: the same one twice counts once
+	Rehash     []byte        // when right: the same secret in today's form
+	Scratch    []byte        // the scratch after this try, nil: unchanged
+	Proof      idp.Proof     // when right: channels and flags; the engine fills in the rest
+	Drift      time.Duration // of the phone's clock, for the agent
+}

@@ -1,0 +1,188 @@
+package admin
+
+import (
+	"net/http"
+	"strings"
+
+	"hufu/idp"
+	"hufu/idp/manage"
+	"hufu/storage"
+	"hufu/templates"
+)
+
+// clients lists all clients: they are few.
+func (v *visit) clients() error {
+	all, err := v.Store.Clients(v.r.Context())
+	if err != nil {
+		return err
+	}
+	p := templates.ConsoleList{Desk: v.desk("/console/clients"), Title: "console.clients", Saved: v.note(),
+		Table: templates.Table{Caption: "console.clients", Columns: []string{"console.col.name", "console.client.id", "console.client.kind", "console.col.state"}},
+		Pager: templates.Pager{Text: v.t("console.pager_all")}, None: templates.Empty{Icon: "app", Title: v.t("console.none.clients")}}
+	if v.may(manage.ClientNew) {
+		p.NewURL, p.NewKey = "/console/clients/new", "console.client.new"
+	}
+	for _, c := range all {
+		p.Table.Rows = append(p.Table.Rows, []templates.Cell{{Text: c.Name, URL: "/console/clients/" + c.ID}, {Text: c.ID, Mono: true}, {Key: clientKind(c)}, {State: clientState(c)}})
+	}
+	return v.write(p)
+}
+
+func clientKind(c idp.Client) string {
+	if c.Public() {
+		return "client.public"
+	}
+	return "client.confidential"
+}
+
+func clientState(c idp.Client) string {
+	if c.Disabled {
+		return "disabled"
+	}
+	return "enabled"
+}
+
+func (v *visit) clientOfPath() (idp.Client, error) {
+	id, err := v.id()
+	if err != nil {
+		return idp.Client{}, err
+	}
+	return v.Store.Client(v.r.Context(), id)
+}
+
+// client is the page of one client; secrets are never on it.
+func (v *visit) client() error {
+	c, err := v.clientOfPath()
+	if err != nil {
+		return err
+	}
+	p := templates.ConsoleObject{Desk: v.desk("/console/clients"), Saved: v.note(), Crumbs: v.clientCrumbs(c, ""), Title: c.Name, State: clientState(c), Pills: []string{v.t(clientKind(c))},
+		FactsKey: "console.facts", Acts: v.clientActs(c), EventsURL: "/console/events?client=" + c.ID}
+	p.Facts = []templates.Fact{{Key: "console.client.id", Lines: []templates.Cell{{Text: c.ID, Mono: true}}}, {Key: "console.client.redirects", Lines: lines(c.Redirects)},
+		{Key: "console.client.post_logout", Lines: lines(c.PostLogout)}, {Key: "console.col.created", Lines: []templates.Cell{{Time: c.CreatedAt}}}}
+	scopes := templates.Block{ID: "scopes", Key: "console.client.scopes", None: "console.none.scopes", Table: templates.Table{Caption: "console.client.scopes", Columns: []string{"console.client.scope", "console.client.means"}}}
+	for _, s := range c.Scopes {
+		scopes.Table.Rows = append(scopes.Table.Rows, []templates.Cell{{Text: s, Mono: true}, {Text: templates.Frame{Lang: v.lang}.Scope(s)}})
+	}
+	types := templates.Block{ID: "types", Key: "console.client.grants", None: "console.none.scopes", Table: templates.Table{Caption: "console.client.grants", Columns: []string{"console.client.grant", "console.client.means"}}}
+	for _, g := range c.Grants {
+		types.Table.Rows = append(types.Table.Rows, []templates.Cell{{Text: g, Mono: true}, {Text: v.grantType(g)}})
+	}
+	p.Blocks = []templates.Block{types, scopes}
+	event := ""
+	if c.Disabled {
+		event = "client.disabled"
+	}
+	if p.Notes, err = v.why(storage.EventFilter{Client: c.ID}, event, "warn"); err != nil {
+		return err
+	}
+	if p.Events, err = v.trail(v.r.Context(), storage.EventFilter{Client: c.ID, Names: clientEvents}); err != nil {
+		return err
+	}
+	return v.write(p)
+}
+
+// clientEvents are those about the client itself; what its users do with it is in
+// the log.
+var clientEvents = []string{"client.created", "client.disabled", "client.enabled", "client.secret"}
+
+func (v *visit) grantType(g string) string {
+	short := g[strings.LastIndexByte(g, ':')+1:]
+	return templates.Frame{Lang: v.lang}.Or("console.grant."+short, g)
+}
+
+func lines(list []string) []templates.Cell {
+	var out []templates.Cell
+	for _, s := range list {
+		out = append(out, templates.Cell{Text: s, Mono: true})
+	}
+	return out
+}
+
+func (v *visit) clientCrumbs(c idp.Client, leaf string) []templates.Crumb {
+	return crumbs(templates.Crumb{Text: v.t("console.clients"), URL: "/console/clients"}, c.Name, "/console/clients/"+c.ID, leaf)
+}
+
+func (v *visit) clientActs(c idp.Client) []templates.ActLink {
+	var out []templates.ActLink
+	offer := func(act manage.Action, works bool, name string, danger bool) {
+		if works && v.may(act) {
+			out = append(out, templates.ActLink{Key: "console.client." + name, URL: "/console/clients/" + c.ID + "/" + name, Danger: danger})
+		}
+	}
+	offer(manage.ClientSecret, !c.Public(), "secret", false)
+	offer(manage.ClientEnable, c.Disabled, "enable", false)
+	offer(manage.ClientDisable, !c.Disabled, "disable", true)
+	return out
+}
+
+func clientAct(name string, danger bool) func(v *visit) (templates.ConsoleForm, error) {
+	return func(v *visit) (templates.ConsoleForm, error) {
+		c, err := v.clientOfPath()
+		key := "console.client." + name
+		return templates.ConsoleForm{Desk: v.desk("/console/clients"), Title: v.t(key+"_title", c.Name), Lead: v.t(key + "_lead"), Crumbs: v.clientCrumbs(c, v.t(key)),
+			Facts:  []templates.Fact{{Key: "console.client.id", Lines: []templates.Cell{{Text: c.ID, Mono: true}}}, {Key: "console.col.state", Lines: []templates.Cell{{State: clientState(c)}}}},
+			Inputs: []templates.Input{reasonInput()}, Submit: key, Danger: danger, Cancel: "/console/clients/" + c.ID}, err
+	}
+}
+
+func clientDo(do act) func(v *visit) (string, error) { return doAt("/console/clients/", do, "changed") }
+
+func (v *visit) askSecret() (templates.ConsoleForm, error) {
+	p, err := clientAct("secret", false)(v)
+	p.Inputs = append([]templates.Input{{Name: "keep", Label: "console.client.keep", Hint: "console.client.keep_hint", Kind: "tick"}}, p.Inputs...)
+	return p, err
+}
+
+// newSecret shows the new secret in the answer itself: it must be in no URL, and it
+// is kept nowhere.
+func (v *visit) newSecret() (string, error) {
+	id, err := v.id()
+	if err != nil {
+		return "", err
+	}
+	secret, err := v.Manage.NewClientSecret(v.r.Context(), v.actor(), id, v.r.PostFormValue("keep") == "1")
+	if err != nil {
+		return "", err
+	}
+	c, err := v.Store.Client(v.r.Context(), id)
+	if err != nil {
+		return "", err
+	}
+	return "", v.showSecret(c, secret)
+}
+
+func (v *visit) showSecret(c idp.Client, secret idp.Secret) error {
+	v.w.Header().Set("Cache-Control", "no-store")
+	return v.Site.Write(v.w, v.r, http.StatusOK, templates.ConsoleSecret{Desk: v.desk("/console/clients"), Crumbs: v.clientCrumbs(c, v.t("console.secret.title")),
+		ClientID: c.ID, Secret: secret.Reveal(), Next: "/console/clients/" + c.ID})
+}
+
+func (v *visit) newClient() (templates.ConsoleForm, error) {
+	var types []templates.Option
+	for _, g := range manage.GrantTypes {
+		types = append(types, templates.Option{Value: g, Text: v.grantType(g), Chosen: g == "authorization_code" || g == "refresh_token"})
+	}
+	return templates.ConsoleForm{Desk: v.desk("/console/clients"), Title: v.t("console.client.new"), Lead: v.t("console.client.new_lead"),
+		Crumbs: []templates.Crumb{{Text: v.t("console.clients"), URL: "/console/clients"}, {Text: v.t("console.client.new")}},
+		Inputs: []templates.Input{{Name: "name", Label: "console.col.name", Hint: "console.client.name_hint", Most: 60}, {Name: "id", Label: "console.client.id", Hint: "console.client.id_hint", Most: 64},
+			{Name: "kind", Label: "console.client.kind", Hint: "console.client.kind_hint", Kind: "select", Options: choices(v, "client.", "public", "public", "confidential")},
+			{Name: "grants", Label: "console.client.grants", Kind: "checks", Options: types},
+			{Name: "redirects", Label: "console.client.redirects", Hint: "console.client.redirects_hint", Kind: "area", Optional: true},
+			{Name: "post_logout", Label: "console.client.post_logout", Kind: "area", Optional: true},
+			{Name: "scopes", Label: "console.client.scopes", Hint: "console.client.scopes_hint", Kind: "area", Value: "openid profile"}, reasonInput()},
+		Submit: "console.client.create", Cancel: "/console/clients"}, nil
+}
+
+func (v *visit) createClient() (string, error) {
+	f := v.r.PostFormValue
+	c, secret, err := v.Manage.CreateClient(v.r.Context(), v.actor(), manage.NewClient{ID: f("id"), Name: f("name"), Confidential: f("kind") == "confidential",
+		Redirects: strings.Fields(f("redirects")), PostLogout: strings.Fields(f("post_logout")), Scopes: strings.Fields(f("scopes")), Grants: v.r.PostForm["grants"]})
+	if err != nil {
+		return "", err
+	}
+	if secret != "" {
+		return "", v.showSecret(c, secret)
+	}
+	return "/console/clients/" + c.ID + "?saved=created", nil
+}

@@ -1,0 +1,227 @@
+// Package admin is the policy console: pages for the operator's own staff, thin over
+// idp/manage.
+//
+// Routes: /console and below, listed once in routes. Each passes one gate: signed
+// in, operator staff, two factors, the row of manage's table that the route names,
+// and for acts a fresh proof. Every POST has a GET at the same path that draws its
+// form, so a step-up or a change of language comes back to where it was asked.
+//
+// Invariants: no handler decides by role what manage's table decides; a page about
+// another person or merchant opens only after a look was recorded; identifiers are
+// masked; nothing is read from a form but the fields it names. It never calls
+// flows or idp/oidc.
+package admin
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"hufu/idp"
+	"hufu/idp/manage"
+	"hufu/idp/session"
+	"hufu/idp/web"
+	"hufu/storage"
+	"hufu/templates"
+)
+
+// Console serves the console's pages.
+type Console struct {
+	Manage *manage.Manager
+	Site   *web.Site
+	Store  *storage.Store
+}
+
+// A visit is one request of somebody who passed the gate.
+type visit struct {
+	*Console
+	w http.ResponseWriter
+	r *http.Request
+	*session.Signed
+	lang string
+}
+
+// A route is a pattern, the row of the table that it needs, and what serves it.
+type route struct {
+	pattern string
+	action  manage.Action
+	fresh   bool // a proof of possession is younger than policy asks of acts
+	serve   func(v *visit) error
+}
+
+// Routes registers every page.
+func (c *Console) Routes(mux *http.ServeMux) {
+	for _, rt := range c.routes() {
+		mux.Handle(rt.pattern, c.Site.Page(c.gate(rt)))
+	}
+}
+
+// routes is the list of pages. What changes something is fresh.
+func (c *Console) routes() []route {
+	list := []route{
+		{"GET /console", manage.Console, false, (*visit).dashboard},
+		{"GET /console/find", manage.Console, false, (*visit).find},
+		{"GET /console/merchants", manage.MerchantList, false, (*visit).merchants},
+		{"GET /console/merchants/{id}", manage.MerchantView, false, (*visit).merchant},
+		{"GET /console/users", manage.UserList, false, (*visit).users},
+		{"GET /console/users/{id}", manage.UserView, false, (*visit).user},
+		{"GET /console/users/{id}/events", manage.EventSubject, false, (*visit).userEvents},
+		{"GET /console/clients", manage.ClientRead, false, (*visit).clients},
+		{"GET /console/clients/{id}", manage.ClientRead, false, (*visit).client},
+		{"GET /console/terminals", manage.TerminalList, false, (*visit).terminals},
+		{"GET /console/terminals/{id}", manage.MerchantView, false, (*visit).terminal},
+		{"GET /console/events", manage.EventRead, false, (*visit).events},
+		{"GET /console/explain/{id}", manage.ExplainRead, false, (*visit).explain},
+	}
+	for _, f := range forms {
+		list = append(list, route{"GET " + f.path, f.action, f.fresh, func(v *visit) error { return v.show(f) }},
+			route{"POST " + f.path, f.action, f.fresh, func(v *visit) error { return v.submit(f) }})
+	}
+	return list
+}
+
+// gate lets in whom a route is for.
+func (c *Console) gate(rt route) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		signed, err := c.Site.Sessions.Signed(r)
+		if err != nil {
+			return err
+		}
+		back := r.URL.RequestURI()
+		if r.Method == http.MethodPost {
+			back = r.URL.Path
+		}
+		if signed == nil {
+			return c.Site.Require(w, r, idp.Demand{Kind: idp.FlowSignIn, ACR: idp.ACR2, Return: back})
+		}
+		if !signed.User.Role.Operator() {
+			return c.Site.Write(w, r, http.StatusForbidden, templates.NotForYou{HomeURL: "/account", Login: signed.User.Name})
+		}
+		if err := manage.Check(signed.User, rt.action); err != nil {
+			return err
+		}
+		for _, d := range c.demands(rt, r.Method) {
+			if !d.Met(signed.Session.Proofs) {
+				d.User, d.Return = signed.User.ID, back
+				return c.Site.Require(w, r, d)
+			}
+		}
+		v := &visit{Console: c, w: w, r: r, Signed: signed, lang: c.Site.Lang(r)}
+		return rt.serve(v)
+	}
+}
+
+// demands is what a route asks the session to have proved: two factors always, and
+// for acts possession shown lately. The form asks a little more than the act, so
+// that there is time to fill it in.
+func (c *Console) demands(rt route, method string) []idp.Demand {
+	all := []idp.Demand{{Kind: idp.FlowStepUp, ACR: idp.ACR2}}
+	if !rt.fresh {
+		return all
+	}
+	age := c.Manage.Policy.StepUp.ConsoleAct
+	if manage.Grave(rt.action) {
+		age = c.Manage.Policy.StepUp.ConsoleSecret
+	}
+	if method == http.MethodGet {
+		age = age * 2 / 3
+	}
+	all[0].One, all[0].Since = true, time.Now().Add(-age)
+	return all
+}
+
+// actor is who acts, with the reason of the form.
+func (v *visit) actor() manage.Actor {
+	return manage.Actor{User: v.User, Session: v.Session.ID, Network: web.Network(v.r.Context()), Reason: v.r.PostFormValue("reason")}
+}
+
+func (v *visit) t(key string, args ...any) string { return templates.T(v.lang, key, args...) }
+
+func (v *visit) write(c templates.Content) error { return v.Site.Write(v.w, v.r, http.StatusOK, c) }
+
+// may says whether to offer an act.
+func (v *visit) may(act manage.Action) bool { return manage.May(v.User.Role, act) != manage.No }
+
+// id is the name of a thing in the path. What can be no name is not found.
+func (v *visit) id() (string, error) {
+	id := v.r.PathValue("id")
+	if id == "" || len(id) > 64 || strings.Trim(id, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") != "" {
+		return "", idp.Errorf(idp.NotFound, "error.notfound")
+	}
+	return id, nil
+}
+
+// query is a parameter of the URL as far as a database can be asked for it.
+func (v *visit) query(name string) string { return plain(v.r.URL.Query().Get(name)) }
+
+// plain drops what no name, number or key holds: broken encoding, control
+// characters, more than anybody types.
+func plain(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(s, ""))
+	if len(s) > 254 {
+		return ""
+	}
+	return strings.TrimSpace(s)
+}
+
+// saved lists what may be said after a form was saved.
+var saved = []string{"created", "invited", "changed", "ended", "nothing"}
+
+// note is the catalogue key of what has just been done.
+func (v *visit) note() string {
+	if s := v.query("saved"); slices.Contains(saved, s) {
+		return "console.saved." + s
+	}
+	return ""
+}
+
+// desk is the frame around every page: the items that the person may open.
+func (v *visit) desk(active string) templates.Desk {
+	d := templates.Desk{Active: active, Find: "/console/find", Query: v.query("q")}
+	for _, item := range []struct {
+		action manage.Action
+		nav    templates.NavItem
+	}{
+		{manage.Console, templates.NavItem{Href: "/console", Key: "console.dashboard", Icon: "overview"}},
+		{manage.UserList, templates.NavItem{Href: "/console/users", Key: "console.users", Icon: "users", Group: "console.group.things"}},
+		{manage.MerchantList, templates.NavItem{Href: "/console/merchants", Key: "console.merchants", Icon: "merchant", Group: "console.group.things"}},
+		{manage.TerminalList, templates.NavItem{Href: "/console/terminals", Key: "console.terminals", Icon: "terminal", Group: "console.group.things"}},
+		{manage.ClientRead, templates.NavItem{Href: "/console/clients", Key: "console.clients", Icon: "app", Group: "console.group.things"}},
+		{manage.EventRead, templates.NavItem{Href: "/console/events", Key: "console.events", Icon: "log", Group: "console.group.records"}},
+	} {
+		if v.may(item.action) {
+			d.Items = append(d.Items, item.nav)
+		}
+	}
+	return d
+}
+
+// refusals are what a person can put right in a form; ok is false when the error
+// is something else.
+func refusals(err error) (list []templates.FieldError, ok bool) {
+	if err == nil {
+		return nil, true
+	}
+	if joined, is := err.(interface{ Unwrap() []error }); is {
+		for _, e := range joined.Unwrap() {
+			more, ok := refusals(e)
+			if !ok {
+				return nil, false
+			}
+			list = append(list, more...)
+		}
+		return list, true
+	}
+	e, is := errors.AsType[*idp.Error](err)
+	if !is || e.Kind != idp.Invalid && e.Kind != idp.Conflict && e.Kind != idp.Forbidden {
+		return nil, false
+	}
+	return []templates.FieldError{{Field: e.Field, Key: e.Msg, Args: e.Args}}, true
+}

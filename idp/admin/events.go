@@ -1,0 +1,298 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"hufu/idp"
+	"hufu/idp/manage"
+	"hufu/storage"
+	"hufu/templates"
+)
+
+// people knows the names behind ids, each read once a page.
+type people struct {
+	v     *visit
+	known map[string]string
+}
+
+func (v *visit) names() *people { return &people{v, map[string]string{}} }
+
+// of is the name of an actor or a subject: a person, the system, or nobody known.
+func (p *people) of(id string) string {
+	switch id {
+	case "":
+		return p.v.t("console.stranger")
+	case "system":
+		return p.v.t("console.system")
+	}
+	if name, ok := p.known[id]; ok {
+		return name
+	}
+	name := id
+	if u, err := p.v.Store.User(p.v.r.Context(), id); err == nil {
+		name = u.Name
+	}
+	p.known[id] = name
+	return name
+}
+
+// eventTones says how what happened looks.
+var eventTones = map[string]string{
+	"signin.succeeded": "ok", "device.approved": "ok", "lock.lifted": "ok", "account.enabled": "ok", "merchant.activated": "ok", "merchant.returned": "ok",
+	"signin.failed": "warn", "signin.refused": "warn", "device.denied": "warn", "device.wrong_digits": "warn", "lock.wait": "warn", "lock.closed": "warn", "terminal.suspended": "warn",
+	"merchant.suspended": "warn", "account.disabled": "warn", "grant.reuse_detected": "bad", "browser.copied": "bad", "password.suspected": "bad", "lock.account": "bad", "terminal.lost": "bad",
+}
+
+// trail is the newest events of somebody or something.
+func (v *visit) trail(ctx context.Context, f storage.EventFilter) ([]templates.EventRow, error) {
+	list, err := v.Store.Events(ctx, f, 10)
+	names := v.names()
+	var out []templates.EventRow
+	for _, e := range list {
+		place := e.Network
+		if e.Actor != "" && e.Actor != e.Subject {
+			place = join(names.of(e.Actor), v.words(e.Reason))
+		} else if e.Reason != "" {
+			place = join(v.words(e.Reason), place)
+		}
+		out = append(out, templates.EventRow{At: e.At, NameKey: "event." + e.Name, Place: place, Tone: eventTones[e.Name]})
+	}
+	return out, err
+}
+
+// words is a reason in words, "" when there is none.
+func (v *visit) words(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return v.reason(reason)
+}
+
+func join(parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " · ")
+}
+
+var eventColumns = []string{"console.col.event", "console.col.when", "console.col.who", "console.col.about", "console.col.detail"}
+
+// eventRows is a table of events, newest first.
+func (v *visit) eventRows(f storage.EventFilter, most int) (templates.Table, error) {
+	list, err := v.Store.Events(v.r.Context(), f, most)
+	return v.eventTable(list), err
+}
+
+func (v *visit) eventTable(list []idp.Event) templates.Table {
+	t, names := templates.Table{Caption: "console.events", Columns: eventColumns}, v.names()
+	for _, e := range list {
+		about := templates.Cell{Text: "–"}
+		if e.Subject != "" {
+			about = templates.Cell{Text: names.of(e.Subject), URL: "/console/users/" + e.Subject}
+		} else if e.Client != "" {
+			about = templates.Cell{Text: e.Client, Mono: true}
+		}
+		t.Rows = append(t.Rows, []templates.Cell{{Key: "event." + e.Name}, {Time: e.At}, {Text: names.of(e.Actor)}, about,
+			{Text: orDash(join(v.words(e.Reason), e.Network)), Small: e.Explain}})
+	}
+	return t
+}
+
+// events is the log, narrowed by event, person, merchant or client.
+func (v *visit) events() error {
+	c := v.cursor("before")
+	name, who, no, client := v.query("name"), v.query("who"), v.query("merchant"), v.query("client")
+	f := storage.EventFilter{Before: c.at, Client: client}
+	p := templates.ConsoleList{Desk: v.desk("/console/events"), Title: "console.events", Action: "/console/events",
+		Table: templates.Table{Caption: "console.events", Columns: eventColumns}, None: templates.Empty{Icon: "log", Title: v.t("console.none.events")}}
+	if _, known := idp.EventNames[name]; known {
+		f.Name = name
+	}
+	var kinds []templates.Option
+	for _, n := range slices.Sorted(maps.Keys(idp.EventNames)) {
+		kinds = append(kinds, templates.Option{Value: n, Text: v.t("event." + n), Chosen: n == f.Name})
+	}
+	p.Filters = []templates.Input{{Name: "name", Label: "console.col.event", Kind: "select", Options: v.all(kinds)}, {Name: "who", Label: "console.user.find", Value: who, Optional: true},
+		{Name: "merchant", Label: "console.merchant.no", Value: no, Mode: "numeric", Optional: true}}
+	if client != "" {
+		p.Filters = append(p.Filters, templates.Input{Name: "client", Label: "console.client.id", Value: client, Optional: true})
+	}
+	if v.may(manage.ExplainRead) {
+		p.Filters = append(p.Filters, templates.Input{Name: "code", Label: "console.explain", Optional: true, Mode: "numeric"})
+		if code := v.query("code"); idp.ValidExplainCode(code) {
+			return redirect(v, "/console/explain/"+digits(code))
+		} else if code != "" {
+			p.None.Title, p.None.Text = v.t("console.none.found", code), v.t("error.explain_typo")
+			return v.write(p)
+		}
+	}
+	for _, narrow := range []struct {
+		typed string
+		into  *string
+		find  func(string) (string, error)
+	}{{who, &f.Subject, v.person}, {no, &f.Merchant, func(s string) (string, error) { m, err := v.merchantByNo(s); return m.ID, err }}} {
+		if narrow.typed == "" {
+			continue
+		}
+		id, err := narrow.find(narrow.typed)
+		if err != nil {
+			return err
+		}
+		if id == "" {
+			p.None.Title = v.t("console.none.found", narrow.typed)
+			return v.write(p)
+		}
+		*narrow.into = id
+	}
+	return v.writeEvents(p, f, c)
+}
+
+func (v *visit) writeEvents(p templates.ConsoleList, f storage.EventFilter, c cursor) error {
+	list, err := v.Store.Events(v.r.Context(), f, pageSize+1)
+	if err != nil {
+		return err
+	}
+	list, p.Pager = page(v, c, list, func(e idp.Event) string { return e.ID })
+	p.Table = v.eventTable(list)
+	return v.write(p)
+}
+
+// userEvents are all events about one person, for whoever has his page open.
+func (v *visit) userEvents() error {
+	u, err := v.userOfPath()
+	if err != nil {
+		return err
+	}
+	if open, err := v.userOpen(u); err != nil || !open {
+		return err
+	}
+	c := v.cursor("before")
+	return v.writeEvents(templates.ConsoleList{Desk: v.desk("/console/users"), Title: "console.events", Crumbs: v.userCrumbs(u, v.t("console.events")),
+		None: templates.Empty{Icon: "log", Title: v.t("console.none.events")}}, storage.EventFilter{Before: c.at, Subject: u.ID}, c)
+}
+
+// digits is an explain code without its dashes.
+func digits(code string) string {
+	return strings.Map(func(r rune) rune {
+		if r < '0' || r > '9' {
+			return -1
+		}
+		return r
+	}, code)
+}
+
+// explain says what stands behind an explain code, and the way out.
+func (v *visit) explain() error {
+	id, err := v.id()
+	if err != nil {
+		return err
+	}
+	if !idp.ValidExplainCode(id) {
+		return idp.Errorf(idp.NotFound, "error.notfound")
+	}
+	e, err := v.Manage.Explain(v.r.Context(), v.actor(), id)
+	if err != nil {
+		return err
+	}
+	p := templates.ConsoleObject{Desk: v.desk("/console/events"), Crumbs: []templates.Crumb{{Text: v.t("console.explain")}, {Text: e.Explain}}, Title: e.Explain, Mono: true, FactsKey: "console.facts"}
+	p.Notes = []templates.Note{{Tone: "warn", Icon: "info", Text: v.reason(e.Reason)}}
+	if way := (templates.Frame{Lang: v.lang}).Or("reason."+e.Reason+".way", ""); way != "" {
+		p.Notes = append(p.Notes, templates.Note{Tone: "ok", Icon: "help", Text: v.t("console.way_out", way)})
+	}
+	about := templates.Cell{Key: "console.nobody"}
+	if e.Subject != "" {
+		about = templates.Cell{Text: v.names().of(e.Subject), URL: "/console/users/" + e.Subject}
+	}
+	p.Facts = []templates.Fact{{Key: "console.col.when", Lines: []templates.Cell{{Time: e.At}}}, {Key: "console.col.event", Lines: []templates.Cell{{Key: "event." + e.Name}}},
+		{Key: "console.col.about", Lines: []templates.Cell{about}}, {Key: "console.col.reason", Lines: []templates.Cell{{Text: orDash(e.Reason), Mono: true}}},
+		{Key: "console.col.network", Lines: []templates.Cell{{Text: orDash(e.Network), Mono: true}}}}
+	if e.Client != "" {
+		p.Facts = append(p.Facts, templates.Fact{Key: "console.col.app", Lines: []templates.Cell{{Text: e.Client, Mono: true}}})
+	}
+	p.Blocks = []templates.Block{{ID: "data", Key: "console.explain.data", None: "console.none.data", Table: dataTable(e)}}
+	return v.write(p)
+}
+
+func dataTable(e idp.Event) templates.Table {
+	t := templates.Table{Caption: "console.explain.data", Columns: []string{"console.col.fact", "console.col.value"}}
+	for _, k := range slices.Sorted(maps.Keys(e.Data)) {
+		t.Rows = append(t.Rows, []templates.Cell{{Text: k, Mono: true}, {Text: fmt.Sprint(e.Data[k])}})
+	}
+	return t
+}
+
+// find opens whatever a typed name, number or code names exactly.
+func (v *visit) find() error {
+	q := v.query("q")
+	to, err := v.named(q)
+	if err != nil {
+		return err
+	}
+	if to != "" {
+		return redirect(v, to)
+	}
+	return v.write(templates.ConsoleList{Desk: v.desk(""), Title: "console.find", Table: templates.Table{Caption: "console.find"},
+		None: templates.Empty{Icon: "search", Title: v.t("console.none.found", q), Text: v.t("console.none.exact")}})
+}
+
+func (v *visit) named(q string) (string, error) {
+	if q == "" {
+		return "", nil
+	}
+	if v.may(manage.ExplainRead) && idp.ValidExplainCode(q) {
+		code := digits(q)
+		list, err := v.Store.Events(v.r.Context(), storage.EventFilter{Explain: code[:3] + "-" + code[3:6] + "-" + code[6:]}, 1)
+		if err != nil || len(list) > 0 {
+			return "/console/explain/" + code, err
+		}
+	}
+	if m, err := v.merchantByNo(q); err != nil || m.ID != "" {
+		return "/console/merchants/" + m.ID, err
+	}
+	if id, err := v.person(q); err != nil || id != "" {
+		return "/console/users/" + id, err
+	}
+	if t, err := v.bySerial(q); err != nil || t.ID != "" {
+		return "/console/terminals/" + t.ID, err
+	}
+	if u, err := v.Store.User(v.r.Context(), q); err == nil {
+		return "/console/users/" + u.ID, nil
+	}
+	if c, err := v.Store.Client(v.r.Context(), q); err == nil && v.may(manage.ClientRead) {
+		return "/console/clients/" + c.ID, nil
+	}
+	return "", nil
+}
+
+// dashboard says what waits for this person, and how things stand.
+func (v *visit) dashboard() error {
+	p := templates.ConsoleDashboard{Desk: v.desk("/console"), Saved: v.note()}
+	if !v.may(manage.UserList) { // one subject at a time, found by an exact name
+		p.Doors = []templates.Way{{Icon: "search", Title: v.t("console.agent.find"), Small: v.t("console.agent.find_small"), URL: "#q"}}
+		return v.write(p)
+	}
+	now := time.Now()
+	n, err := v.Store.Count(v.r.Context(), now.Add(-24*time.Hour), now)
+	if err != nil {
+		return err
+	}
+	todo := func(may bool, count int64, key, url string) {
+		if may && count > 0 {
+			p.Todo = append(p.Todo, templates.ConsoleTodo{Text: v.t(key, int(count)), Small: v.t(key + "_small"), URL: url})
+		}
+	}
+	todo(v.may(manage.UserUnlock), n.Locked, "console.todo.locked", "/console/users?state=locked")
+	todo(v.may(manage.MerchantOpen), n.MerchantsPending, "console.todo.pending", "/console/merchants?status=pending")
+	p.Stats = []templates.ConsoleStat{{Key: "console.stat.users", N: n.Users, Small: v.t("console.stat.users_small", int(n.Invited))},
+		{Key: "console.stat.merchants", N: n.Merchants, Small: v.t("console.stat.merchants_small", int(n.MerchantsPending))},
+		{Key: "console.stat.terminals", N: n.TerminalsActive, Small: v.t("console.stat.terminals_small", int(n.Terminals), int(n.TerminalsBad))},
+		{Key: "console.stat.sessions", N: n.Sessions, Small: v.t("console.stat.sessions_small")},
+		{Key: "console.stat.signins", N: n.SignIns, Small: v.t("console.stat.signins_small")},
+		{Key: "console.stat.failures", N: n.Failures, Small: v.t("console.stat.failures_small")}}
+	for _, door := range p.Items[1:] {
+		p.Doors = append(p.Doors, templates.Way{Icon: door.Icon, Title: v.t(door.Key), Small: v.t(door.Key + "_small"), URL: door.Href})
+	}
+	return v.write(p)
+}

@@ -1,0 +1,293 @@
+package admin
+
+import (
+	"context"
+	"net/url"
+	"strings"
+
+	"hufu/idp"
+	"hufu/idp/manage"
+	"hufu/idp/normal"
+	"hufu/storage"
+	"hufu/templates"
+)
+
+var merchantStatuses = []idp.MerchantStatus{idp.MerchantPending, idp.MerchantActive, idp.MerchantSuspended, idp.MerchantClosed}
+
+// merchants lists merchants, or finds one by its exact number or name.
+func (v *visit) merchants() error {
+	ctx, c := v.r.Context(), v.cursor("after")
+	status, typed := idp.MerchantStatus(v.query("status")), v.query("merchant")
+	rows, err := v.findMerchants(ctx, c, status, typed)
+	if err != nil {
+		return err
+	}
+	rows, pager := page(v, c, rows, func(m idp.Merchant) string { return m.No })
+	p := templates.ConsoleList{Desk: v.desk("/console/merchants"), Title: "console.merchants", Saved: v.note(), Action: "/console/merchants", Pager: pager,
+		Filters: []templates.Input{
+			{Name: "merchant", Label: "console.merchant.find", Value: typed, Optional: true},
+			{Name: "status", Label: "console.col.state", Kind: "select", Options: v.all(merchantStates(v, status))}},
+		Table: templates.Table{Caption: "console.merchants", Columns: []string{"console.merchant.name", "console.merchant.no", "console.merchant.tier", "console.col.state", "console.col.created"}},
+		None:  templates.Empty{Icon: "merchant", Title: v.t("console.none.merchants"), Text: v.t("console.none.exact")}}
+	if v.may(manage.MerchantNew) {
+		p.NewURL, p.NewKey = "/console/merchants/new", "console.merchant.new"
+	}
+	for _, m := range rows {
+		p.Table.Rows = append(p.Table.Rows, []templates.Cell{{Text: m.LegalName, URL: "/console/merchants/" + m.ID}, {Text: m.No, Mono: true},
+			{Key: "tier." + string(m.Tier)}, {State: merchantState(m.Status)}, {Time: m.CreatedAt}})
+	}
+	return v.write(p)
+}
+
+func (v *visit) findMerchants(ctx context.Context, c cursor, status idp.MerchantStatus, typed string) ([]idp.Merchant, error) {
+	switch {
+	case typed != "":
+		if kind, no, ok := normal.Identifier(typed); ok && kind == idp.IdentifierMerchantNo {
+			return v.Store.Merchants(ctx, c.at, no, "", pageSize+1)
+		}
+		return v.Store.Merchants(ctx, c.at, "", typed, pageSize+1)
+	case status != "":
+		return v.Store.MerchantsIn(ctx, status, c.at, pageSize+1)
+	}
+	return v.Store.Merchants(ctx, c.at, "", "", pageSize+1)
+}
+
+// merchantState is the catalogue's word for a status: a pending merchant waits for
+// its owner, not for an approval.
+func merchantState(s idp.MerchantStatus) string {
+	switch s {
+	case idp.MerchantPending:
+		return "opening"
+	case idp.MerchantClosed:
+		return "merchant_closed"
+	}
+	return string(s)
+}
+
+func merchantStates(v *visit, chosen idp.MerchantStatus) []templates.Option {
+	var out []templates.Option
+	for _, s := range merchantStatuses {
+		out = append(out, templates.Option{Value: string(s), Text: v.t("state." + merchantState(s)), Chosen: s == chosen})
+	}
+	return out
+}
+
+// merchant is the page of one merchant.
+func (v *visit) merchant() error {
+	ctx := v.r.Context()
+	m, err := v.merchantOfPath()
+	if err != nil {
+		return err
+	}
+	if open, err := v.merchantOpen(m.ID); err != nil || !open {
+		return err
+	}
+	p := templates.ConsoleObject{Desk: v.desk("/console/merchants"), Saved: v.note(), Crumbs: v.merchantCrumbs(m, ""), Title: m.LegalName, State: merchantState(m.Status),
+		Pills: []string{v.t("tier." + string(m.Tier))}, FactsKey: "console.facts", Acts: v.merchantActs(m)}
+	if p.Notes, err = v.why(storage.EventFilter{Merchant: m.ID}, map[idp.MerchantStatus]string{idp.MerchantSuspended: "merchant.suspended"}[m.Status], "warn"); err != nil {
+		return err
+	}
+	if m.Status == idp.MerchantPending {
+		p.Notes = append(p.Notes, templates.Note{Icon: "info", Text: v.t("console.merchant.pending_note")})
+	}
+	p.Facts = []templates.Fact{{Key: "console.merchant.no", Lines: []templates.Cell{{Text: m.No, Mono: true}}}, {Key: "console.merchant.tier", Lines: []templates.Cell{{Key: "tier." + string(m.Tier)}}},
+		{Key: "console.col.created", Lines: []templates.Cell{{Time: m.CreatedAt}}}, {Key: "console.id", Lines: []templates.Cell{{Text: m.ID, Mono: true}}}}
+	if p.Blocks, err = v.merchantBlocks(m); err != nil {
+		return err
+	}
+	if v.may(manage.EventRead) {
+		p.EventsURL = "/console/events?" + url.Values{"merchant": {m.No}}.Encode()
+		if p.Events, err = v.trail(ctx, storage.EventFilter{Merchant: m.ID}); err != nil {
+			return err
+		}
+	}
+	return v.write(p)
+}
+
+func (v *visit) merchantOfPath() (idp.Merchant, error) {
+	id, err := v.id()
+	if err != nil {
+		return idp.Merchant{}, err
+	}
+	return v.Store.Merchant(v.r.Context(), id)
+}
+
+func (v *visit) merchantCrumbs(m idp.Merchant, leaf string) []templates.Crumb {
+	list := templates.Crumb{Text: v.t("console.merchants")}
+	if v.may(manage.MerchantList) {
+		list.URL = "/console/merchants"
+	}
+	return crumbs(list, m.LegalName, "/console/merchants/"+m.ID, leaf)
+}
+
+// crumbs is the way to a thing or, if leaf names it, to a page below the thing.
+func crumbs(list templates.Crumb, thing, url, leaf string) []templates.Crumb {
+	if leaf == "" {
+		return []templates.Crumb{list, {Text: thing}}
+	}
+	return []templates.Crumb{list, {Text: thing, URL: url}, {Text: leaf}}
+}
+
+func (v *visit) merchantActs(m idp.Merchant) []templates.ActLink {
+	base := "/console/merchants/" + m.ID
+	var out []templates.ActLink
+	offer := func(act manage.Action, in idp.MerchantStatus, name string, danger bool) {
+		if m.Status == in && v.may(act) {
+			out = append(out, templates.ActLink{Key: "console.merchant." + name, URL: base + "/" + name, Danger: danger})
+		}
+	}
+	offer(manage.MerchantOpen, idp.MerchantPending, "open", false)
+	offer(manage.MerchantBack, idp.MerchantSuspended, "return", false)
+	offer(manage.MerchantStop, idp.MerchantActive, "suspend", true)
+	return out
+}
+
+func (v *visit) merchantBlocks(m idp.Merchant) ([]templates.Block, error) {
+	ctx := v.r.Context()
+	staff, err := v.Store.Users(ctx, storage.UserFilter{Merchant: m.ID}, 200)
+	if err != nil {
+		return nil, err
+	}
+	stores, err := v.Store.Stores(ctx, m.ID)
+	if err != nil {
+		return nil, err
+	}
+	terminals, err := v.Store.Terminals(ctx, "", m.ID, 200)
+	if err != nil {
+		return nil, err
+	}
+	people := templates.Block{ID: "staff", Key: "console.staff", None: "console.none.staff", Table: templates.Table{Caption: "console.staff",
+		Columns: []string{"console.col.name", "console.col.login", "col.role", "console.col.state"}}}
+	owned := false
+	for _, u := range staff {
+		owned = owned || u.Role == idp.RoleOwner && u.Status != idp.UserLeft && u.Status != idp.UserErased
+		login, err := v.login(ctx, u.ID)
+		if err != nil {
+			return nil, err
+		}
+		people.Table.Rows = append(people.Table.Rows, []templates.Cell{{Text: u.Name, URL: "/console/users/" + u.ID}, {Text: login, Mono: true}, {Key: "role." + string(u.Role)}, {State: userState(u)}})
+	}
+	if !owned && v.may(manage.OwnerNew) && m.Status != idp.MerchantClosed {
+		people.Link, people.LinkAs = "/console/users/new?"+url.Values{"role": {"owner"}, "merchant_no": {m.No}}.Encode(), "console.user.new_owner"
+	}
+	shops := templates.Block{ID: "stores", Key: "console.stores", None: "console.none.stores", Table: templates.Table{Caption: "console.stores", Columns: []string{"console.store.name", "console.store.place", "console.col.created"}}}
+	for _, s := range stores {
+		shops.Table.Rows = append(shops.Table.Rows, []templates.Cell{{Text: s.Name}, {Text: s.Place}, {Time: s.CreatedAt}})
+	}
+	if v.may(manage.StoreNew) && m.Status != idp.MerchantClosed {
+		shops.Link, shops.LinkAs = "/console/merchants/"+m.ID+"/stores/new", "console.store.new"
+	}
+	devices := templates.Block{ID: "terminals", Key: "console.terminals", None: "console.none.terminals", Table: v.terminalTable(terminals, stores)}
+	if v.may(manage.TerminalNew) && len(stores) > 0 && m.Status != idp.MerchantClosed {
+		devices.Link, devices.LinkAs = "/console/terminals/new?"+url.Values{"merchant_no": {m.No}}.Encode(), "console.terminal.new"
+	}
+	return []templates.Block{people, shops, devices}, nil
+}
+
+// merchantOpen says whether the page about a merchant may be drawn now; if not, it
+// has sent the browser to give a reason.
+func (v *visit) merchantOpen(id string) (bool, error) {
+	a := v.actor()
+	open, err := v.Manage.LookedAtMerchant(v.r.Context(), a, id)
+	if err != nil || open {
+		return open, err
+	}
+	if manage.May(v.User.Role, manage.MerchantView) == manage.Yes {
+		return true, v.Manage.LookAtMerchant(v.r.Context(), a, id)
+	}
+	return false, v.askWhy("/console/merchants/" + id + "/look")
+}
+
+func (v *visit) askMerchantLook() (templates.ConsoleForm, error) {
+	m, err := v.merchantOfPath()
+	return templates.ConsoleForm{Desk: v.desk("/console/merchants"), Title: v.t("console.look.merchant", m.LegalName), Lead: v.t("console.look.merchant_lead"),
+		Crumbs: v.merchantCrumbs(m, ""), Inputs: []templates.Input{reasonInput()}, Submit: "console.look.do", Cancel: "/console"}, err
+}
+
+func (v *visit) lookAtMerchant() (string, error) {
+	id, err := v.id()
+	if err != nil {
+		return "", err
+	}
+	return v.wanted("/console/merchants/" + id), v.Manage.LookAtMerchant(v.r.Context(), v.actor(), id)
+}
+
+func (v *visit) newMerchant() (templates.ConsoleForm, error) {
+	return templates.ConsoleForm{Desk: v.desk("/console/merchants"), Title: v.t("console.merchant.new"), Lead: v.t("console.merchant.new_lead"),
+		Crumbs: []templates.Crumb{{Text: v.t("console.merchants"), URL: "/console/merchants"}, {Text: v.t("console.merchant.new")}},
+		Inputs: []templates.Input{{Name: "legal_name", Label: "console.merchant.name", Most: 100}, {Name: "no", Label: "console.merchant.no", Hint: "console.merchant.no_hint", Mode: "numeric", Most: 40},
+			{Name: "tier", Label: "console.merchant.tier", Hint: "console.merchant.tier_hint", Kind: "select", Options: choices(v, "tier.", idp.TierStandard, idp.Tiers...)}, reasonInput()},
+		Submit: "console.merchant.create", Cancel: "/console/merchants"}, nil
+}
+
+func (v *visit) createMerchant() (string, error) {
+	f := v.r.PostFormValue
+	m, err := v.Manage.CreateMerchant(v.r.Context(), v.actor(), manage.NewMerchant{No: f("no"), LegalName: f("legal_name"), Tier: idp.Tier(f("tier"))})
+	if err != nil {
+		return "", err
+	}
+	// Who made it need not say again why he looks at it.
+	if err := v.Manage.LookAtMerchant(v.r.Context(), v.actor(), m.ID); err != nil {
+		return "", err
+	}
+	return "/console/merchants/" + m.ID + "?saved=created", nil
+}
+
+func (v *visit) newStore() (templates.ConsoleForm, error) {
+	m, err := v.merchantOfPath()
+	return templates.ConsoleForm{Desk: v.desk("/console/merchants"), Title: v.t("console.store.new"), Crumbs: v.merchantCrumbs(m, v.t("console.store.new")),
+		Inputs: []templates.Input{{Name: "name", Label: "console.store.name", Most: 60}, {Name: "place", Label: "console.store.place", Optional: true, Most: 100}, reasonInput()},
+		Submit: "console.store.create", Cancel: "/console/merchants/" + m.ID}, err
+}
+
+func (v *visit) createStore() (string, error) {
+	id, err := v.id()
+	if err != nil {
+		return "", err
+	}
+	_, err = v.Manage.CreateStore(v.r.Context(), v.actor(), id, v.r.PostFormValue("name"), v.r.PostFormValue("place"))
+	return "/console/merchants/" + id + "?saved=created", err
+}
+
+// merchantAct is the question before an act on a merchant.
+func merchantAct(name string, danger bool) func(v *visit) (templates.ConsoleForm, error) {
+	return func(v *visit) (templates.ConsoleForm, error) {
+		m, err := v.merchantOfPath()
+		key := "console.merchant." + name
+		return templates.ConsoleForm{Desk: v.desk("/console/merchants"), Title: v.t(key+"_title", m.LegalName), Lead: v.t(key + "_lead"), Crumbs: v.merchantCrumbs(m, v.t(key)),
+			Facts:  []templates.Fact{{Key: "console.merchant.no", Lines: []templates.Cell{{Text: m.No, Mono: true}}}, {Key: "console.col.state", Lines: []templates.Cell{{State: merchantState(m.Status)}}}},
+			Inputs: []templates.Input{reasonInput()}, Submit: key, Danger: danger, Cancel: "/console/merchants/" + m.ID}, err
+	}
+}
+
+type act = func(m *manage.Manager, ctx context.Context, a manage.Actor, id string) error
+
+func merchantDo(do act) func(v *visit) (string, error) {
+	return doAt("/console/merchants/", do, "changed")
+}
+
+// doAt acts on the thing that the path names and goes back to its page.
+func doAt(base string, do act, saved string) func(v *visit) (string, error) {
+	return func(v *visit) (string, error) {
+		id, err := v.id()
+		if err != nil {
+			return "", err
+		}
+		return base + id + "?saved=" + saved, do(v.Manage, v.r.Context(), v.actor(), id)
+	}
+}
+
+// askWhy sends the browser to the page that asks for the reason of a look, and
+// from there back here.
+func (v *visit) askWhy(form string) error {
+	return redirect(v, form+"?"+url.Values{"to": {v.r.URL.RequestURI()}}.Encode())
+}
+
+// wanted is the page of the console that a look was asked for.
+func (v *visit) wanted(otherwise string) string {
+	to := v.query("to")
+	if to == "/console" || strings.HasPrefix(to, "/console/") && !strings.ContainsAny(to, "\\") {
+		return to
+	}
+	return otherwise
+}

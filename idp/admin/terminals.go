@@ -1,0 +1,232 @@
+package admin
+
+import (
+	"net/url"
+
+	"hufu/idp"
+	"hufu/idp/manage"
+	"hufu/idp/normal"
+	"hufu/storage"
+	"hufu/templates"
+)
+
+// terminals lists terminals by serial, or of one merchant; an exact serial opens
+// its page.
+func (v *visit) terminals() error {
+	ctx, c := v.r.Context(), v.cursor("after")
+	serial, no := v.query("serial"), v.query("merchant")
+	p := templates.ConsoleList{Desk: v.desk("/console/terminals"), Title: "console.terminals", Saved: v.note(), Action: "/console/terminals",
+		Filters: []templates.Input{{Name: "serial", Label: "console.terminal.serial", Value: serial, Optional: true}, {Name: "merchant", Label: "console.merchant.no", Value: no, Mode: "numeric", Optional: true}},
+		None:    templates.Empty{Icon: "terminal", Title: v.t("console.none.terminals"), Text: v.t("console.none.exact")}, Table: v.terminalTable(nil, nil)}
+	if v.may(manage.TerminalNew) {
+		p.NewURL, p.NewKey = "/console/terminals/new", "console.terminal.new"
+	}
+	if serial != "" {
+		t, err := v.bySerial(serial)
+		if err != nil {
+			return err
+		}
+		if t.ID != "" {
+			return redirect(v, "/console/terminals/"+t.ID)
+		}
+		p.None.Title = v.t("console.none.found", serial)
+		return v.write(p)
+	}
+	merchant := ""
+	if no != "" {
+		m, err := v.merchantByNo(no)
+		if err != nil {
+			return err
+		}
+		if m.ID == "" {
+			p.None.Title = v.t("console.none.found", no)
+			return v.write(p)
+		}
+		merchant = m.ID
+	}
+	rows, err := v.Store.Terminals(ctx, c.at, merchant, pageSize+1)
+	if err != nil {
+		return err
+	}
+	rows, p.Pager = page(v, c, rows, func(t idp.Terminal) string { return t.Serial })
+	p.Table = v.terminalTable(rows, nil)
+	return v.write(p)
+}
+
+func (v *visit) merchantByNo(typed string) (idp.Merchant, error) {
+	kind, no, ok := normal.Identifier(typed)
+	if !ok || kind != idp.IdentifierMerchantNo {
+		return idp.Merchant{}, nil
+	}
+	found, err := v.Store.Merchants(v.r.Context(), "", no, "", 1)
+	if err != nil || len(found) == 0 {
+		return idp.Merchant{}, err
+	}
+	return found[0], nil
+}
+
+// bySerial finds a terminal by a typed serial; the zero value when there is none.
+func (v *visit) bySerial(typed string) (idp.Terminal, error) {
+	serial, ok := normal.Serial(typed)
+	if !ok {
+		return idp.Terminal{}, nil
+	}
+	t, err := v.Store.TerminalBySerial(v.r.Context(), serial)
+	if err != nil && idp.KindOf(err) == idp.NotFound {
+		return idp.Terminal{}, nil
+	}
+	return t, err
+}
+
+// terminalTable lists terminals; with stores, their store stands beside them.
+func (v *visit) terminalTable(list []idp.Terminal, stores []idp.Store) templates.Table {
+	t := templates.Table{Caption: "console.terminals", Columns: []string{"console.terminal.serial", "console.terminal.model", "console.col.state", "col.seen"}}
+	for _, d := range list {
+		cell := templates.Cell{Text: d.Model, Small: v.t("kind." + string(d.Kind))}
+		for _, s := range stores {
+			if s.ID == d.StoreID {
+				cell.Small += " · " + s.Name
+			}
+		}
+		t.Rows = append(t.Rows, []templates.Cell{{Text: d.Serial, Mono: true, URL: "/console/terminals/" + d.ID}, cell, {State: terminalState(d.State)}, {Time: d.LastSeenAt, Clock: true}})
+	}
+	return t
+}
+
+// terminalState is the catalogue's word; where a word belongs to others too, the
+// terminal has its own.
+func terminalState(s idp.TerminalState) string { return string(s) }
+
+func (v *visit) terminalOfPath() (idp.Terminal, error) {
+	id, err := v.id()
+	if err != nil {
+		return idp.Terminal{}, err
+	}
+	return v.Store.Terminal(v.r.Context(), id)
+}
+
+// terminal is the page of one terminal; it opens with its merchant's.
+func (v *visit) terminal() error {
+	ctx := v.r.Context()
+	t, err := v.terminalOfPath()
+	if err != nil {
+		return err
+	}
+	if open, err := v.merchantOpen(t.MerchantID); err != nil || !open {
+		return err
+	}
+	m, err := v.Store.Merchant(ctx, t.MerchantID)
+	if err != nil {
+		return err
+	}
+	s, err := v.Store.Store(ctx, t.StoreID)
+	if err != nil {
+		return err
+	}
+	p := templates.ConsoleObject{Desk: v.desk("/console/terminals"), Saved: v.note(), Crumbs: v.terminalCrumbs(t, ""), Title: t.Serial, Mono: true, State: terminalState(t.State),
+		Pills: []string{v.t("kind." + string(t.Kind))}, Acts: v.terminalActs(t), FactsKey: "console.facts"}
+	p.Facts = []templates.Fact{{Key: "console.terminal.model", Lines: []templates.Cell{{Text: t.Model}}}, {Key: "console.merchant", Lines: []templates.Cell{{Text: m.LegalName, URL: "/console/merchants/" + m.ID, Small: m.No}}},
+		{Key: "console.store", Lines: []templates.Cell{{Text: s.Name, Small: s.Place}}}, {Key: "console.col.created", Lines: []templates.Cell{{Time: t.CreatedAt}}},
+		{Key: "console.terminal.activated", Lines: []templates.Cell{{Time: t.ActivatedAt, Clock: true}}}, {Key: "col.seen", Lines: []templates.Cell{{Time: t.LastSeenAt, Clock: true}}}}
+	events := map[idp.TerminalState]string{idp.TerminalSuspended: "terminal.suspended", idp.TerminalLost: "terminal.lost", idp.TerminalRetired: "terminal.retired"}
+	if p.Notes, err = v.why(storage.EventFilter{Terminal: t.ID}, events[t.State], "warn"); err != nil {
+		return err
+	}
+	switch t.State {
+	case idp.TerminalSuspended, idp.TerminalLost:
+		p.Notes = append(p.Notes, templates.Note{Icon: "info", Text: v.t("console.terminal.back_note")})
+	case idp.TerminalNew:
+		p.Notes = append(p.Notes, templates.Note{Icon: "info", Text: v.t("console.terminal.new_note")})
+	}
+	rows, err := v.eventRows(storage.EventFilter{Terminal: t.ID}, 20)
+	if err != nil {
+		return err
+	}
+	p.Blocks = []templates.Block{{ID: "log", Key: "console.events_last", None: "account.events_none", Table: rows}}
+	return v.write(p)
+}
+
+func (v *visit) terminalCrumbs(t idp.Terminal, leaf string) []templates.Crumb {
+	list := templates.Crumb{Text: v.t("console.terminals")}
+	if v.may(manage.TerminalList) {
+		list.URL = "/console/terminals"
+	}
+	return crumbs(list, t.Serial, "/console/terminals/"+t.ID, leaf)
+}
+
+func (v *visit) terminalActs(t idp.Terminal) []templates.ActLink {
+	var out []templates.ActLink
+	offer := func(act manage.Action, works bool, name string) {
+		if works && v.may(act) {
+			out = append(out, templates.ActLink{Key: "console.terminal." + name, URL: "/console/terminals/" + t.ID + "/" + name, Danger: true})
+		}
+	}
+	offer(manage.TerminalStop, t.State == idp.TerminalActive, "suspend")
+	offer(manage.TerminalLost, t.State == idp.TerminalActive || t.State == idp.TerminalSuspended, "lost")
+	offer(manage.TerminalEnd, t.State != idp.TerminalRetired, "retire")
+	return out
+}
+
+func terminalAct(name string) func(v *visit) (templates.ConsoleForm, error) {
+	return func(v *visit) (templates.ConsoleForm, error) {
+		t, err := v.terminalOfPath()
+		key := "console.terminal." + name
+		return templates.ConsoleForm{Desk: v.desk("/console/terminals"), Title: v.t(key+"_title", t.SerialTail()), Lead: v.t(key + "_lead"), Crumbs: v.terminalCrumbs(t, v.t(key)),
+			Facts:  []templates.Fact{{Key: "console.terminal.serial", Lines: []templates.Cell{{Text: t.Serial, Mono: true}}}, {Key: "console.terminal.model", Lines: []templates.Cell{{Text: t.Model}}}, {Key: "console.col.state", Lines: []templates.Cell{{State: terminalState(t.State)}}}},
+			Inputs: []templates.Input{reasonInput()}, Submit: key, Danger: true, Cancel: "/console/terminals/" + t.ID}, err
+	}
+}
+
+func terminalDo(do act) func(v *visit) (string, error) {
+	return doAt("/console/terminals/", do, "changed")
+}
+
+// newTerminal asks for the merchant first: the stores to choose from are its own.
+func (v *visit) newTerminal() (templates.ConsoleForm, error) {
+	no := v.query("merchant_no")
+	if v.r.Method == "POST" {
+		no = plain(v.r.PostFormValue("merchant_no"))
+	}
+	p := templates.ConsoleForm{Desk: v.desk("/console/terminals"), Title: v.t("console.terminal.new"), Lead: v.t("console.terminal.new_lead"),
+		Crumbs: []templates.Crumb{{Text: v.t("console.terminals"), URL: "/console/terminals"}, {Text: v.t("console.terminal.new")}},
+		Inputs: []templates.Input{{Name: "merchant_no", Label: "console.merchant.no", Mode: "numeric", Most: 40, Value: no}}, Submit: "next", Cancel: "/console/terminals"}
+	m, err := v.merchantByNo(no)
+	if err != nil || m.ID == "" {
+		return p, err
+	}
+	stores, err := v.Store.Stores(v.r.Context(), m.ID)
+	if err != nil {
+		return p, err
+	}
+	store := templates.Input{Name: "store", Label: "console.store", Kind: "select"}
+	for _, s := range stores {
+		store.Options = append(store.Options, templates.Option{Value: s.ID, Text: s.Name})
+	}
+	p.Inputs = append(p.Inputs, store, templates.Input{Name: "serial", Label: "console.terminal.serial", Most: 64}, templates.Input{Name: "model", Label: "console.terminal.model", Most: 40},
+		templates.Input{Name: "kind", Label: "console.terminal.kind", Kind: "select", Options: choices(v, "kind.", idp.TerminalESign, idp.TerminalKinds...)}, reasonInput())
+	p.Submit = "console.terminal.create"
+	return p, nil
+}
+
+func (v *visit) createTerminal() (string, error) {
+	f := v.r.PostFormValue
+	if !v.r.PostForm.Has("serial") { // the first of the two pages
+		m, err := v.merchantByNo(plain(f("merchant_no")))
+		if err != nil {
+			return "", err
+		}
+		if m.ID == "" {
+			return "", idp.FieldError("merchant_no", "error.no_merchant")
+		}
+		return "/console/terminals/new?" + url.Values{"merchant_no": {m.No}}.Encode(), nil
+	}
+	a := v.actor()
+	t, err := v.Manage.CreateTerminal(v.r.Context(), a, manage.NewTerminal{MerchantNo: f("merchant_no"), StoreID: f("store"), Serial: f("serial"), Model: f("model"), Kind: idp.TerminalKind(f("kind"))})
+	if err != nil {
+		return "", err
+	}
+	if err := v.Manage.LookAtMerchant(v.r.Context(), a, t.MerchantID); err != nil {
+		return "", err
+	}
+	return "/console/terminals/" + t.ID + "?saved=created", nil
+}

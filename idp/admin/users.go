@@ -1,0 +1,460 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"hufu/idp"
+	"hufu/idp/manage"
+	"hufu/idp/normal"
+	"hufu/idp/web"
+	"hufu/storage"
+	"hufu/templates"
+)
+
+func redirect(v *visit, path string) error { return web.Redirect(v.w, v.r, path) }
+
+// userState is the catalogue's word for where an account stands; a lock and a
+// freeze weigh more than the status.
+func userState(u idp.User) string {
+	switch {
+	case u.Status == idp.UserErased, u.Status == idp.UserLeft, u.Status == idp.UserDisabled:
+		return string(u.Status)
+	case u.Locked != "":
+		return "locked"
+	case u.Frozen:
+		return "frozen"
+	}
+	return string(u.Status)
+}
+
+// login is the name that a person signs in with, for lists.
+func (v *visit) login(ctx context.Context, user string) (string, error) {
+	names, err := v.Store.Identifiers(ctx, user)
+	for _, n := range names {
+		if n.Kind == idp.IdentifierUsername && !n.Former {
+			return n.Value, err
+		}
+	}
+	return "–", err
+}
+
+// users lists people by role and state, or opens the page of the one that an exact
+// login name names.
+func (v *visit) users() error {
+	ctx, c := v.r.Context(), v.cursor("after")
+	who, role, state := v.query("who"), idp.Role(v.query("role")), v.query("state")
+	p := templates.ConsoleList{Desk: v.desk("/console/users"), Title: "console.users", Saved: v.note(), Action: "/console/users", Filters: v.userFilters(who, role, state),
+		Table: templates.Table{Caption: "console.users", Columns: []string{"console.col.name", "console.col.login", "console.merchant", "col.role", "console.col.state", "col.second"}},
+		None:  templates.Empty{Icon: "users", Title: v.t("console.none.users"), Text: v.t("console.none.exact")}}
+	if v.may(manage.StaffNew) || v.may(manage.OwnerNew) {
+		p.NewURL, p.NewKey = "/console/users/new", "console.user.new"
+	}
+	if who != "" {
+		if found, err := v.person(who); err != nil || found != "" {
+			if err != nil {
+				return err
+			}
+			return redirect(v, "/console/users/"+found)
+		}
+		p.None.Title = v.t("console.none.found", who)
+		return v.write(p)
+	}
+	f := storage.UserFilter{After: c.at, Status: state}
+	if state == "locked" {
+		f.Status, f.Locked = "", true
+	}
+	if role != "" {
+		f.Roles = []idp.Role{role}
+	}
+	rows, err := v.Store.Users(ctx, f, pageSize+1)
+	if err != nil {
+		return err
+	}
+	rows, p.Pager = page(v, c, rows, func(u idp.User) string { return u.ID })
+	if p.Table.Rows, err = v.userRows(ctx, rows); err != nil {
+		return err
+	}
+	return v.write(p)
+}
+
+func (v *visit) userFilters(who string, role idp.Role, state string) []templates.Input {
+	return []templates.Input{{Name: "who", Label: "console.user.find", Value: who, Optional: true},
+		{Name: "role", Label: "col.role", Kind: "select", Options: v.all(choices(v, "role.", role, idp.Roles...))},
+		{Name: "state", Label: "console.col.state", Kind: "select", Options: v.all(choices(v, "state.", state, "active", "invited", "locked", "disabled", "left"))}}
+}
+
+func (v *visit) userRows(ctx context.Context, users []idp.User) (rows [][]templates.Cell, err error) {
+	merchants := map[string]idp.Merchant{}
+	for _, u := range users {
+		m, known := merchants[u.MerchantID]
+		if !known && u.MerchantID != "" {
+			if m, err = v.Store.Merchant(ctx, u.MerchantID); err != nil {
+				return nil, err
+			}
+			merchants[u.MerchantID] = m
+		}
+		login, err := v.login(ctx, u.ID)
+		if err != nil {
+			return nil, err
+		}
+		creds, err := v.Store.Credentials(ctx, u.ID)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, []templates.Cell{{Text: u.Name, URL: "/console/users/" + u.ID}, {Text: login, Mono: true}, {Text: orDash(m.LegalName)}, {Key: "role." + string(u.Role)},
+			{State: userState(u)}, {Text: v.second(creds)}})
+	}
+	return rows, nil
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "–"
+	}
+	return s
+}
+
+// second names the second factors that a person holds.
+func (v *visit) second(creds []idp.Credential) string {
+	var names []string
+	for _, c := range creds {
+		if name := v.factor(c.Method); c.Method != idp.MethodPassword && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return v.t("console.no_factor")
+	}
+	return strings.Join(names, v.t("comma"))
+}
+
+func (v *visit) factor(m idp.Method) string {
+	switch m {
+	case idp.MethodPassword, idp.MethodTOTP, idp.MethodSMS, idp.MethodMail:
+		return v.t("factor." + string(m))
+	}
+	return v.t("console.factor." + string(m))
+}
+
+// person finds the user whom an exact login name names, "" when nobody has it.
+func (v *visit) person(typed string) (string, error) {
+	kind, value, ok := normal.Identifier(typed)
+	if !ok {
+		return "", nil
+	}
+	u, err := v.Store.UserByIdentifier(v.r.Context(), kind, value)
+	if idp.KindOf(err) == idp.NotFound && err != nil {
+		return "", nil
+	}
+	return u.ID, err
+}
+
+func (v *visit) userOfPath() (idp.User, error) {
+	id, err := v.id()
+	if err != nil {
+		return idp.User{}, err
+	}
+	return v.Store.User(v.r.Context(), id)
+}
+
+// userOpen says whether the page about a person may be drawn now; if not, it has
+// sent the browser to give a reason.
+func (v *visit) userOpen(u idp.User) (bool, error) {
+	open, err := v.Manage.Looked(v.r.Context(), v.actor(), u.ID)
+	if err != nil || open {
+		return open, err
+	}
+	if manage.May(v.User.Role, manage.UserView) == manage.Yes {
+		return true, v.Manage.Look(v.r.Context(), v.actor(), u.ID)
+	}
+	return false, v.askWhy("/console/users/" + u.ID + "/look")
+}
+
+// user is everything about one person on one page.
+func (v *visit) user() error {
+	u, err := v.userOfPath()
+	if err != nil {
+		return err
+	}
+	if open, err := v.userOpen(u); err != nil || !open {
+		return err
+	}
+	ctx := v.r.Context()
+	p := templates.ConsoleObject{Desk: v.desk("/console/users"), Saved: v.note(), Crumbs: v.userCrumbs(u, ""), Title: u.Name, State: userState(u),
+		Pills: []string{v.t("role." + string(u.Role))}, FactsKey: "console.user.facts", Acts: v.userActs(u), EventsURL: "/console/users/" + u.ID + "/events"}
+	if p.Facts, err = v.userFacts(ctx, u); err != nil {
+		return err
+	}
+	if p.Notes, err = v.userNotes(u); err != nil {
+		return err
+	}
+	if p.Events, err = v.trail(ctx, storage.EventFilter{Subject: u.ID}); err != nil {
+		return err
+	}
+	for _, block := range []func(context.Context, idp.User) (templates.Block, error){v.factorBlock, v.sessionBlock, v.grantBlock} {
+		b, err := block(ctx, u)
+		if err != nil {
+			return err
+		}
+		p.Blocks = append(p.Blocks, b)
+	}
+	return v.write(p)
+}
+
+func (v *visit) userCrumbs(u idp.User, leaf string) []templates.Crumb {
+	list := templates.Crumb{Text: v.t("console.users")}
+	if v.may(manage.UserList) {
+		list.URL = "/console/users"
+	}
+	return crumbs(list, u.Name, "/console/users/"+u.ID, leaf)
+}
+
+func (v *visit) userActs(u idp.User) []templates.ActLink {
+	var out []templates.ActLink
+	offer := func(act manage.Action, works bool, name string, danger bool) {
+		if works && manage.MayOnUser(v.User, u, act) {
+			out = append(out, templates.ActLink{Key: "console.user." + name, URL: "/console/users/" + u.ID + "/" + name, Danger: danger})
+		}
+	}
+	usable := u.Status == idp.UserActive || u.Status == idp.UserInvited
+	offer(manage.UserUnlock, u.Locked != "", "unlock", false)
+	offer(manage.UserEnable, u.Status == idp.UserDisabled, "enable", false)
+	offer(manage.UserEnd, usable, "end-sessions", false)
+	offer(manage.UserLock, usable && u.Locked == "", "lock", true)
+	offer(manage.UserDisable, usable, "disable", true)
+	return out
+}
+
+// userNotes say why the account stands where it stands, and the way out.
+func (v *visit) userNotes(u idp.User) (notes []templates.Note, err error) {
+	events := map[string]string{"locked": "lock.account", "disabled": "account.disabled"}
+	tone := "warn"
+	state := userState(u)
+	if state == "locked" {
+		tone = "bad"
+	}
+	if notes, err = v.why(storage.EventFilter{Subject: u.ID}, events[state], tone); err != nil {
+		return nil, err
+	}
+	for _, other := range []struct {
+		is         bool
+		tone, icon string
+		key        string
+	}{{state == "invited", "", "mail", "console.user.invited_note"}, {u.Frozen, "warn", "freeze", "console.user.frozen_note"},
+		{u.MustChange, "", "lock", "console.user.must_change_note"}, {u.ID == v.User.ID, "", "user", "console.user.self_note"}} {
+		if other.is {
+			notes = append(notes, templates.Note{Tone: other.tone, Icon: other.icon, Text: v.t(other.key)})
+		}
+	}
+	return notes, nil
+}
+
+// why tells who brought a thing into its state, when and for what reason: from the
+// newest event of the name.
+func (v *visit) why(f storage.EventFilter, event, tone string) ([]templates.Note, error) {
+	if event == "" {
+		return nil, nil
+	}
+	f.Name = event
+	list, err := v.Store.Events(v.r.Context(), f, 1)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	e := list[0]
+	text := v.t("console.why", v.moment(e.At), v.t("event."+e.Name), v.names().of(e.Actor), v.reason(e.Reason))
+	return []templates.Note{{Tone: tone, Icon: "lock", Text: text}}, nil
+}
+
+// reason is a reason code in words, or the words themselves.
+func (v *visit) reason(s string) string {
+	f := templates.Frame{Lang: v.lang}
+	return f.Or("reason."+s, orDash(s))
+}
+
+func (v *visit) moment(t time.Time) string {
+	return templates.Frame{Lang: v.lang, Zone: v.zone(), Now: time.Now()}.Moment(t)
+}
+
+func (v *visit) zone() *time.Location {
+	if v.Site.Zone != nil {
+		return v.Site.Zone
+	}
+	return time.FixedZone("UTC+8", 8*60*60)
+}
+
+func (v *visit) userFacts(ctx context.Context, u idp.User) ([]templates.Fact, error) {
+	names, err := v.Store.Identifiers(ctx, u.ID)
+	if err != nil {
+		return nil, err
+	}
+	by := map[idp.IdentifierKind][]templates.Cell{}
+	for _, n := range names {
+		c := templates.Cell{Text: n.Masked(), Mono: true}
+		switch {
+		case n.Former:
+			c.Small = v.t("console.user.former")
+		case n.Kind == idp.IdentifierPhone, n.Kind == idp.IdentifierEmail:
+			c.Small = v.t("console.user.unproved")
+			if !n.VerifiedAt.IsZero() {
+				c.Small = v.t("console.user.proved", v.moment(n.LastProvenAt))
+			}
+		}
+		by[n.Kind] = append(by[n.Kind], c)
+	}
+	facts := []templates.Fact{{Key: "col.login", Lines: by[idp.IdentifierUsername]}, {Key: "console.user.phone", Lines: by[idp.IdentifierPhone]}, {Key: "console.user.email", Lines: by[idp.IdentifierEmail]}}
+	if u.MerchantID != "" {
+		m, err := v.Store.Merchant(ctx, u.MerchantID)
+		if err != nil {
+			return nil, err
+		}
+		lines := []templates.Cell{{Text: m.LegalName, URL: "/console/merchants/" + m.ID, Small: m.No}}
+		if m.Status != idp.MerchantActive {
+			lines = append(lines, templates.Cell{State: merchantState(m.Status)})
+		}
+		facts = append(facts, templates.Fact{Key: "console.merchant", Lines: lines})
+	}
+	if u.StoreID != "" {
+		s, err := v.Store.Store(ctx, u.StoreID)
+		if err != nil {
+			return nil, err
+		}
+		facts = append(facts, templates.Fact{Key: "console.store", Lines: []templates.Cell{{Text: s.Name}}})
+	}
+	return append(facts, templates.Fact{Key: "console.user.language", Lines: []templates.Cell{{Text: templates.T(u.Language, "language.name")}}},
+		templates.Fact{Key: "console.col.created", Lines: []templates.Cell{{Time: u.CreatedAt}}}, templates.Fact{Key: "console.id", Lines: []templates.Cell{{Text: u.ID, Mono: true}}}), nil
+}
+
+func (v *visit) factorBlock(ctx context.Context, u idp.User) (templates.Block, error) {
+	creds, err := v.Store.Credentials(ctx, u.ID)
+	b := templates.Block{ID: "factors", Key: "console.user.factors", None: "console.none.factors", Table: templates.Table{Caption: "console.user.factors",
+		Columns: []string{"console.col.method", "console.col.label", "console.col.created", "col.seen", "console.col.state"}}}
+	for _, c := range creds {
+		state := templates.Cell{State: "usable"}
+		if c.Closed {
+			state = templates.Cell{State: "shut"}
+		}
+		b.Table.Rows = append(b.Table.Rows, []templates.Cell{{Text: v.factor(c.Method)}, {Text: orDash(c.Label)}, {Time: c.CreatedAt}, {Time: c.LastUsedAt, Clock: true}, state})
+	}
+	return b, err
+}
+
+func (v *visit) sessionBlock(ctx context.Context, u idp.User) (templates.Block, error) {
+	list, err := v.Store.Sessions(ctx, u.ID, time.Now())
+	b := templates.Block{ID: "sessions", Key: "console.user.sessions", None: "console.none.sessions", Table: templates.Table{Caption: "console.user.sessions",
+		Columns: []string{"col.device", "col.place", "col.started", "col.seen", "console.col.strength"}}}
+	for _, s := range list {
+		b.Table.Rows = append(b.Table.Rows, []templates.Cell{{Text: orDash(s.Device)}, {Text: orDash(s.Network), Mono: true}, {Time: s.CreatedAt}, {Time: s.LastSeenAt, Clock: true},
+			{Key: fmt.Sprintf("console.acr.%d", idp.Assess(s.Proofs).ACR)}})
+	}
+	return b, err
+}
+
+func (v *visit) grantBlock(ctx context.Context, u idp.User) (templates.Block, error) {
+	list, err := v.Store.Grants(ctx, u.ID)
+	b := templates.Block{ID: "grants", Key: "console.user.grants", None: "console.none.grants", Table: templates.Table{Caption: "console.user.grants",
+		Columns: []string{"console.col.app", "console.col.scopes", "console.col.allowed", "console.col.until"}}}
+	for _, g := range list {
+		app, err := v.grantee(ctx, g)
+		if err != nil {
+			return b, err
+		}
+		var can []string
+		for _, s := range g.Scopes {
+			can = append(can, templates.Frame{Lang: v.lang}.Scope(s))
+		}
+		b.Table.Rows = append(b.Table.Rows, []templates.Cell{app, {Text: orDash(strings.Join(can, v.t("comma")))}, {Time: g.CreatedAt}, {Time: g.ExpiresAt, Clock: true}})
+	}
+	return b, err
+}
+
+// grantee is the application or the terminal that a grant is for.
+func (v *visit) grantee(ctx context.Context, g idp.Grant) (templates.Cell, error) {
+	cell := templates.Cell{Text: g.ClientID}
+	if c, err := v.Store.Client(ctx, g.ClientID); err == nil {
+		cell.Text = c.Name
+	}
+	if g.TerminalID != "" {
+		t, err := v.Store.Terminal(ctx, g.TerminalID)
+		if err != nil {
+			return cell, err
+		}
+		cell.Small = v.t("console.terminal.short", t.Model, t.SerialTail())
+	}
+	return cell, nil
+}
+
+func (v *visit) askLook() (templates.ConsoleForm, error) {
+	u, err := v.userOfPath()
+	return templates.ConsoleForm{Desk: v.desk("/console/users"), Title: v.t("console.look.user", u.Name), Lead: v.t("console.look.user_lead"), Crumbs: v.userCrumbs(u, ""),
+		Inputs: []templates.Input{reasonInput()}, Submit: "console.look.do", Cancel: "/console"}, err
+}
+
+func (v *visit) look() (string, error) {
+	id, err := v.id()
+	if err != nil {
+		return "", err
+	}
+	return v.wanted("/console/users/" + id), v.Manage.Look(v.r.Context(), v.actor(), id)
+}
+
+// userAct is the question before an act on an account.
+func userAct(name string, danger bool) func(v *visit) (templates.ConsoleForm, error) {
+	return func(v *visit) (templates.ConsoleForm, error) {
+		u, err := v.userOfPath()
+		if err != nil {
+			return templates.ConsoleForm{}, err
+		}
+		login, err := v.login(v.r.Context(), u.ID)
+		key := "console.user." + name
+		return templates.ConsoleForm{Desk: v.desk("/console/users"), Title: v.t(key+"_title", u.Name), Lead: v.t(key + "_lead"), Crumbs: v.userCrumbs(u, v.t(key)),
+			Facts:  []templates.Fact{{Key: "col.login", Lines: []templates.Cell{{Text: login, Mono: true}}}, {Key: "col.role", Lines: []templates.Cell{{Key: "role." + string(u.Role)}}}, {Key: "console.col.state", Lines: []templates.Cell{{State: userState(u)}}}},
+			Inputs: []templates.Input{reasonInput()}, Submit: key, Danger: danger, Cancel: "/console/users/" + u.ID}, err
+	}
+}
+
+func userDo(do act, saved string) func(v *visit) (string, error) {
+	return doAt("/console/users/", do, saved)
+}
+
+// invitable are the roles that operators invite.
+var invitable = []idp.Role{idp.RoleOwner, idp.RolePolicyAdmin, idp.RoleSupportAgent, idp.RoleSupportSupervisor, idp.RoleAuditor}
+
+func (v *visit) newUser() (templates.ConsoleForm, error) {
+	role := idp.Role(v.query("role"))
+	if !slices.Contains(invitable, role) {
+		role = idp.RoleOwner
+	}
+	return templates.ConsoleForm{Desk: v.desk("/console/users"), Title: v.t("console.user.new"), Lead: v.t("console.user.new_lead"),
+		Crumbs: []templates.Crumb{{Text: v.t("console.users"), URL: "/console/users"}, {Text: v.t("console.user.new")}},
+		Inputs: []templates.Input{{Name: "name", Label: "console.col.name", Most: 64}, {Name: "role", Label: "col.role", Hint: "console.user.role_hint", Kind: "select", Options: choices(v, "role.", role, invitable...)},
+			{Name: "merchant_no", Label: "console.merchant.no", Hint: "console.user.merchant_hint", Mode: "numeric", Most: 40, Value: v.query("merchant_no"), Optional: true},
+			{Name: "username", Label: "console.user.username", Hint: "console.user.username_hint", Most: 64},
+			{Name: "email", Label: "console.user.email", Type: "email", Optional: true}, {Name: "phone", Label: "console.user.phone", Hint: "console.user.channel_hint", Type: "tel", Most: 40, Optional: true},
+			{Name: "language", Label: "console.user.language", Kind: "select", Options: languageOptions()}, reasonInput()},
+		Submit: "console.user.invite", Cancel: "/console/users"}, nil
+}
+
+func languageOptions() []templates.Option {
+	var out []templates.Option
+	for i, l := range templates.Languages() {
+		out = append(out, templates.Option{Value: l.Tag, Text: l.Name, Chosen: i == 0})
+	}
+	return out
+}
+
+func (v *visit) createUser() (string, error) {
+	f := v.r.PostFormValue
+	u, err := v.Manage.CreateUser(v.r.Context(), v.actor(), manage.NewUser{Name: f("name"), Role: idp.Role(f("role")), MerchantNo: f("merchant_no"), Username: f("username"),
+		Phone: f("phone"), Email: f("email"), Language: f("language")})
+	if err != nil {
+		return "", err
+	}
+	if err := v.Manage.Look(v.r.Context(), v.actor(), u.ID); err != nil {
+		return "", err
+	}
+	return "/console/users/" + u.ID + "?saved=invited", nil
+}

@@ -1,0 +1,43 @@
+package idp
+
+import "time"
+
+// Event is one line of the audit log. It never holds a secret, a code or the
+// value of evidence.
+type Event struct {
+	ID       string
+	At       time.Time
+	Name     string // such as "signin.succeeded"; the list is EventNames
+	Actor    string // who did it: a user id, "system", or "" for a stranger
+	Subject  string // whose account it is about
+	Merchant string
+	Store    string
+	Terminal string
+	Client   string
+	Session  string
+	Flow     string
+	Network  string // /24 or /48
+	Reason   string // reason code, or the words an administrator gave
+	Explain  string // explain code that was shown with it
+	Policy   int64  // version of the policy document that decided
+	Data     map[string]any
+}
+
+// EventNames lists every event that this server writes, with whether the person
+// it is about sees it. A test holds that no other name is written.
+var EventNames = map[string]bool{
+	"signin.succeeded": true, "signin.failed": true, "signin.refused": true, "signin.stepup": true, "signin.newbrowser": true,
+	"session.ended": true, "grant.created": true, "grant.revoked": true, "grant.reuse_detected": true,
+	"password.changed": true, "password.reset": true, "password.suspected": true,
+	"factor.enrolled": true, "factor.removed": true, "code.sent": true,
+	"browser.known": true, "browser.revoked": true, "browser.copied": true,
+	"lock.wait": true, "lock.closed": true, "lock.browser": true, "lock.account": true, "lock.lifted": true,
+	"account.created": true, "account.joined": true, "account.disabled": true, "account.enabled": true, "account.viewed": true,
+	"device.requested": false, "device.approved": true, "device.denied": true, "device.wrong_digits": true,
+	"device.expired": false, "device.redeemed": true,
+	"terminal.created": false, "terminal.activated": true, "terminal.suspended": true, "terminal.lost": true,
+	"terminal.returned": true, "terminal.retired": true,
+	"merchant.created": false, "merchant.activated": true, "merchant.viewed": false, "merchant.suspended": true, "merchant.returned": true, "store.created": false,
+	"client.created": false, "client.disabled": false, "client.enabled": false, "client.secret": false,
+	"key.created": false, "key.rotated": false, "config.demo": false,
+}

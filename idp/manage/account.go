@@ -1,0 +1,201 @@
+package manage
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/json"
+	"net/url"
+	"unicode/utf8"
+
+	"hufu/idp"
+	"hufu/idp/normal"
+)
+
+// Account is a new account made by whoever holds the server itself: active at
+// once, with a password and, if wanted, an authenticator.
+type Account struct {
+	Username, Name, Phone, Email string
+	Role                         idp.Role
+	MerchantNo                   string
+	Password                     idp.Secret
+	TOTP                         bool
+}
+
+// AddAccount makes the account and returns the otpauth URI of its authenticator,
+// "" without one.
+func (m *Manager) AddAccount(ctx context.Context, in Account) (otpauth idp.Secret, err error) {
+	var bad checks
+	if !in.Role.Valid() {
+		bad.add(idp.FieldError("role", "error.choose"))
+	}
+	if in.Name == "" {
+		in.Name = in.Username
+	}
+	u := idp.User{Role: in.Role, Status: idp.UserActive, Language: "zh-CN"}
+	u.Name, err = name("name", in.Name, 64)
+	bad.add(err)
+	names, _, err := identifiers(in.Username, in.Phone, in.Email)
+	bad.add(err)
+	if in.Role.Operator() && in.MerchantNo != "" {
+		bad.add(idp.FieldError("merchant_no", "error.staff_no_merchant"))
+	}
+	least := m.Policy.Password.MinLengthAlone
+	if in.TOTP {
+		least = m.Policy.Password.MinLength
+	}
+	password, err := m.password(in.Password, least)
+	bad.add(err)
+	if err := bad.err(); err != nil {
+		return "", err
+	}
+	hash, err := m.Hasher.Hash(ctx, password)
+	if err != nil {
+		return "", err
+	}
+	var secret string
+	err = m.Store.Tx(ctx, func(ctx context.Context) error {
+		names := clones(names)
+		if !in.Role.Operator() {
+			no, err := m.staffOf(ctx, &u, in.MerchantNo)
+			if err != nil {
+				return err
+			}
+			if no != nil {
+				names = append(names, no)
+			}
+		}
+		if err := m.Store.CreateUser(ctx, &u, names...); err != nil {
+			return err
+		}
+		if err := m.Store.AddCredential(ctx, &idp.Credential{UserID: u.ID, Method: idp.MethodPassword, Data: []byte(hash)}); err != nil {
+			return err
+		}
+		e := userEvent("account.created", u)
+		e.Data = map[string]any{"role": string(u.Role)}
+		if err := m.record(ctx, system, e); err != nil || !in.TOTP {
+			return err
+		}
+		secret, err = m.addTOTP(ctx, u, names[0].Value)
+		return err
+	})
+	if err != nil || !in.TOTP {
+		return "", err
+	}
+	return otpauthURI(names[0].Value, secret), nil
+}
+
+// staffOf makes the user staff of a merchant; the number of a merchant without
+// owner then names its new owner.
+func (m *Manager) staffOf(ctx context.Context, u *idp.User, typed string) (*idp.Identifier, error) {
+	if u.Role == idp.RoleOwner {
+		return m.ownerOf(ctx, u, typed)
+	}
+	merchant, err := m.merchantByNo(ctx, "merchant_no", typed)
+	u.MerchantID = merchant.ID
+	return nil, err
+}
+
+func (m *Manager) addTOTP(ctx context.Context, u idp.User, login string) (string, error) {
+	var b [20]byte // 160 bits (RFC 4226 section 4)
+	_, _ = rand.Read(b[:])
+	secret := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:])
+	data, err := json.Marshal(struct {
+		Secret    string `json:"secret"`
+		Digits    int    `json:"digits"`
+		Period    int    `json:"period"`
+		Algorithm string `json:"algorithm"`
+	}{secret, 6, 30, "SHA1"})
+	if err != nil {
+		return "", err
+	}
+	if err := m.Store.AddCredential(ctx, &idp.Credential{UserID: u.ID, Method: idp.MethodTOTP, Label: login, Data: data}); err != nil {
+		return "", err
+	}
+	e := userEvent("factor.enrolled", u)
+	e.Data = map[string]any{"method": string(idp.MethodTOTP)}
+	return secret, m.record(ctx, system, e)
+}
+
+func otpauthURI(login, secret string) idp.Secret {
+	q := url.Values{"secret": {secret}, "issuer": {"Hufu"}, "algorithm": {"SHA1"}, "digits": {"6"}, "period": {"30"}}
+	u := url.URL{Scheme: "otpauth", Host: "totp", Path: "/Hufu:" + login, RawQuery: q.Encode()}
+	return idp.Secret(u.String())
+}
+
+// password checks the length of a password and returns it as it is hashed.
+func (m *Manager) password(typed idp.Secret, least int) (string, error) {
+	text := normal.Password(typed.Reveal())
+	switch n := utf8.RuneCountInString(text); {
+	case n < least:
+		return "", idp.FieldError("password", "error.password_short", least)
+	case n > m.Policy.Password.MaxLength:
+		return "", idp.FieldError("password", "error.password_long", m.Policy.Password.MaxLength)
+	}
+	return text, nil
+}
+
+// ResetPassword gives an account a new password that must be changed at the next
+// sign-in, and ends all its sessions and grants. It is for whoever holds the server
+// itself: no operator can set another's password in the console.
+func (m *Manager) ResetPassword(ctx context.Context, login string, typed idp.Secret) error {
+	kind, value, ok := normal.Identifier(login)
+	if !ok {
+		return idp.Errorf(idp.NotFound, "error.unknown_name")
+	}
+	u, err := m.Store.UserByIdentifier(ctx, kind, value)
+	if err != nil {
+		if idp.KindOf(err) == idp.NotFound {
+			return idp.Errorf(idp.NotFound, "error.unknown_name")
+		}
+		return err
+	}
+	creds, err := m.Store.Credentials(ctx, u.ID)
+	if err != nil {
+		return err
+	}
+	var old *idp.Credential
+	least := m.Policy.Password.MinLengthAlone
+	for _, c := range creds {
+		switch c.Method {
+		case idp.MethodPassword:
+			old = &c
+		case idp.MethodTOTP, idp.MethodPasskey:
+			least = m.Policy.Password.MinLength
+		}
+	}
+	password, err := m.password(typed, least)
+	if err != nil {
+		return err
+	}
+	hash, err := m.Hasher.Hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	return m.Store.Tx(ctx, func(ctx context.Context) error {
+		if err := m.setPassword(ctx, u.ID, old, []byte(hash)); err != nil {
+			return err
+		}
+		if err := m.Store.SetMustChange(ctx, u.ID, true); err != nil {
+			return err
+		}
+		if err := m.Store.RevokeBrowsers(ctx, u.ID, ""); err != nil {
+			return err
+		}
+		if err := m.endUser(ctx, system, u, "password.reset"); err != nil {
+			return err
+		}
+		return m.record(ctx, system, userEvent("password.reset", u))
+	})
+}
+
+func (m *Manager) setPassword(ctx context.Context, user string, old *idp.Credential, hash []byte) error {
+	if old == nil {
+		return m.Store.AddCredential(ctx, &idp.Credential{UserID: user, Method: idp.MethodPassword, Data: hash})
+	}
+	ok, err := m.Store.ReplaceCredential(ctx, old.ID, old.Version, hash)
+	if err != nil || !ok {
+		return orMoved(err)
+	}
+	return nil
+}

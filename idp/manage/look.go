@@ -1,0 +1,97 @@
+package manage
+
+import (
+	"context"
+	"time"
+
+	"hufu/idp"
+	"hufu/storage"
+)
+
+// Looked says whether the actor may see a person's page now: it is his own, or he
+// has opened it within the time that a look lasts.
+func (m *Manager) Looked(ctx context.Context, a Actor, user string) (bool, error) {
+	if user == a.User.ID {
+		return true, nil
+	}
+	return m.looked(ctx, a, storage.EventFilter{Subject: user, Name: "account.viewed"})
+}
+
+// LookedAtMerchant is Looked for a merchant's page.
+func (m *Manager) LookedAtMerchant(ctx context.Context, a Actor, merchant string) (bool, error) {
+	return m.looked(ctx, a, storage.EventFilter{Merchant: merchant, Name: "merchant.viewed"})
+}
+
+func (m *Manager) looked(ctx context.Context, a Actor, f storage.EventFilter) (bool, error) {
+	f.Since = time.Now().Add(-m.Policy.StepUp.ConsoleLook)
+	seen, err := m.Store.Events(ctx, f, 200)
+	for _, e := range seen {
+		if e.Actor == a.User.ID {
+			return true, err
+		}
+	}
+	return false, err
+}
+
+// Look opens another person's page, with the reason that the actor's role owes. The
+// person sees it among his own events. One event an hour is enough.
+func (m *Manager) Look(ctx context.Context, a Actor, user string) error {
+	if err := a.allow(UserView); err != nil {
+		return err
+	}
+	return m.Store.Tx(ctx, func(ctx context.Context) error {
+		u, err := m.Store.User(ctx, user)
+		if err != nil {
+			return err
+		}
+		if done, err := m.Looked(ctx, a, user); err != nil || done {
+			return err
+		}
+		return m.record(ctx, a, userEvent("account.viewed", u))
+	})
+}
+
+// LookAtMerchant opens a merchant's page, with its staff, stores and terminals.
+func (m *Manager) LookAtMerchant(ctx context.Context, a Actor, merchant string) error {
+	if err := a.allow(MerchantView); err != nil {
+		return err
+	}
+	return m.Store.Tx(ctx, func(ctx context.Context) error {
+		if _, err := m.Store.Merchant(ctx, merchant); err != nil {
+			return err
+		}
+		if done, err := m.LookedAtMerchant(ctx, a, merchant); err != nil || done {
+			return err
+		}
+		return m.record(ctx, a, idp.Event{Name: "merchant.viewed", Merchant: merchant})
+	})
+}
+
+// Explain returns the refusal that an explain code was shown with.
+func (m *Manager) Explain(ctx context.Context, a Actor, code string) (idp.Event, error) {
+	if err := a.allow(ExplainRead); err != nil {
+		return idp.Event{}, err
+	}
+	if !idp.ValidExplainCode(code) {
+		return idp.Event{}, idp.FieldError("q", "error.explain_typo")
+	}
+	list, err := m.Store.Events(ctx, storage.EventFilter{Explain: dashed(code)}, 1)
+	if err != nil {
+		return idp.Event{}, err
+	}
+	if len(list) == 0 {
+		return idp.Event{}, idp.Errorf(idp.NotFound, "error.notfound")
+	}
+	return list[0], nil
+}
+
+// dashed brings a valid explain code into the form it was shown in.
+func dashed(code string) string {
+	digits := make([]byte, 0, 10)
+	for i := range len(code) {
+		if code[i] >= '0' && code[i] <= '9' {
+			digits = append(digits, code[i])
+		}
+	}
+	return string(digits[:3]) + "-" + string(digits[3:6]) + "-" + string(digits[6:])
+}

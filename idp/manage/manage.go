@@ -1,0 +1,188 @@
+// Package manage is what an operator can do, without HTTP: the console and the
+// command line share it. Every act takes typed input and an [Actor], asks the one
+// table of permissions, demands a reason where the table does, and changes state,
+// ends what depends on it and appends the audit event in one transaction.
+//
+// Invariants: what the table does not list is refused; nobody acts on himself;
+// support agents never act on the operator's staff; one active policy
+// administrator is always left; who locked an account cannot unlock it; an act that
+// somebody else did first writes no second event. It draws no page and sends no
+// message: those it queues in the outbox.
+package manage
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"hufu/idp"
+	"hufu/idp/phc"
+	"hufu/idp/policy"
+	"hufu/storage"
+)
+
+// Manager does what operators ask.
+type Manager struct {
+	Store  *storage.Store
+	Policy *policy.Document
+	Issuer string
+	Hasher *phc.Hasher // for accounts made on the command line
+	// Invite words an invitation: a mail, or its text alone for a text message.
+	Invite func(lang, link, name string) (subject, text, html string, err error)
+}
+
+// Actor is who acts, from where, and why. An Actor of the command line has no user.
+type Actor struct {
+	User    idp.User
+	Session string
+	Network string
+	Reason  string
+}
+
+// system acts for whoever holds the server itself.
+var system = Actor{User: idp.User{ID: "system"}}
+
+// Bounds of a reason, in characters.
+const reasonMin, reasonMax = 4, 300
+
+// allow checks that the actor may do an act, and brings his reason into the form
+// that the log keeps.
+func (a *Actor) allow(act Action) error {
+	level := May(a.User.Role, act)
+	if level == No {
+		return forbidden("error.forbidden")
+	}
+	a.Reason = line(a.Reason)
+	if level == Yes {
+		return nil
+	}
+	switch n := utf8.RuneCountInString(a.Reason); {
+	case n == 0:
+		return idp.FieldError("reason", "reason.empty")
+	case n < reasonMin:
+		return idp.FieldError("reason", "reason.short", reasonMin)
+	case n > reasonMax:
+		return idp.FieldError("reason", "reason.long", reasonMax)
+	}
+	return nil
+}
+
+// Check refuses what the actor's role may not do. It is for looking; an act checks
+// itself.
+func Check(u idp.User, act Action) error {
+	if May(u.Role, act) == No {
+		return forbidden("error.forbidden")
+	}
+	return nil
+}
+
+func forbidden(msg string) error { return idp.Errorf(idp.Forbidden, msg) }
+
+// moved says that the thing is no longer in the state that the act starts from:
+// somebody was faster, or the act makes no sense.
+func moved() error { return idp.Errorf(idp.Conflict, "error.moved") }
+
+// record appends the event of an act.
+func (m *Manager) record(ctx context.Context, a Actor, e idp.Event) error {
+	e.Actor, e.Session, e.Network, e.Policy = a.User.ID, a.Session, a.Network, m.Policy.Version
+	if e.Reason == "" {
+		e.Reason = a.Reason
+	}
+	if e.Reason == "" {
+		e.Reason, _ = e.Data["cause"].(string)
+	}
+	return m.Store.Append(ctx, e)
+}
+
+// link is the only place that makes a URL for a message.
+func (m *Manager) link(path string) string { return strings.TrimSuffix(m.Issuer, "/") + path }
+
+// line returns text as one trimmed line without invisible characters, so that it
+// cannot pose as something else in a list or a log.
+func line(s string) string {
+	s = strings.ToValidUTF8(s, "")
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case unicode.IsPrint(r):
+			return r
+		}
+		return -1
+	}, s)
+	return strings.Join(strings.Fields(s), " ")
+}
+
+// name checks a name that people read.
+func name(field, typed string, most int) (string, error) {
+	s := line(typed)
+	switch {
+	case s == "":
+		return "", idp.FieldError(field, "error.empty")
+	case utf8.RuneCountInString(s) > most:
+		return "", idp.FieldError(field, "error.too_long", most)
+	}
+	return s, nil
+}
+
+// checks collects everything that is wrong with a form, so that it is told at once.
+type checks []error
+
+func (c *checks) add(err error) bool {
+	if err != nil {
+		*c = append(*c, err)
+	}
+	return err == nil
+}
+
+func (c checks) err() error { return errors.Join(c...) }
+
+// The reason code of endings that an operator caused.
+const byAdmin = "admin"
+
+// endUser ends everything that lives under an account: sessions, grants, open
+// flows and invitations.
+func (m *Manager) endUser(ctx context.Context, a Actor, u idp.User, reason string) error {
+	now := time.Now()
+	sessions, err := m.Store.EndSessions(ctx, u.ID, "", reason, now)
+	if err != nil {
+		return err
+	}
+	for _, id := range sessions {
+		e := idp.Event{Name: "session.ended", Subject: u.ID, Merchant: u.MerchantID, Store: u.StoreID, Data: map[string]any{"session": id, "cause": reason}}
+		if err := m.record(ctx, a, e); err != nil {
+			return err
+		}
+	}
+	grants, err := m.Store.EndUserGrants(ctx, u.ID, reason, now)
+	if err != nil {
+		return err
+	}
+	if err := m.revoked(ctx, a, grants, reason); err != nil {
+		return err
+	}
+	return m.Store.EndFlows(ctx, u.ID)
+}
+
+// revoked records the end of grants: each is told to its user and, later, to its
+// client.
+func (m *Manager) revoked(ctx context.Context, a Actor, grants []string, reason string) error {
+	for _, id := range grants {
+		g, err := m.Store.Grant(ctx, id)
+		if err != nil {
+			return err
+		}
+		u, err := m.Store.User(ctx, g.UserID)
+		if err != nil {
+			return err
+		}
+		e := idp.Event{Name: "grant.revoked", Subject: g.UserID, Merchant: u.MerchantID, Client: g.ClientID, Terminal: g.TerminalID, Data: map[string]any{"grant": id, "cause": reason}}
+		if err := m.record(ctx, a, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,387 @@
+package manage
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"hufu/idp"
+	"hufu/idp/normal"
+	"hufu/storage"
+)
+
+// NewUser is the form of an invitation.
+type NewUser struct {
+	Name         string
+	Role         idp.Role
+	MerchantNo   string // of an owner
+	Username     string
+	Phone, Email string // at least one: the invitation goes there
+	Language     string
+}
+
+// CreateUser makes an account that waits for its person and queues the invitation.
+// Operators make the first owner of a merchant and the operator's own staff; shops
+// invite their own people.
+func (m *Manager) CreateUser(ctx context.Context, a Actor, in NewUser) (idp.User, error) {
+	act := StaffNew
+	switch {
+	case in.Role == idp.RoleOwner:
+		act = OwnerNew
+	case !in.Role.Valid():
+		return idp.User{}, idp.FieldError("role", "error.choose")
+	case !in.Role.Operator():
+		return idp.User{}, &idp.Error{Kind: idp.Forbidden, Field: "role", Msg: "error.owner_invites"}
+	}
+	var bad checks
+	bad.add(a.allow(act))
+	u := idp.User{Role: in.Role, Status: idp.UserInvited}
+	var err error
+	u.Name, err = name("name", in.Name, 64)
+	bad.add(err)
+	u.Language, err = language(in.Language)
+	bad.add(err)
+	names, to, err := identifiers(in.Username, in.Phone, in.Email)
+	bad.add(err)
+	if err == nil && to == nil {
+		bad.add(idp.FieldError("phone", "error.no_channel"))
+	}
+	if err := bad.err(); err != nil {
+		return idp.User{}, err
+	}
+	err = m.Store.Tx(ctx, func(ctx context.Context) error {
+		names := clones(names) // the transaction may run again
+		if u.Role == idp.RoleOwner {
+			no, err := m.ownerOf(ctx, &u, in.MerchantNo)
+			if err != nil {
+				return err
+			}
+			names = append(names, no)
+		}
+		if err := m.Store.CreateUser(ctx, &u, names...); err != nil {
+			return err
+		}
+		e := idp.Event{Name: "account.created", Subject: u.ID, Merchant: u.MerchantID, Data: map[string]any{"role": string(u.Role)}}
+		if err := m.record(ctx, a, e); err != nil {
+			return err
+		}
+		return m.invite(ctx, u, to)
+	})
+	return u, err
+}
+
+func clones(names []*idp.Identifier) []*idp.Identifier {
+	out := make([]*idp.Identifier, len(names))
+	for i, n := range names {
+		c := *n
+		out[i] = &c
+	}
+	return out
+}
+
+// ownerOf makes the user the owner of a merchant that has none: a change of owner
+// is a hand-over, which is the owners' own. The merchant number then names him.
+func (m *Manager) ownerOf(ctx context.Context, u *idp.User, typed string) (*idp.Identifier, error) {
+	merchant, err := m.merchantByNo(ctx, "merchant_no", typed)
+	if err != nil {
+		return nil, err
+	}
+	owners, err := m.Store.Users(ctx, storage.UserFilter{Merchant: merchant.ID, Roles: []idp.Role{idp.RoleOwner}}, 100)
+	if err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(owners, func(o idp.User) bool { return o.Status != idp.UserLeft && o.Status != idp.UserErased }) {
+		return nil, &idp.Error{Kind: idp.Conflict, Field: "merchant_no", Msg: "error.has_owner"}
+	}
+	u.MerchantID = merchant.ID
+	return &idp.Identifier{Kind: idp.IdentifierMerchantNo, Value: merchant.No}, nil
+}
+
+// invite queues the message with the one-use link that lets the person in.
+func (m *Manager) invite(ctx context.Context, u idp.User, to *idp.Identifier) error {
+	if m.Invite == nil {
+		return errors.New("manage: nobody words invitations")
+	}
+	token := idp.NewToken()
+	sum := sha256.Sum256([]byte(token))
+	if err := m.Store.CreateInvite(ctx, u.ID, hex.EncodeToString(sum[:]), time.Now().Add(m.Policy.Links.Invite)); err != nil {
+		return err
+	}
+	subject, text, html, err := m.Invite(u.Language, m.link("/join?t="+token), u.Name)
+	if err != nil {
+		return fmt.Errorf("invitation: %w", err)
+	}
+	msg := idp.Message{UserID: u.ID, Channel: idp.ChannelSMS, To: to.Value, Template: "invite", Language: u.Language, Body: text}
+	if to.Kind == idp.IdentifierEmail {
+		msg.Channel, msg.Subject, msg.HTML = idp.ChannelMail, subject, html
+	}
+	return m.Store.Queue(ctx, &msg)
+}
+
+func language(typed string) (string, error) {
+	switch typed {
+	case "":
+		return "zh-CN", nil
+	case "zh-CN", "en":
+		return typed, nil
+	}
+	return "", idp.FieldError("language", "error.choose")
+}
+
+// identifiers normalises the login names of a new account and says which of them
+// messages go to: the e-mail, else the phone.
+func identifiers(username, phone, email string) (names []*idp.Identifier, to *idp.Identifier, err error) {
+	var bad checks
+	for _, typed := range []struct {
+		kind idp.IdentifierKind
+		text string
+	}{{idp.IdentifierUsername, username}, {idp.IdentifierPhone, phone}, {idp.IdentifierEmail, email}} {
+		field := string(typed.kind)
+		if line(typed.text) == "" {
+			if typed.kind == idp.IdentifierUsername {
+				bad.add(idp.FieldError(field, "error.empty"))
+			}
+			continue
+		}
+		kind, value, ok := normal.Identifier(typed.text)
+		if !ok || kind != typed.kind {
+			bad.add(idp.FieldError(field, "error.identifier."+field))
+			continue
+		}
+		n := &idp.Identifier{Kind: kind, Value: value}
+		names = append(names, n)
+		if kind != idp.IdentifierUsername {
+			to = n
+		}
+	}
+	return names, to, bad.err()
+}
+
+// onUser begins an act on an account: permission, reason, and who it is about.
+// The account's row is held until the transaction ends.
+func (m *Manager) onUser(ctx context.Context, a Actor, id string) (idp.User, error) {
+	u, err := m.Store.HoldUser(ctx, id)
+	if err != nil {
+		return u, err
+	}
+	return u, mayActOn(a.User, u)
+}
+
+func mayActOn(actor, u idp.User) error {
+	switch {
+	case u.ID == actor.ID:
+		return forbidden("error.self")
+	case actor.Role == idp.RoleSupportAgent && u.Role.Operator():
+		return forbidden("error.staff")
+	}
+	return nil
+}
+
+// MayOnUser says whether an act on a user would be refused for who acts on whom;
+// pages use it to offer only what works.
+func MayOnUser(actor, u idp.User, act Action) bool {
+	if act == UserEnable && u.Role.Operator() {
+		act = StaffEnable
+	}
+	return May(actor.Role, act) != No && mayActOn(actor, u) == nil
+}
+
+// notTheLast refuses to take away the last policy administrator.
+func (m *Manager) notTheLast(ctx context.Context, u idp.User) error {
+	if u.Role != idp.RolePolicyAdmin {
+		return nil
+	}
+	left, err := m.Store.HoldActive(ctx, idp.RolePolicyAdmin)
+	if err != nil {
+		return err
+	}
+	if len(slices.DeleteFunc(left, func(id string) bool { return id == u.ID })) == 0 {
+		return forbidden("error.last_admin")
+	}
+	return nil
+}
+
+// DisableUser closes an account; sessions, grants and flows end with it and do not
+// come back.
+func (m *Manager) DisableUser(ctx context.Context, a Actor, id string) error {
+	if err := a.allow(UserDisable); err != nil {
+		return err
+	}
+	return m.Store.Tx(ctx, func(ctx context.Context) error {
+		// The administrators' rows are held before the account's own: always in one order.
+		if err := m.guardAdmin(ctx, id); err != nil {
+			return err
+		}
+		u, err := m.onUser(ctx, a, id)
+		if err != nil {
+			return err
+		}
+		if u.Status != idp.UserActive && u.Status != idp.UserInvited {
+			return moved()
+		}
+		if ok, err := m.Store.SetUserStatus(ctx, id, u.Status, idp.UserDisabled); err != nil || !ok {
+			return orMoved(err)
+		}
+		if err := errors.Join(m.endUser(ctx, a, u, byAdmin), m.Store.VoidInvites(ctx, id)); err != nil {
+			return err
+		}
+		return m.record(ctx, a, userEvent("account.disabled", u))
+	})
+}
+
+// guardAdmin is notTheLast for an id.
+func (m *Manager) guardAdmin(ctx context.Context, id string) error {
+	u, err := m.Store.User(ctx, id)
+	if err != nil {
+		return err
+	}
+	return m.notTheLast(ctx, u)
+}
+
+func orMoved(err error) error {
+	if err != nil {
+		return err
+	}
+	return moved()
+}
+
+func userEvent(name string, u idp.User) idp.Event {
+	return idp.Event{Name: name, Subject: u.ID, Merchant: u.MerchantID, Store: u.StoreID}
+}
+
+// EnableUser opens an account again. Whoever never took up his invitation is
+// invited anew.
+func (m *Manager) EnableUser(ctx context.Context, a Actor, id string) error {
+	u, err := m.Store.User(ctx, id)
+	if err != nil {
+		return err
+	}
+	act := UserEnable
+	if u.Role.Operator() {
+		act = StaffEnable
+	}
+	if err := a.allow(act); err != nil {
+		return err
+	}
+	return m.Store.Tx(ctx, func(ctx context.Context) error {
+		u, err := m.onUser(ctx, a, id)
+		if err != nil {
+			return err
+		}
+		creds, err := m.Store.Credentials(ctx, id)
+		if err != nil {
+			return err
+		}
+		to := idp.UserActive
+		if len(creds) == 0 {
+			to = idp.UserInvited
+		}
+		if ok, err := m.Store.SetUserStatus(ctx, id, idp.UserDisabled, to); err != nil || !ok {
+			return orMoved(err)
+		}
+		if to == idp.UserInvited {
+			if err := m.inviteAgain(ctx, u); err != nil {
+				return err
+			}
+		}
+		return m.record(ctx, a, userEvent("account.enabled", u))
+	})
+}
+
+func (m *Manager) inviteAgain(ctx context.Context, u idp.User) error {
+	names, err := m.Store.Identifiers(ctx, u.ID)
+	if err != nil {
+		return err
+	}
+	var to *idp.Identifier
+	for _, n := range names {
+		if !n.Former && (n.Kind == idp.IdentifierEmail || n.Kind == idp.IdentifierPhone && to == nil) {
+			to = &n
+		}
+	}
+	if to == nil {
+		return nil // nobody can be told; the person stays invited
+	}
+	return m.invite(ctx, u, to)
+}
+
+// LockUser locks an account on proven compromise; sessions and grants end.
+func (m *Manager) LockUser(ctx context.Context, a Actor, id string) error {
+	if err := a.allow(UserLock); err != nil {
+		return err
+	}
+	return m.Store.Tx(ctx, func(ctx context.Context) error {
+		if err := m.guardAdmin(ctx, id); err != nil {
+			return err
+		}
+		u, err := m.onUser(ctx, a, id)
+		if err != nil {
+			return err
+		}
+		if u.Status != idp.UserActive && u.Status != idp.UserInvited {
+			return moved()
+		}
+		if ok, err := m.Store.LockUser(ctx, id, a.Reason); err != nil || !ok {
+			return orMoved(err)
+		}
+		if err := m.endUser(ctx, a, u, byAdmin); err != nil {
+			return err
+		}
+		e := userEvent("lock.account", u)
+		e.Data = map[string]any{"scope": "account"}
+		return m.record(ctx, a, e)
+	})
+}
+
+// UnlockUser lifts a lock. Another person than the locker does it.
+func (m *Manager) UnlockUser(ctx context.Context, a Actor, id string) error {
+	if err := a.allow(UserUnlock); err != nil {
+		return err
+	}
+	return m.Store.Tx(ctx, func(ctx context.Context) error {
+		u, err := m.onUser(ctx, a, id)
+		if err != nil {
+			return err
+		}
+		locker, err := m.Locker(ctx, id)
+		if err != nil {
+			return err
+		}
+		if locker == a.User.ID {
+			return forbidden("error.locker")
+		}
+		if ok, err := m.Store.UnlockUser(ctx, id); err != nil || !ok {
+			return orMoved(err)
+		}
+		e := userEvent("lock.lifted", u)
+		e.Data = map[string]any{"scope": "account"}
+		return m.record(ctx, a, e)
+	})
+}
+
+// Locker returns who locked an account last, "" when nobody did.
+func (m *Manager) Locker(ctx context.Context, id string) (string, error) {
+	list, err := m.Store.Events(ctx, storage.EventFilter{Subject: id, Name: "lock.account"}, 1)
+	if err != nil || len(list) == 0 {
+		return "", err
+	}
+	return list[0].Actor, nil
+}
+
+// EndSessions ends all sessions and grants of a user; he may sign in again.
+func (m *Manager) EndSessions(ctx context.Context, a Actor, id string) error {
+	if err := a.allow(UserEnd); err != nil {
+		return err
+	}
+	return m.Store.Tx(ctx, func(ctx context.Context) error {
+		u, err := m.onUser(ctx, a, id)
+		if err != nil {
+			return err
+		}
+		return m.endUser(ctx, a, u, byAdmin)
+	})
+}

@@ -1,0 +1,91 @@
+package oidc
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"time"
+
+	"hufu/idp"
+	"hufu/idp/policy"
+	"hufu/idp/web"
+)
+
+// redeem is the one gate of every token that is issued from a grant: code, device
+// code and refresh token alike. It looks at the grant, the person, the merchant, the
+// terminal and the client as they are now, and returns the scopes that are left.
+func (p *Provider) redeem(ctx context.Context, grant string, c idp.Client) (idp.Parties, []string, error) {
+	parties, scopes, reason, err := p.alive(ctx, grant)
+	if err != nil {
+		return parties, nil, err
+	}
+	if reason == "" && parties.Grant.ClientID != c.ID {
+		reason = "client.other"
+	}
+	if reason != "" {
+		return parties, nil, refuse("invalid_grant", "the grant is no longer valid").because(reason, nil)
+	}
+	return parties, scopes, nil
+}
+
+// alive says what a grant is still good for: the scopes, or the reason that ends it.
+func (p *Provider) alive(ctx context.Context, grant string) (parties idp.Parties, scopes []string, reason string, err error) {
+	parties, err = p.Store.Parties(ctx, grant)
+	if err != nil && idp.KindOf(err) == idp.NotFound {
+		return parties, nil, "grant.unknown", nil
+	}
+	if err != nil {
+		return parties, nil, "", err
+	}
+	scopes, reason = idp.Redeemable(parties, time.Now())
+	// A scope that was taken from the client since is not given any more.
+	scopes = slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return !slices.Contains(parties.Client.Scopes, s) })
+	return parties, scopes, reason, nil
+}
+
+// endFamily ends a grant and all its tokens, with its event.
+func (p *Provider) endFamily(ctx context.Context, grant, event, reason string) error {
+	return p.Store.Tx(ctx, func(ctx context.Context) error {
+		ended, err := p.Store.EndGrant(ctx, grant, reason, time.Now())
+		if err != nil || !ended {
+			return err
+		}
+		g, err := p.Store.Grant(ctx, grant)
+		if err != nil {
+			return err
+		}
+		return p.Store.Append(ctx, p.grantEvent(ctx, event, g, reason))
+	})
+}
+
+func (p *Provider) grantEvent(ctx context.Context, name string, g idp.Grant, reason string) idp.Event {
+	return idp.Event{Name: name, Subject: g.UserID, Terminal: g.TerminalID, Client: g.ClientID, Session: g.SessionID, Network: web.Network(ctx),
+		Reason: reason, Policy: p.Policy.Version, Data: map[string]any{"grant": g.ID, "scopes": g.Scopes}}
+}
+
+// refreshEnd is when a refresh token that is issued now ends: idle life, but never
+// after its grant.
+func (p *Provider) refreshEnd(parties idp.Parties, now time.Time) time.Time {
+	idle, _ := p.refreshLife(parties)
+	end := now.Add(idle)
+	if g := parties.Grant.ExpiresAt; !g.IsZero() && g.Before(end) {
+		return g
+	}
+	return end
+}
+
+// refreshLife returns idle and absolute life of the refresh tokens of a grant.
+func (p *Provider) refreshLife(parties idp.Parties) (idle, absolute time.Duration) {
+	class := policy.ClassOf(parties.User, parties.Merchant)
+	if parties.Grant.TerminalID != "" {
+		return p.Policy.Tokens.TerminalIdle[class], p.Policy.Tokens.TerminalAbsolute[class]
+	}
+	return p.Policy.Tokens.RefreshIdle[class], p.Policy.Tokens.RefreshAbsolute[class]
+}
+
+// signature is the stored form of a code, a token or a request id.
+func signature(value string) string {
+	sum := sha256.Sum256([]byte(value))
+	return hex.EncodeToString(sum[:])
+}

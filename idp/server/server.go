@@ -1,0 +1,242 @@
+// Package server builds one http.Handler from everything: it opens the store, fills
+// every component by one literal, mounts the routes and runs the background jobs.
+//
+// Routes of its own: / (start), /healthz, /readyz, /static/, and with the flag
+// demo /dev/messages. Invariant: what is drawn, linked or published comes from
+// [Config], never from a request's host.
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"hufu/flows"
+	"hufu/flows/factor/code"
+	"hufu/flows/factor/password"
+	"hufu/flows/factor/totp"
+	"hufu/idp"
+	"hufu/idp/admin"
+	"hufu/idp/manage"
+	"hufu/idp/oidc"
+	"hufu/idp/phc"
+	"hufu/idp/policy"
+	"hufu/idp/session"
+	"hufu/idp/web"
+	"hufu/static"
+	"hufu/storage"
+	"hufu/templates"
+)
+
+// Server is the assembled service.
+type Server struct {
+	Store   *storage.Store
+	Routes  []string // every pattern, in the order of mounting
+	site    *web.Site
+	policy  *policy.Document
+	log     *slog.Logger
+	mux     *http.ServeMux
+	handler http.Handler
+	stop    context.CancelFunc
+	jobs    sync.WaitGroup
+	demo    *world
+}
+
+// New assembles the service that cfg describes, brings the schema up to date and
+// makes what is missing: signing keys, and with demo the demonstration world.
+func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
+	ring, err := cfg.Ring()
+	if err != nil {
+		return nil, err
+	}
+	store, err := storage.Open(ctx, cfg.Database.DSN.Reveal(), ring, log)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{Store: store, policy: policy.Default(), log: log, mux: http.NewServeMux()}
+	if err := store.Migrate(ctx); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	issuer, err := url.Parse(cfg.Issuer)
+	if err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	flowsOf := &web.Flood{PerMinute: cfg.Limits.FlowsPerMinute}
+	sessions := &session.Manager{Store: store, Policy: s.policy, Ring: ring, Secure: cfg.Secure(), Network: web.Network, Device: web.Device, Log: log,
+		Admit: func(ctx context.Context) error { return admit(ctx, flowsOf) }}
+	s.site = &web.Site{Sessions: sessions, Issuer: cfg.Issuer, Operator: cfg.Operator, Demo: cfg.Demo, Zone: cfg.Location(), Log: log}
+	hasher := phc.NewHasher(runtime.NumCPU())
+	engine := &flows.Engine{Store: store, Sessions: sessions, Site: s.site, Policy: s.policy, Hasher: hasher, Log: log,
+		Password: password.Factor{Hasher: hasher}, TOTP: totp.Factor{Issuer: cfg.Operator}, Code: code.Factor{Policy: s.policy, Host: issuer.Host}}
+	provider := &oidc.Provider{Store: store, Site: s.site, Policy: s.policy, Issuer: cfg.Issuer, Log: log}
+	manager := &manage.Manager{Store: store, Policy: s.policy, Issuer: cfg.Issuer, Invite: invitation(cfg.Operator)}
+	console := &admin.Console{Manage: manager, Site: s.site, Store: store}
+	if cfg.Demo {
+		engine.Loopback = 100
+		if s.demo, err = openWorld(ctx, store, hasher, cfg); err != nil {
+			return nil, errors.Join(err, store.Close())
+		}
+	}
+	if err := provider.Start(ctx); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	engine.Routes(s.mux)
+	provider.Routes(s.mux)
+	console.Routes(s.mux)
+	s.routes()
+	guard := &web.Guard{Peer: func(r *http.Request) netip.Addr { return ClientAddr(r, cfg.Proxies) }, BodyBytes: cfg.Limits.BodyBytes, Secure: cfg.Secure(),
+		Flood: &web.Flood{PerMinute: cfg.Limits.RequestsPerMinute}, Site: s.site, Log: log}
+	s.handler = guard.Wrap(s.sameOrigin(http.HandlerFunc(s.route)))
+	s.run()
+	return s, nil
+}
+
+func admit(ctx context.Context, f *web.Flood) error {
+	if until, ok := f.Allow(web.LimitKey(ctx)); !ok {
+		return &idp.Error{Kind: idp.Limited, Msg: "problem.429.text", Until: until, Reason: "flood"}
+	}
+	return nil
+}
+
+// invitation words the message that lets an invited person in.
+func invitation(operator string) func(lang, link, name string) (subject, text, html string, err error) {
+	return func(lang, link, name string) (string, string, string, error) {
+		return templates.Message(lang, "invite", templates.Letter{Name: name, Operator: operator, Link: link, At: time.Now()})
+	}
+}
+
+// Handler serves every route.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Close ends background work and closes the store.
+func (s *Server) Close() error {
+	s.stop()
+	s.jobs.Wait()
+	return s.Store.Close()
+}
+
+func (s *Server) routes() {
+	s.mux.Handle("GET /static/", static.Handler())
+	s.mux.Handle("GET /{$}", s.site.Page(s.start))
+	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok") })
+	s.mux.HandleFunc("GET /readyz", s.ready)
+	if s.demo != nil {
+		s.mux.Handle("GET /dev/messages", s.site.Page(s.messages))
+	}
+}
+
+func plain(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text + "\n"))
+}
+
+// ready says whether this process can serve: database and signing keys answer.
+func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 3*time.Second)
+	defer cancel()
+	err := s.Store.Ready(ctx)
+	if err == nil {
+		var keys []storage.SigningKey
+		if keys, err = s.Store.SigningKeys(ctx); err == nil && len(keys) == 0 {
+			err = errors.New("no signing keys")
+		}
+	}
+	if err != nil {
+		s.log.WarnContext(ctx, "not ready", "error", err)
+		plain(w, http.StatusServiceUnavailable, "not ready")
+		return
+	}
+	plain(w, http.StatusOK, "ok")
+}
+
+// start leads to the demonstration's start page, or to one's own pages.
+func (s *Server) start(w http.ResponseWriter, r *http.Request) error {
+	if s.demo != nil {
+		return s.demo.start(w, r, s)
+	}
+	return web.Redirect(w, r, "/sign-in")
+}
+
+// crossOrigin are the endpoints that other sites' pages and servers post to: they
+// act for no cookie, or take the browser back to a GET of their own.
+var crossOrigin = []string{"/authorize", "/token", "/userinfo", "/introspect", "/revoke", "/par", "/device_authorization", "/logout"}
+
+// sameOrigin refuses changes that another site's page asks for (Sec-Fetch-Site,
+// else Origin against Host).
+func (s *Server) sameOrigin(next http.Handler) http.Handler {
+	guard := http.NewCrossOriginProtection()
+	for _, path := range crossOrigin {
+		guard.AddInsecureBypassPattern(path)
+	}
+	guard.SetDenyHandler(s.site.Page(func(http.ResponseWriter, *http.Request) error { return idp.Errorf(idp.Forbidden, "problem.403.text") }))
+	return guard.Handler(next)
+}
+
+// route serves a request, and draws our own page where no route fits.
+func (s *Server) route(w http.ResponseWriter, r *http.Request) {
+	h, pattern := s.mux.Handler(r)
+	if pattern != "" {
+		s.mux.ServeHTTP(w, r)
+		return
+	}
+	miss := &missed{header: http.Header{}}
+	h.ServeHTTP(miss, r)
+	if loc := miss.header.Get("Location"); loc != "" && miss.status/100 == 3 { // a path that only needs cleaning
+		_ = web.Redirect(w, r, loc)
+		return
+	}
+	if allow := miss.header.Get("Allow"); allow != "" {
+		w.Header().Set("Allow", allow)
+	}
+	status := miss.status
+	if status != http.StatusMethodNotAllowed {
+		status = http.StatusNotFound
+	}
+	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
+		plain(w, status, http.StatusText(status))
+		return
+	}
+	if err := s.site.Write(w, r, status, templates.Problem{Status: status, RequestID: web.RequestID(r.Context())}); err != nil {
+		s.log.ErrorContext(r.Context(), "page failed", "error", err)
+	}
+}
+
+// missed takes what the mux says about a request that no route fits.
+type missed struct {
+	header http.Header
+	status int
+}
+
+func (m *missed) Header() http.Header         { return m.header }
+func (m *missed) Write(b []byte) (int, error) { return len(b), nil }
+func (m *missed) WriteHeader(status int)      { m.status = status }
+
+// run starts the background jobs. They are safe on every replica at once: each is
+// one statement that deletes what nobody can use any more.
+func (s *Server) run() {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.stop = cancel
+	s.jobs.Go(func() {
+		tick := time.NewTicker(10 * time.Minute)
+		defer tick.Stop()
+		for {
+			if err := s.Store.Sweep(ctx, time.Now()); err != nil && ctx.Err() == nil {
+				s.log.Warn("sweep failed", "error", err)
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+		}
+	})
+}

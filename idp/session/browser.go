@@ -1,0 +1,131 @@
+package session
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"hufu/idp"
+	"hufu/idp/seal"
+)
+
+// browserPlace binds the sealed entries of the cookie to their purpose.
+var browserPlace = seal.Place{Table: "cookie", Column: "known-browser", Row: "entry"}
+
+// browserEntries is how many people one browser is known for.
+const browserEntries = 5
+
+// entry is what the cookie says of one person in this browser.
+type entry struct {
+	User       string `json:"u"`
+	Row        string `json:"r"`
+	Generation int64  `json:"g"`
+}
+
+// entries opens the cookie; anything broken in it is left out.
+func (m *Manager) entries(r *http.Request) []entry {
+	var out []entry
+	for i, part := range strings.Split(m.read(r, browserCookie), ".") {
+		if i == browserEntries {
+			break
+		}
+		sealed, err := base64.RawURLEncoding.DecodeString(part)
+		if err != nil || part == "" {
+			continue
+		}
+		plain, err := m.Ring.Open(browserPlace, sealed)
+		if err != nil {
+			continue
+		}
+		var e entry
+		if json.Unmarshal(plain, &e) == nil {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// Known returns the row by which this browser is known for a user, nil for a
+// stranger. A generation older than the one before shows a copied cookie: the row
+// is revoked and its owner is told by the caller's event.
+func (m *Manager) Known(ctx context.Context, r *http.Request, user string) (*idp.Browser, error) {
+	i := slices.IndexFunc(m.entries(r), func(e entry) bool { return e.User == user })
+	if i < 0 {
+		return nil, nil
+	}
+	e := m.entries(r)[i]
+	b, err := m.Store.Browser(ctx, e.Row)
+	if err != nil {
+		if idp.KindOf(err) == idp.NotFound {
+			return nil, nil
+		}
+		return nil, err
+	}
+	now := time.Now()
+	switch {
+	case b.UserID != user, now.Sub(b.LastUsedAt) > m.Policy.Browsers.Life:
+		return nil, nil
+	case e.Generation == b.Generation, e.Generation == b.Generation-1 && now.Sub(b.MovedAt) <= m.Policy.Browsers.PreviousGeneration:
+		return &b, nil
+	}
+	return nil, m.Store.Tx(ctx, func(ctx context.Context) error {
+		if ok, err := m.Store.RevokeBrowser(ctx, b.ID); err != nil || !ok {
+			return err
+		}
+		return m.Store.Append(ctx, idp.Event{Name: "browser.copied", Subject: user, Network: m.Network(ctx), Data: map[string]any{"browser": b.ID}})
+	})
+}
+
+// Remember makes this browser known for a user after a sign-in that met policy in
+// full, or moves its generation on, inside the caller's transaction. known is what
+// Known returned; fresh says that the browser was a stranger's until now.
+func (m *Manager) Remember(ctx context.Context, r *http.Request, u idp.User, known *idp.Browser) (b idp.Browser, fresh bool, err error) {
+	now := time.Now()
+	if known != nil {
+		ok, err := m.Store.MoveBrowser(ctx, known.ID, known.Generation, now)
+		if err != nil {
+			return b, false, err
+		}
+		b = *known
+		if ok {
+			b.Generation++
+		}
+		return b, false, nil
+	}
+	b = idp.Browser{UserID: u.ID, Label: m.Device(r)}
+	if err := m.Store.CreateBrowser(ctx, &b); err != nil {
+		return b, false, err
+	}
+	if err := m.Store.TrimBrowsers(ctx, u.ID, m.Policy.Browsers.Most); err != nil {
+		return b, false, err
+	}
+	return b, true, m.Store.Append(ctx, idp.Event{Name: "browser.known", Actor: u.ID, Subject: u.ID, Merchant: u.MerchantID, Network: m.Network(ctx), Data: map[string]any{"browser": b.ID}})
+}
+
+// SetBrowserCookie writes the entry of a known browser into the cookie, newest first.
+func (m *Manager) SetBrowserCookie(w http.ResponseWriter, r *http.Request, b idp.Browser) error {
+	all := []entry{{User: b.UserID, Row: b.ID, Generation: b.Generation}}
+	for _, e := range m.entries(r) {
+		if e.User != b.UserID && len(all) < browserEntries {
+			all = append(all, e)
+		}
+	}
+	parts := make([]string, 0, len(all))
+	for _, e := range all {
+		plain, err := json.Marshal(e)
+		if err != nil {
+			return err
+		}
+		sealed, err := m.Ring.Seal(browserPlace, plain)
+		if err != nil {
+			return err
+		}
+		parts = append(parts, base64.RawURLEncoding.EncodeToString(sealed))
+	}
+	http.SetCookie(w, m.cookie(browserCookie, strings.Join(parts, "."), m.Policy.Browsers.Life))
+	return nil
+}

@@ -1,0 +1,138 @@
+package idp
+
+import "time"
+
+// Role is what a person does: for a merchant, or for the operator.
+type Role string
+
+const (
+	RoleOwner             Role = "owner"
+	RoleManager           Role = "manager"
+	RoleCashier           Role = "cashier"
+	RolePolicyAdmin       Role = "policy_admin"
+	RoleSupportAgent      Role = "support_agent"
+	RoleSupportSupervisor Role = "support_supervisor"
+	RoleAuditor           Role = "auditor"
+)
+
+// Roles lists every role, merchant staff first.
+var Roles = []Role{RoleOwner, RoleManager, RoleCashier, RolePolicyAdmin, RoleSupportAgent, RoleSupportSupervisor, RoleAuditor}
+
+// Operator says whether the role belongs to the operator's own staff. No
+// operator role is staff of a merchant.
+func (r Role) Operator() bool {
+	switch r {
+	case RolePolicyAdmin, RoleSupportAgent, RoleSupportSupervisor, RoleAuditor:
+		return true
+	}
+	return false
+}
+
+// Valid says whether the role is one of [Roles].
+func (r Role) Valid() bool {
+	switch r {
+	case RoleOwner, RoleManager, RoleCashier:
+		return true
+	}
+	return r.Operator()
+}
+
+// UserStatus is where an account stands in its life; freeze and lock are flags
+// beside it.
+type UserStatus string
+
+const (
+	UserInvited  UserStatus = "invited"
+	UserActive   UserStatus = "active"
+	UserLeft     UserStatus = "left"
+	UserDisabled UserStatus = "disabled"
+	UserErased   UserStatus = "erased"
+)
+
+// User is a person. ID is also the `sub` of every token: random, stable, never
+// reused.
+type User struct {
+	ID         string
+	Name       string // as shown to the person and to colleagues
+	Language   string // "zh-CN" or "en"
+	Role       Role
+	MerchantID string // empty for operator staff
+	StoreID    string // empty: all stores of the merchant
+	Status     UserStatus
+	Frozen     bool
+	Locked     string // reason, empty: not locked
+	MustChange bool   // the password, at the next full sign-in
+	CreatedAt  time.Time
+	GraceFrom  time.Time // start of the grace time to enrol a demanded factor
+}
+
+// Reason says why the account may not be used, "" when it may. Frozen is not
+// among them: a frozen person signs in and gets no money scope.
+func (u User) Reason() string {
+	switch {
+	case u.Locked != "":
+		return "locked"
+	case u.Status == UserLeft, u.Status == UserErased:
+		return "left"
+	case u.Status != UserActive:
+		return "disabled"
+	}
+	return ""
+}
+
+// IdentifierKind is the sort of name a person types to be recognised.
+type IdentifierKind string
+
+const (
+	IdentifierUsername   IdentifierKind = "username"
+	IdentifierPhone      IdentifierKind = "phone"
+	IdentifierEmail      IdentifierKind = "email"
+	IdentifierMerchantNo IdentifierKind = "merchant_no" // names its owner
+)
+
+// Identifier is a login name of a user, normalised. Former user names stay
+// reserved to their user and go on working.
+type Identifier struct {
+	ID, UserID   string
+	Kind         IdentifierKind
+	Value        string // normalised: folded user name or e-mail, E.164, 15 digits
+	Former       bool
+	VerifiedAt   time.Time // phone, e-mail: zero until a code came back
+	LastProvenAt time.Time
+	CreatedAt    time.Time
+}
+
+// Channel says whether codes and notices may go to this identifier.
+func (i Identifier) Channel() bool {
+	return (i.Kind == IdentifierPhone || i.Kind == IdentifierEmail) && !i.VerifiedAt.IsZero() && !i.Former
+}
+
+// Masked is the identifier as pages may show it: 138****0001, l***@example.com.
+func (i Identifier) Masked() string {
+	v := i.Value
+	switch i.Kind {
+	case IdentifierPhone:
+		if n := len(v); n > 8 {
+			if len(v) > 3 && v[:3] == "+86" {
+				v = v[3:]
+			}
+			return v[:3] + "****" + v[len(v)-4:]
+		}
+		return "****"
+	case IdentifierEmail:
+		for k := range len(v) {
+			if v[k] == '@' {
+				return firstRune(v) + "***" + v[k:]
+			}
+		}
+		return "***"
+	}
+	return v
+}
+
+func firstRune(s string) string {
+	for _, r := range s {
+		return string(r)
+	}
+	return ""
+}

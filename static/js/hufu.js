@@ -1,0 +1,41 @@
+// What the pages do better with script. Every page works without it: nothing here submits, moves or hides anything.
+"use strict";
+
+// A refused form draws its errors first: say them at once.
+document.querySelector(".summary")?.focus();
+
+// Buttons that need script are in the page hidden.
+for (const button of document.querySelectorAll("[data-script]")) button.hidden = false;
+
+// Show the password, and say so in the button's own words.
+for (const button of document.querySelectorAll("button[data-show]")) {
+  const field = document.getElementById(button.dataset.show);
+  button.addEventListener("click", () => {
+    const shown = field.type === "text";
+    field.type = shown ? "password" : "text";
+    button.setAttribute("aria-pressed", String(!shown));
+    field.focus();
+  });
+  // A browser must never keep a password as the text of an ordinary field.
+  field.form.addEventListener("submit", () => { field.type = "password"; });
+}
+
+// Copy what stands in the page.
+for (const button of document.querySelectorAll("button[data-copy]")) {
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent.replace(/\s/g, ""));
+    button.textContent = button.dataset.done;
+  });
+}
+
+// The seconds that are left, beside the clock time that stands in the text. Not a live region: it would never be silent.
+for (const place of document.querySelectorAll("[data-until]")) {
+  const until = Date.parse(place.dataset.until);
+  const tick = () => {
+    const left = Math.max(0, Math.round((until - Date.now()) / 1000));
+    place.textContent = Math.floor(left / 60) + ":" + String(left % 60).padStart(2, "0");
+    if (left === 0) clearInterval(timer);
+  };
+  const timer = setInterval(tick, 1000);
+  tick();
+}

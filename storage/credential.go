@@ -1,0 +1,123 @@
+package storage
+
+import (
+	"context"
+	"time"
+
+	"hufu/idp"
+	"hufu/idp/seal"
+)
+
+type credentialRow struct {
+	ID         string `gorm:"primaryKey"`
+	UserID     string
+	Method     string
+	Label      string
+	Data       []byte
+	Counter    int64
+	Failures   int
+	Closed     bool
+	Pending    bool
+	Version    int64
+	CreatedAt  int64 `gorm:"autoCreateTime:false"`
+	LastUsedAt int64
+}
+
+func (credentialRow) TableName() string { return "credentials" }
+
+func credentialPlace(id string) seal.Place {
+	return seal.Place{Table: "credentials", Column: "data", Row: id}
+}
+
+func (s *Store) toCredential(r credentialRow) (idp.Credential, error) {
+	data, err := s.ring.Open(credentialPlace(r.ID), r.Data)
+	return idp.Credential{ID: r.ID, UserID: r.UserID, Method: idp.Method(r.Method), Label: r.Label, Data: data, Counter: r.Counter, Failures: r.Failures,
+		Closed: r.Closed, Pending: r.Pending, Version: r.Version, CreatedAt: fromMicros(r.CreatedAt), LastUsedAt: fromMicros(r.LastUsedAt)}, err
+}
+
+// AddCredential stores a new credential, giving it an id.
+func (s *Store) AddCredential(ctx context.Context, c *idp.Credential) error {
+	c.ID, c.CreatedAt, c.Version = idp.NewID(), time.Now(), 1
+	data, err := s.ring.Seal(credentialPlace(c.ID), c.Data)
+	if err != nil {
+		return err
+	}
+	return s.Tx(ctx, func(ctx context.Context) error {
+		return s.db(ctx).Create(&credentialRow{ID: c.ID, UserID: c.UserID, Method: string(c.Method), Label: c.Label, Data: data, Counter: c.Counter,
+			Pending: c.Pending, Version: 1, CreatedAt: micros(c.CreatedAt)}).Error
+	})
+}
+
+// Credentials lists the confirmed credentials of a user, oldest first.
+func (s *Store) Credentials(ctx context.Context, user string) ([]idp.Credential, error) {
+	var rows []credentialRow
+	if err := s.db(ctx).Where("user_id = ? AND pending = ?", user, false).Order("created_at, id").Find(&rows).Error; err != nil {
+		return nil, err
+	}
+	return mapRows(rows, s.toCredential)
+}
+
+// Credential returns a confirmed credential by id.
+func (s *Store) Credential(ctx context.Context, id string) (idp.Credential, error) {
+	var row credentialRow
+	if err := s.db(ctx).Where("id = ? AND pending = ?", id, false).Take(&row).Error; err != nil {
+		return idp.Credential{}, notFound(err)
+	}
+	return s.toCredential(row)
+}
+
+// ReplaceCredential gives a credential new data, unless somebody else did since
+// it was read; its count of failures starts again. from is the version read.
+func (s *Store) ReplaceCredential(ctx context.Context, id string, from int64, data []byte) (bool, error) {
+	sealed, err := s.ring.Seal(credentialPlace(id), data)
+	if err != nil {
+		return false, err
+	}
+	n, err := s.affected(ctx, "UPDATE credentials SET data = ?, version = version + 1, failures = 0, closed = ? WHERE id = ? AND version = ?", sealed, false, id, from)
+	return n == 1, err
+}
+
+// RehashCredential gives a credential the same secret in a new form: it stays the
+// same version, so what was counted against it still counts.
+func (s *Store) RehashCredential(ctx context.Context, id string, version int64, data []byte) error {
+	sealed, err := s.ring.Seal(credentialPlace(id), data)
+	if err != nil {
+		return err
+	}
+	return s.exec(ctx, "UPDATE credentials SET data = ? WHERE id = ? AND version = ?", sealed, id, version)
+}
+
+// UseCredential moves the counter of a credential forward and notes its use; false
+// when the counter did not move: the code or assertion was used before.
+func (s *Store) UseCredential(ctx context.Context, id string, counter int64, at time.Time) (bool, error) {
+	n, err := s.affected(ctx, "UPDATE credentials SET counter = ?, last_used_at = ?, failures = 0 WHERE id = ? AND counter < ?", counter, micros(at), id, counter)
+	return n == 1, err
+}
+
+// TouchCredential notes a use of a credential that has no counter.
+func (s *Store) TouchCredential(ctx context.Context, id string, at time.Time) error {
+	return s.exec(ctx, "UPDATE credentials SET last_used_at = ?, failures = 0 WHERE id = ?", micros(at), id)
+}
+
+// FailCredential counts one failure of a stranger in a row; at the hard end the
+// credential closes to strangers. It says whether this failure closed it.
+func (s *Store) FailCredential(ctx context.Context, id string, hardEnd int) (closed bool, err error) {
+	err = s.Tx(ctx, func(ctx context.Context) error {
+		var row struct{ Failures int }
+		err := s.db(ctx).Raw("UPDATE credentials SET failures = failures + 1, closed = (closed OR failures + 1 >= ?) WHERE id = ? RETURNING failures", hardEnd, id).Scan(&row).Error
+		closed = row.Failures == hardEnd
+		return err
+	})
+	return closed, err
+}
+
+// OpenCredential lifts the hard end after its owner proved himself.
+func (s *Store) OpenCredential(ctx context.Context, id string) error {
+	return s.exec(ctx, "UPDATE credentials SET failures = 0, closed = ? WHERE id = ?", false, id)
+}
+
+// RemoveCredential deletes a credential of a user.
+func (s *Store) RemoveCredential(ctx context.Context, user, id string) (bool, error) {
+	n, err := s.affected(ctx, "DELETE FROM credentials WHERE id = ? AND user_id = ?", id, user)
+	return n == 1, err
+}

@@ -1,0 +1,126 @@
+package storage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"hufu/idp"
+)
+
+type grantRow struct {
+	ID          string `gorm:"primaryKey"`
+	UserID      string
+	ClientID    string
+	TerminalID  string
+	SessionID   string
+	Scopes      string
+	Proofs      string
+	AuthTime    int64
+	CreatedAt   int64 `gorm:"autoCreateTime:false"`
+	ExpiresAt   int64
+	EndedAt     int64
+	EndedReason string
+}
+
+func (grantRow) TableName() string { return "grants" }
+
+func toGrant(r grantRow) (idp.Grant, error) {
+	g := idp.Grant{ID: r.ID, UserID: r.UserID, ClientID: r.ClientID, TerminalID: r.TerminalID, SessionID: r.SessionID, AuthTime: fromMicros(r.AuthTime),
+		CreatedAt: fromMicros(r.CreatedAt), ExpiresAt: fromMicros(r.ExpiresAt), EndedAt: fromMicros(r.EndedAt), EndedReason: r.EndedReason}
+	return g, errors.Join(json.Unmarshal([]byte(r.Scopes), &g.Scopes), json.Unmarshal([]byte(r.Proofs), &g.Proofs))
+}
+
+// CreateGrant stores a grant under the id it carries, or a new one.
+func (s *Store) CreateGrant(ctx context.Context, g *idp.Grant) error {
+	if g.ID == "" {
+		g.ID = idp.NewID()
+	}
+	return s.Tx(ctx, func(ctx context.Context) error {
+		return s.db(ctx).Create(&grantRow{ID: g.ID, UserID: g.UserID, ClientID: g.ClientID, TerminalID: g.TerminalID, SessionID: g.SessionID, Scopes: asJSON(g.Scopes),
+			Proofs: asJSON(g.Proofs), AuthTime: micros(g.AuthTime), CreatedAt: micros(g.CreatedAt), ExpiresAt: micros(g.ExpiresAt)}).Error
+	})
+}
+
+// Grant returns a grant by id, ended or not.
+func (s *Store) Grant(ctx context.Context, id string) (idp.Grant, error) {
+	var r grantRow
+	if err := s.db(ctx).Where("id = ?", id).Take(&r).Error; err != nil {
+		return idp.Grant{}, notFound(err)
+	}
+	return toGrant(r)
+}
+
+// Grants lists the live grants of a user, newest first.
+func (s *Store) Grants(ctx context.Context, user string) ([]idp.Grant, error) {
+	var rows []grantRow
+	if err := s.db(ctx).Where("user_id = ? AND ended_at = 0", user).Order("created_at DESC, id").Limit(200).Find(&rows).Error; err != nil {
+		return nil, err
+	}
+	return mapRows(rows, toGrant)
+}
+
+// Parties loads everybody whose state a redemption of the grant looks at
+// ([idp.Redeemable]).
+func (s *Store) Parties(ctx context.Context, grant string) (p idp.Parties, err error) {
+	if p.Grant, err = s.Grant(ctx, grant); err != nil {
+		return p, err
+	}
+	if p.Client, err = s.Client(ctx, p.Grant.ClientID); err != nil {
+		return p, err
+	}
+	if p.User, err = s.User(ctx, p.Grant.UserID); err != nil {
+		return p, err
+	}
+	if p.User.MerchantID != "" {
+		m, err := s.Merchant(ctx, p.User.MerchantID)
+		if err != nil {
+			return p, err
+		}
+		p.Merchant = &m
+	}
+	if p.Grant.TerminalID != "" {
+		t, err := s.Terminal(ctx, p.Grant.TerminalID)
+		if err != nil {
+			return p, err
+		}
+		p.Terminal = &t
+	}
+	return p, nil
+}
+
+// EndGrant ends a grant and with it all its tokens; false when it had ended.
+func (s *Store) EndGrant(ctx context.Context, id, reason string, at time.Time) (bool, error) {
+	n, err := s.affected(ctx, "UPDATE grants SET ended_at = ?, ended_reason = ? WHERE id = ? AND ended_at = 0", micros(at), reason, id)
+	return n == 1, err
+}
+
+// endGrants ends the live grants of a user, of a terminal, or of a session
+// (column user_id, terminal_id or session_id) and returns their ids.
+func (s *Store) endGrants(ctx context.Context, column, id, reason string, at time.Time) (ended []string, err error) {
+	err = s.Tx(ctx, func(ctx context.Context) error {
+		return s.db(ctx).Raw("UPDATE grants SET ended_at = ?, ended_reason = ? WHERE "+column+" = ? AND ended_at = 0 RETURNING id", micros(at), reason, id).Scan(&ended).Error
+	})
+	return ended, err
+}
+
+// EndUserGrants ends all live grants of a user.
+func (s *Store) EndUserGrants(ctx context.Context, user, reason string, at time.Time) ([]string, error) {
+	return s.endGrants(ctx, "user_id", user, reason, at)
+}
+
+// EndTerminalGrants ends all live grants of a terminal.
+func (s *Store) EndTerminalGrants(ctx context.Context, terminal, reason string, at time.Time) ([]string, error) {
+	return s.endGrants(ctx, "terminal_id", terminal, reason, at)
+}
+
+// EndSessionGrants ends the live grants of a browser session that do not reach
+// beyond it: those without offline_access.
+func (s *Store) EndSessionGrants(ctx context.Context, session, reason string, at time.Time) (ended []string, err error) {
+	err = s.Tx(ctx, func(ctx context.Context) error {
+		return s.db(ctx).Raw(`UPDATE grants SET ended_at = ?, ended_reason = ? WHERE session_id = ? AND ended_at = 0 AND scopes NOT LIKE '%"offline_access"%' RETURNING id`,
+			micros(at), reason, session).Scan(&ended).Error
+	})
+	return ended, err
+}

@@ -1,0 +1,105 @@
+package storage
+
+import (
+	"context"
+	"time"
+)
+
+// TakeBucket charges a bucket of burst b that regains one each refill; false when
+// it is empty. One conditional statement, so replicas and parallel requests cannot
+// race it (generic cell rate algorithm).
+func (s *Store) TakeBucket(ctx context.Context, kind string, key []byte, burst int, refill time.Duration, now time.Time) (ok bool, next time.Time, err error) {
+	var tat []int64
+	args := map[string]any{"kind": kind, "key": key, "now": micros(now), "T": refill.Microseconds(), "b": int64(burst)}
+	err = s.Tx(ctx, func(ctx context.Context) error {
+		return s.db(ctx).Raw(`INSERT INTO limits (kind, key, tat) VALUES (@kind, @key, CAST(@now AS bigint) + CAST(@T AS bigint))
+			ON CONFLICT (kind, key) DO UPDATE SET tat = (CASE WHEN limits.tat > @now THEN limits.tat ELSE @now END) + @T
+			WHERE (CASE WHEN limits.tat > @now THEN limits.tat ELSE @now END) <= CAST(@now AS bigint) + (CAST(@b AS bigint) - 1) * CAST(@T AS bigint) RETURNING tat`, args).Scan(&tat).Error
+	})
+	if err != nil || len(tat) == 1 {
+		return len(tat) == 1, time.Time{}, err
+	}
+	var full int64
+	if err := s.db(ctx).Raw("SELECT tat FROM limits WHERE kind = ? AND key = ?", kind, key).Scan(&full).Error; err != nil {
+		return false, time.Time{}, err
+	}
+	return false, fromMicros(full - int64(burst-1)*refill.Microseconds()), nil
+}
+
+// BucketEmpty says whether a bucket would refuse a charge now, without charging.
+func (s *Store) BucketEmpty(ctx context.Context, kind string, key []byte, burst int, refill time.Duration, now time.Time) (bool, error) {
+	var tat int64
+	err := s.db(ctx).Raw("SELECT tat FROM limits WHERE kind = ? AND key = ?", kind, key).Scan(&tat).Error
+	return max(tat, micros(now)) > micros(now)+int64(burst-1)*refill.Microseconds(), err
+}
+
+// TakeWait counts a failure under a growing wait; ok is false while the wait of
+// earlier failures runs: nothing was counted then.
+func (s *Store) TakeWait(ctx context.Context, kind string, key []byte, unit, most, forget time.Duration, now time.Time) (ok bool, until time.Time, err error) {
+	var rows []struct{ Fails, NextAt int64 }
+	args := map[string]any{"kind": kind, "key": key, "now": micros(now), "unit": unit.Microseconds(), "cap": most.Microseconds(), "forget": forget.Microseconds()}
+	err = s.Tx(ctx, func(ctx context.Context) error {
+		return s.db(ctx).Raw(`INSERT INTO waits (kind, key, fails, next_at, last_at) VALUES (@kind, @key, 1, @now, @now)
+			ON CONFLICT (kind, key) DO UPDATE SET last_at = @now, fails = CASE WHEN waits.last_at < CAST(@now AS bigint) - CAST(@forget AS bigint) THEN 1 ELSE waits.fails + 1 END,
+			next_at = CAST(@now AS bigint) + CASE WHEN waits.last_at < CAST(@now AS bigint) - CAST(@forget AS bigint) OR waits.fails < 4 THEN 0
+				WHEN waits.fails >= 11 OR CAST(@unit AS bigint) * (1 << (waits.fails - 4)) > @cap THEN @cap ELSE CAST(@unit AS bigint) * (1 << (waits.fails - 4)) END
+			WHERE waits.next_at <= @now RETURNING fails, next_at`, args).Scan(&rows).Error
+	})
+	if err != nil || len(rows) == 0 {
+		return false, time.Time{}, err
+	}
+	return true, fromMicros(rows[0].NextAt), nil
+}
+
+// WaitUntil says until when the wait of a key runs, in the past or zero: not at all.
+func (s *Store) WaitUntil(ctx context.Context, kind string, key []byte) (time.Time, error) {
+	var next int64
+	err := s.db(ctx).Raw("SELECT next_at FROM waits WHERE kind = ? AND key = ?", kind, key).Scan(&next).Error
+	return fromMicros(next), err
+}
+
+// ClearWait forgets the failures of a key after a right answer.
+func (s *Store) ClearWait(ctx context.Context, kind string, key []byte) error {
+	return s.exec(ctx, "DELETE FROM waits WHERE kind = ? AND key = ?", kind, key)
+}
+
+// FillBucket makes a bucket full again: only a changed credential earns it.
+func (s *Store) FillBucket(ctx context.Context, kind string, key []byte) error {
+	return s.exec(ctx, "DELETE FROM limits WHERE kind = ? AND key = ?", kind, key)
+}
+
+// Repeated says whether a wrong secret's 16-bit mark is among the last three
+// distinct ones of a version of a credential.
+func (s *Store) Repeated(ctx context.Context, credential string, version int64, mark uint16, since time.Time) (bool, error) {
+	var marks []int
+	err := s.db(ctx).Raw("SELECT mark FROM marks WHERE credential = ? AND version = ? AND at > ? ORDER BY at DESC, id DESC LIMIT 3", credential, version, micros(since)).Scan(&marks).Error
+	for _, m := range marks {
+		if m == int(mark) {
+			return true, err
+		}
+	}
+	return false, err
+}
+
+// Mark remembers the mark of a wrong secret and forgets all but the last three.
+func (s *Store) Mark(ctx context.Context, id, credential string, version int64, mark uint16, now time.Time) error {
+	if err := s.exec(ctx, "INSERT INTO marks (id, credential, version, mark, at) VALUES (?, ?, ?, ?, ?)", id, credential, version, int(mark), micros(now)); err != nil {
+		return err
+	}
+	return s.exec(ctx, "DELETE FROM marks WHERE credential = ? AND id NOT IN (SELECT id FROM marks WHERE credential = ? ORDER BY at DESC, id DESC LIMIT 3)", credential, credential)
+}
+
+// Greet notes a good sign-in of a user from a network.
+func (s *Store) Greet(ctx context.Context, network []byte, user string, now time.Time) error {
+	return s.exec(ctx, `INSERT INTO network_users (network, user_id, last_at) VALUES (?, ?, ?)
+		ON CONFLICT (network, user_id) DO UPDATE SET last_at = excluded.last_at`, network, user, micros(now))
+}
+
+// Greeted counts the users with a good sign-in from a network since a time.
+func (s *Store) Greeted(ctx context.Context, network []byte, since time.Time) (n int, err error) {
+	err = s.db(ctx).Raw("SELECT count(*) FROM network_users WHERE network = ? AND last_at > ?", network, micros(since)).Scan(&n).Error
+	return n, err
+}
+
+// MAC is the keyed hash that limits, marks and one-time codes are stored under.
+func (s *Store) MAC(purpose string, v []byte) []byte { return s.ring.MAC(purpose, v) }

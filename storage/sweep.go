@@ -1,0 +1,40 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// sweepBatch bounds what one statement deletes, so that nobody waits long for it.
+const sweepBatch = 1000
+
+// Sweep deletes what has been of no use for as long as it must be kept: flows,
+// codes and device requests a day after their end, limits once full again for a
+// day, sessions and known browsers after 30 days, messages after 90.
+func (s *Store) Sweep(ctx context.Context, now time.Time) error {
+	day := 24 * time.Hour
+	return errors.Join(
+		s.sweep(ctx, "flows", "id", "expires_at < ?", micros(now.Add(-day))),
+		s.sweep(ctx, "tokens", "signature", "expires_at < ? AND kind <> 'refresh'", micros(now.Add(-day))),
+		s.sweep(ctx, "tokens", "signature", "expires_at < ?", micros(now.Add(-30*day))),
+		s.sweep(ctx, "device_requests", "id", "expires_at < ?", micros(now.Add(-day))),
+		s.sweep(ctx, "limits", "key", "tat < ?", micros(now.Add(-day))),
+		s.sweep(ctx, "waits", "key", "last_at < ?", micros(now.Add(-2*day))),
+		s.sweep(ctx, "marks", "id", "at < ?", micros(now.Add(-2*day))),
+		s.sweep(ctx, "network_users", "network", "last_at < ?", micros(now.Add(-31*day))),
+		s.sweep(ctx, "sessions", "id", "(ended_at > 0 AND ended_at < ?) OR expires_at < ?", micros(now.Add(-30*day)), micros(now.Add(-30*day))),
+		s.sweep(ctx, "messages", "id", "created_at < ?", micros(now.Add(-90*day))),
+	)
+}
+
+// sweep deletes matching rows of a table in batches.
+func (s *Store) sweep(ctx context.Context, table, key, where string, args ...any) error {
+	for {
+		n, err := s.affected(ctx, "DELETE FROM "+table+" WHERE ("+where+") AND "+key+" IN (SELECT "+key+" FROM "+table+" WHERE "+where+" LIMIT ?)",
+			append(append(append([]any{}, args...), args...), sweepBatch)...)
+		if err != nil || n < sweepBatch {
+			return err
+		}
+	}
+}

@@ -1,0 +1,193 @@
+package storage
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"hufu/idp"
+)
+
+type terminalRow struct {
+	ID          string `gorm:"primaryKey"`
+	Serial      string
+	Model       string
+	Kind        string
+	MerchantID  string
+	StoreID     string
+	State       string
+	CreatedAt   int64 `gorm:"autoCreateTime:false"`
+	ActivatedAt int64
+	LastSeenAt  int64
+}
+
+func (terminalRow) TableName() string { return "terminals" }
+
+func toTerminal(r terminalRow) (idp.Terminal, error) {
+	return idp.Terminal{ID: r.ID, Serial: r.Serial, Model: r.Model, Kind: idp.TerminalKind(r.Kind), MerchantID: r.MerchantID, StoreID: r.StoreID,
+		State: idp.TerminalState(r.State), CreatedAt: fromMicros(r.CreatedAt), ActivatedAt: fromMicros(r.ActivatedAt), LastSeenAt: fromMicros(r.LastSeenAt)}, nil
+}
+
+// CreateTerminal stores a new terminal, giving it an id.
+func (s *Store) CreateTerminal(ctx context.Context, t *idp.Terminal) error {
+	t.ID, t.CreatedAt = idp.NewID(), time.Now()
+	return s.Tx(ctx, func(ctx context.Context) error {
+		err := s.db(ctx).Create(&terminalRow{ID: t.ID, Serial: t.Serial, Model: t.Model, Kind: string(t.Kind), MerchantID: t.MerchantID, StoreID: t.StoreID,
+			State: string(t.State), CreatedAt: micros(t.CreatedAt), ActivatedAt: micros(t.ActivatedAt), LastSeenAt: micros(t.LastSeenAt)}).Error
+		return taken(err, "serial", "error.taken.serial")
+	})
+}
+
+// Terminal returns a terminal by id.
+func (s *Store) Terminal(ctx context.Context, id string) (idp.Terminal, error) {
+	return s.terminal(ctx, "id", id)
+}
+
+// TerminalBySerial returns a terminal by its normalised serial.
+func (s *Store) TerminalBySerial(ctx context.Context, serial string) (idp.Terminal, error) {
+	return s.terminal(ctx, "serial", serial)
+}
+
+func (s *Store) terminal(ctx context.Context, column, v string) (idp.Terminal, error) {
+	var r terminalRow
+	if err := s.db(ctx).Where(column+" = ?", v).Take(&r).Error; err != nil {
+		return idp.Terminal{}, notFound(err)
+	}
+	return toTerminal(r)
+}
+
+// Terminals lists a page of terminals in the order of their serials, after the
+// given one, of one merchant or ("") of all.
+func (s *Store) Terminals(ctx context.Context, after, merchant string, limit int) ([]idp.Terminal, error) {
+	q := s.db(ctx).Where("serial > ?", after).Order("serial").Limit(limit)
+	if merchant != "" {
+		q = q.Where("merchant_id = ?", merchant)
+	}
+	var rows []terminalRow
+	if err := q.Find(&rows).Error; err != nil {
+		return nil, err
+	}
+	return mapRows(rows, toTerminal)
+}
+
+// SetTerminalState moves a terminal from one state to another; false when it was
+// not in the first.
+func (s *Store) SetTerminalState(ctx context.Context, id string, from, to idp.TerminalState) (bool, error) {
+	n, err := s.affected(ctx, "UPDATE terminals SET state = ? WHERE id = ? AND state = ?", string(to), id, string(from))
+	return n == 1, err
+}
+
+// ActivateTerminal makes a new terminal active at its first approval.
+func (s *Store) ActivateTerminal(ctx context.Context, id string, at time.Time) (bool, error) {
+	n, err := s.affected(ctx, "UPDATE terminals SET state = ?, activated_at = ? WHERE id = ? AND state = ?", string(idp.TerminalActive), micros(at), id, string(idp.TerminalNew))
+	return n == 1, err
+}
+
+// SeeTerminal notes that a terminal redeemed a token.
+func (s *Store) SeeTerminal(ctx context.Context, id string, at time.Time) error {
+	return s.exec(ctx, "UPDATE terminals SET last_seen_at = ? WHERE id = ?", micros(at), id)
+}
+
+type deviceRow struct {
+	ID           string `gorm:"primaryKey"`
+	DeviceHash   []byte
+	UserCodeMAC  []byte `gorm:"column:user_code_mac"`
+	ClientID     string
+	TerminalID   string
+	Scopes       string
+	MatchNumber  int
+	Choices      string
+	State        string
+	GrantID      string
+	Network      string
+	CreatedAt    int64 `gorm:"autoCreateTime:false"`
+	ExpiresAt    int64
+	PollInterval int64
+	NextPollAt   int64
+	WasState     string
+	TooSoon      bool
+}
+
+func (deviceRow) TableName() string { return "device_requests" }
+
+func toDevice(r deviceRow) (idp.DeviceRequest, error) {
+	d := idp.DeviceRequest{ID: r.ID, ClientID: r.ClientID, TerminalID: r.TerminalID, Match: r.MatchNumber, State: idp.DeviceState(r.State), GrantID: r.GrantID,
+		Network: r.Network, CreatedAt: fromMicros(r.CreatedAt), ExpiresAt: fromMicros(r.ExpiresAt)}
+	if err := json.Unmarshal([]byte(r.Scopes), &d.Scopes); err != nil {
+		return d, err
+	}
+	return d, json.Unmarshal([]byte(r.Choices), &d.Choices)
+}
+
+func (s *Store) userCodeMAC(code string) []byte { return s.ring.MAC("device.user_code", []byte(code)) }
+
+// CreateDeviceRequest stores a device authorization request. deviceHash is the
+// SHA-256 of the device code, userCode the eight normalised letters. A named
+// terminal has one live request: an older pending one is denied.
+func (s *Store) CreateDeviceRequest(ctx context.Context, d *idp.DeviceRequest, deviceHash []byte, userCode string, interval time.Duration) error {
+	d.ID, d.State = idp.NewID(), idp.DevicePending
+	return s.Tx(ctx, func(ctx context.Context) error {
+		if d.TerminalID != "" {
+			err := s.exec(ctx, "UPDATE device_requests SET state = ? WHERE terminal_id = ? AND state = ?", string(idp.DeviceDenied), d.TerminalID, string(idp.DevicePending))
+			if err != nil {
+				return err
+			}
+		}
+		err := s.db(ctx).Create(&deviceRow{ID: d.ID, DeviceHash: deviceHash, UserCodeMAC: s.userCodeMAC(userCode), ClientID: d.ClientID, TerminalID: d.TerminalID,
+			Scopes: asJSON(d.Scopes), MatchNumber: d.Match, Choices: asJSON(d.Choices), State: string(d.State), Network: d.Network,
+			CreatedAt: micros(d.CreatedAt), ExpiresAt: micros(d.ExpiresAt), PollInterval: interval.Microseconds(), NextPollAt: micros(d.CreatedAt)}).Error
+		return taken(err, "user_code", "error.conflict")
+	})
+}
+
+// DeviceRequestByUserCode returns a live pending request by its normalised user code.
+func (s *Store) DeviceRequestByUserCode(ctx context.Context, code string, now time.Time) (idp.DeviceRequest, error) {
+	var r deviceRow
+	err := s.db(ctx).Where("user_code_mac = ? AND expires_at > ? AND state = ?", s.userCodeMAC(code), micros(now), string(idp.DevicePending)).Take(&r).Error
+	if err != nil {
+		return idp.DeviceRequest{}, notFound(err)
+	}
+	return toDevice(r)
+}
+
+// DecideDeviceRequest approves (with a grant) or denies a pending live request;
+// false when it was decided, expired or replaced before.
+func (s *Store) DecideDeviceRequest(ctx context.Context, id string, to idp.DeviceState, grant string, now time.Time) (bool, error) {
+	n, err := s.affected(ctx, "UPDATE device_requests SET state = ?, grant_id = ? WHERE id = ? AND state = ? AND expires_at > ?",
+		string(to), grant, id, string(idp.DevicePending), micros(now))
+	return n == 1, err
+}
+
+// Poll is what one poll of a device found.
+type Poll struct {
+	Request idp.DeviceRequest
+	TooSoon bool // before the interval was over; the interval has grown (RFC 8628 3.5)
+}
+
+// PollDevice counts one poll of a device by one statement: it moves the time of
+// the next poll, grows the interval of an impatient device, and turns an approved
+// request into a redeemed one, which only one poll can. The request is returned as
+// it stood before; a poll that came too soon redeems nothing.
+func (s *Store) PollDevice(ctx context.Context, deviceHash []byte, client string, now time.Time, slowDown time.Duration) (p Poll, err error) {
+	var r deviceRow
+	err = s.Tx(ctx, func(ctx context.Context) error {
+		// Every right-hand side sees the row as it was before the statement.
+		return s.db(ctx).Raw(`UPDATE device_requests SET was_state = state, too_soon = (state = 'pending' AND next_poll_at > @now),
+			poll_interval = CASE WHEN state = 'pending' AND next_poll_at > @now THEN poll_interval + @slow ELSE poll_interval END,
+			next_poll_at = CAST(@now AS bigint) + CASE WHEN state = 'pending' AND next_poll_at > @now THEN poll_interval + @slow ELSE poll_interval END,
+			state = CASE WHEN state = 'approved' AND expires_at > @now THEN 'redeemed' ELSE state END
+			WHERE device_hash = @hash AND client_id = @client
+			RETURNING id, client_id, terminal_id, scopes, match_number, choices, was_state, too_soon, grant_id, network, created_at, expires_at`,
+			map[string]any{"now": micros(now), "slow": slowDown.Microseconds(), "hash": deviceHash, "client": client}).Scan(&r).Error
+	})
+	if err != nil {
+		return p, err
+	}
+	if r.ID == "" {
+		return p, idp.Errorf(idp.NotFound, "error.notfound")
+	}
+	r.State = r.WasState
+	p.TooSoon = r.TooSoon
+	p.Request, err = toDevice(r)
+	return p, err
+}

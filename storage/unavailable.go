@@ -1,0 +1,40 @@
+package storage
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"net"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Unavailable says whether an error means that the database cannot be reached, or
+// takes no writes, now: the request is refused and may be tried again.
+func Unavailable(err error) bool {
+	if errors.Is(err, sql.ErrConnDone) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	if _, ok := errors.AsType[net.Error](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return true
+	}
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		switch e.Code[:2] {
+		case "08", "53", "57", "58": // connection, resources, operator intervention, system
+			return true
+		}
+		return e.Code == "25006" // read-only: a standby since
+	}
+	text := err.Error()
+	for _, part := range []string{"database is locked", "disk I/O error", "database or disk is full", "unable to open database", "attempt to write a readonly", "sql: database is closed"} {
+		if strings.Contains(text, part) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,197 @@
+package templates
+
+import "time"
+
+// Pages of the console. What is drawn alike has one page: lists, forms (also the question before an act), and things
+// with their facts, lists and events. Texts that carry data are translated by who fills them; Key fields are catalogue keys.
+
+// ConsoleDashboard is the first page: what waits for this person, and plain counts.
+type ConsoleDashboard struct {
+	Desk
+	Saved string
+	Todo  []ConsoleTodo
+	Stats []ConsoleStat
+	Doors []Way
+}
+
+// ConsoleTodo is one thing that waits.
+type ConsoleTodo struct{ Text, Small, URL string }
+
+// ConsoleStat is one headline number. Small says what it means.
+type ConsoleStat struct {
+	Key   string
+	N     int64
+	Small string
+}
+
+// ConsoleList is a list that is read by key.
+type ConsoleList struct {
+	Desk
+	Title   string // catalogue key
+	Saved   string
+	Crumbs  []Crumb
+	NewURL  string
+	NewKey  string
+	Action  string // of the filters; "" shows none
+	Filters []Input
+	Table   Table
+	Pager   Pager
+	None    Empty // shown if the table has no rows
+}
+
+// ConsoleForm asks for input, or for the reason of an act.
+type ConsoleForm struct {
+	Desk
+	Form
+	Title  string // translated
+	Lead   string // translated; what will happen
+	Crumbs []Crumb
+	Note   *Note
+	Facts  []Fact
+	Inputs []Input
+	Action string
+	Submit string // catalogue key: the button says what happens
+	Danger bool
+	Cancel string // URL
+}
+
+// ConsoleObject is one thing: its state and why, what is done with it, its facts, lists and events.
+type ConsoleObject struct {
+	Desk
+	Saved     string
+	Crumbs    []Crumb
+	Title     string
+	Mono      bool // the title is a number or an id
+	State     string
+	Pills     []string // translated
+	Notes     []Note
+	Acts      []ActLink
+	Blocks    []Block
+	FactsKey  string
+	Facts     []Fact
+	Events    []EventRow
+	EventsURL string // "" shows no events
+}
+
+// ConsoleSecret shows a secret once.
+type ConsoleSecret struct {
+	Desk
+	Crumbs   []Crumb
+	ClientID string
+	Secret   string
+	Next     string
+}
+
+// ActLink leads to the page that asks before an act.
+type ActLink struct {
+	Key, URL string
+	Danger   bool
+}
+
+// Block is a titled list on a page of a thing.
+type Block struct {
+	ID, Key      string
+	Link, LinkAs string // URL and catalogue key
+	Table        Table
+	None         string // catalogue key: said if the table has no rows
+}
+
+// Table folds to cards on a phone. Columns are catalogue keys.
+type Table struct {
+	Caption string // catalogue key
+	Columns []string
+	Rows    [][]Cell
+}
+
+// Cell is one value; the first of a row names it. Exactly one of Text, Key, State, Time says it.
+type Cell struct {
+	Text  string
+	Key   string
+	State string
+	Time  time.Time
+	Clock bool // Time, also "not yet" if it is zero
+	Small string
+	URL   string
+	Mono  bool
+}
+
+// Fact is one line of a thing's facts.
+type Fact struct {
+	Key   string
+	Lines []Cell
+}
+
+// Input is one field of a form or a filter.
+type Input struct {
+	Name, Label, Hint string // Label and Hint are catalogue keys
+	Kind              string // "", select, area, reason, checks, tick
+	Type, Mode        string // of an input: tel, email; inputmode
+	Value             string
+	Options           []Option
+	Optional          bool
+	Most              int
+}
+
+type inputField struct {
+	field
+	In Input
+}
+
+// Input joins a field with its place in the form's errors.
+func (p page) Input(in Input) inputField {
+	hint := ""
+	if in.Hint != "" {
+		hint = p.T(in.Hint)
+	}
+	label := p.T(in.Label)
+	if in.Optional {
+		label = p.T("console.optional", label)
+	}
+	f := p.FieldText(in.Name, label, hint).Fill(in.Value)
+	f.Options = in.Options
+	return inputField{f, in}
+}
+
+// Most bounds what a field takes; the server checks again.
+func (f inputField) Most() int {
+	switch {
+	case f.In.Most > 0:
+		return f.In.Most
+	case f.In.Kind == "reason":
+		return 300
+	case f.In.Kind == "area":
+		return 8000
+	}
+	return 254
+}
+
+// InputType is the type of the input element.
+func (f inputField) InputType() string {
+	if f.In.Type == "" {
+		return "text"
+	}
+	return f.In.Type
+}
+
+// Heads pairs the cells of a row with their columns.
+func (t Table) Heads(row []Cell) []headed {
+	var out []headed
+	for i, c := range row {
+		if i < len(t.Columns) {
+			out = append(out, headed{c, t.Columns[i], i == 0})
+		}
+	}
+	return out
+}
+
+type headed struct {
+	Cell
+	Column string
+	First  bool
+}
+
+func (ConsoleDashboard) Page() string { return "console-dashboard" }
+func (ConsoleList) Page() string      { return "console-list" }
+func (ConsoleForm) Page() string      { return "console-form" }
+func (ConsoleObject) Page() string    { return "console-object" }
+func (ConsoleSecret) Page() string    { return "console-secret" }

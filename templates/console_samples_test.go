@@ -1,0 +1,61 @@
+package templates
+
+import "time"
+
+// consoleSamples are the pages of the console; see samples.
+func consoleSamples() []sample {
+	desk := func(active string) Desk {
+		return Desk{Active: active, Find: "/console/find", Items: []NavItem{{"/console", "console.dashboard", "overview", "", 0},
+			{"/console/users", "console.users", "users", "console.group.things", 0}, {"/console/merchants", "console.merchants", "merchant", "console.group.things", 0},
+			{"/console/terminals", "console.terminals", "terminal", "console.group.things", 0}, {"/console/clients", "console.clients", "app", "console.group.things", 0},
+			{"/console/events", "console.events", "log", "console.group.records", 0}}}
+	}
+	roles := []Option{{"", "全部", false}, {"owner", "店主", true}, {"cashier", "收银员", false}}
+	users := ConsoleList{Desk: desk("/console/users"), Title: "console.users", NewURL: "/console/users/new", NewKey: "console.user.new", Action: "/console/users",
+		Filters: []Input{{Name: "who", Label: "console.user.find", Optional: true}, {Name: "role", Label: "col.role", Kind: "select", Options: roles}, {Name: "state", Label: "console.col.state", Kind: "select", Options: roles}},
+		Table: Table{Caption: "console.users", Columns: []string{"console.col.name", "console.col.login", "console.merchant", "col.role", "console.col.state", "col.second"}, Rows: [][]Cell{
+			{{Text: "林薇", URL: "/console/users/u1"}, {Text: "lin.wei", Mono: true}, {Text: "林记小馆"}, {Key: "role.owner"}, {State: "active"}, {Text: "验证器 App"}},
+			{{Text: "陈小雨", URL: "/console/users/u2"}, {Text: "chen.xy", Mono: true}, {Text: "林记小馆"}, {Key: "role.cashier"}, {State: "invited"}, {Text: "没有"}},
+			{{Text: "赵建国", URL: "/console/users/u3"}, {Text: "zhaojg68", Mono: true}, {Text: "建国五金"}, {Key: "role.owner"}, {State: "locked"}, {Text: "验证器 App"}}}},
+		Pager: Pager{"每页 50 条", "/console/users?after=a", "/console/users?after=b"}}
+	none := ConsoleList{Desk: desk("/console/users"), Title: "console.users", Action: "/console/users", Filters: []Input{{Name: "who", Label: "console.user.find", Value: "lin", Optional: true}},
+		Table: Table{Caption: "console.users"}, None: Empty{Icon: "users", Title: "没有找到“lin”", Text: "名称和号码要写完整才找得到。"}}
+	events := ConsoleList{Desk: desk("/console/events"), Title: "console.events", Crumbs: []Crumb{{"人员", "/console/users"}, {"林薇", ""}}, Saved: "console.saved.changed",
+		Table: Table{Caption: "console.events", Columns: []string{"console.col.event", "console.col.when", "console.col.who", "console.col.about", "console.col.detail"}, Rows: [][]Cell{
+			{{Key: "event.signin.failed"}, {Time: noon}, {Text: "没有登录的人"}, {Text: "林薇", URL: "/console/users/u1"}, {Text: "密码不对 · 112.5.6.0/24", Small: "482-913-0576"}},
+			{{Key: "event.account.viewed"}, {Time: noon.Add(-time.Hour)}, {Text: "方晴"}, {Text: "林薇", URL: "/console/users/u1"}, {Text: "来电 0310-017，店主本人"}}}},
+		Pager: Pager{"每页 50 条", "", ""}}
+	user := ConsoleObject{Desk: desk("/console/users"), Saved: "console.saved.ended", Crumbs: []Crumb{{"人员", "/console/users"}, {"林薇", ""}}, Title: "林薇", State: "locked", Pills: []string{"店主"},
+		Notes: []Note{{Tone: "bad", Icon: "lock", Text: "3 月 10 日 07:50 账户被锁定。操作人：方晴；原因：店主来电说手机被抢"}},
+		Acts:  []ActLink{{"console.user.unlock", "/console/users/u1/unlock", false}, {"console.user.end-sessions", "/console/users/u1/end-sessions", false}, {"console.user.disable", "/console/users/u1/disable", true}},
+		Blocks: []Block{
+			{ID: "factors", Key: "console.user.factors", Table: Table{Caption: "console.user.factors", Columns: []string{"console.col.method", "console.col.label", "console.col.created", "col.seen", "console.col.state"}, Rows: [][]Cell{
+				{{Text: "密码"}, {Text: "–"}, {Time: noon.AddDate(0, -2, 0)}, {Time: noon, Clock: true}, {State: "shut"}}, {{Text: "验证器 App"}, {Text: "lin.wei"}, {Time: noon.AddDate(0, -5, 0)}, {Clock: true}, {State: "usable"}}}}},
+			{ID: "sessions", Key: "console.user.sessions", None: "console.none.sessions"},
+			{ID: "grants", Key: "console.user.grants", Link: "/console", LinkAs: "console.all", Table: Table{Caption: "console.user.grants", Columns: []string{"console.col.app", "console.col.scopes", "console.col.allowed", "console.col.until"}, Rows: [][]Cell{
+				{{Text: "终端", Small: "HF-E20 · 尾号 4417"}, {Text: "作为终端收款、查流水"}, {Time: noon}, {Time: noon.AddDate(0, 1, 0), Clock: true}}}}}},
+		FactsKey: "console.user.facts", Facts: []Fact{{"col.login", []Cell{{Text: "lin.wei", Mono: true}, {Text: "linwei88", Mono: true, Small: "曾用，保留"}}}, {"console.user.phone", []Cell{{Text: "138****0001", Mono: true, Small: "3 月 1 日 09:00 确认过"}}},
+			{"console.user.email", nil}, {"console.merchant", []Cell{{Text: "林记小馆", URL: "/console/merchants/m1", Small: "822290059430001"}}}, {"console.id", []Cell{{Text: "ehc4hd3q5v2c3yjv6o3u7qkq7a", Mono: true}}}},
+		Events:    []EventRow{{noon, "event.lock.account", "方晴 · 店主来电说手机被抢", "bad"}, {noon.Add(-time.Hour), "event.signin.succeeded", "112.5.6.0/24", "ok"}},
+		EventsURL: "/console/users/u1/events"}
+	explain := ConsoleObject{Desk: desk("/console/events"), Crumbs: []Crumb{{"说明码", ""}, {"482-913-0576", ""}}, Title: "482-913-0576", Mono: true, FactsKey: "console.facts",
+		Notes: []Note{{Tone: "warn", Icon: "info", Text: "密码登录对陌生浏览器关闭"}, {Tone: "ok", Icon: "help", Text: "怎么办：用平时登录的手机或电脑，或者用别的方式"}}, Facts: []Fact{{"console.col.about", []Cell{{Key: "console.nobody"}}}}}
+	act := ConsoleForm{Desk: desk("/console/users"), Title: "停用林薇的账户？", Lead: "所有设备、应用和终端马上退出，不能再登录。重新启用以后要重新登录。", Crumbs: []Crumb{{"人员", "/console/users"}, {"林薇", "/console/users/u1"}, {"停用", ""}},
+		Note: &Note{Tone: "warn", Icon: "warn", Text: "还有 2 台终端在用"}, Facts: []Fact{{"console.col.state", []Cell{{State: "active"}}}}, Action: "/console/users/u1/disable", Submit: "console.user.disable", Danger: true, Cancel: "/console/users/u1",
+		Inputs: []Input{{Name: "reason", Label: "reason.label", Hint: "reason.hint", Kind: "reason"}}}
+	refused := act
+	refused.Form, refused.Inputs = bad("reason", "reason.short", 4), []Input{{Name: "reason", Label: "reason.label", Hint: "reason.hint", Kind: "reason", Value: `<"x">`}}
+	client := ConsoleForm{Desk: desk("/console/clients"), Form: Form{Errors: []FieldError{{"grants", "error.choose", nil}, {"redirects", "error.redirect", []any{"https://*.example.com"}}}}, Title: "登记应用", Lead: "保密应用的密钥只显示一次。",
+		Action: "/console/clients/new", Submit: "console.client.create", Cancel: "/console/clients", Inputs: []Input{{Name: "name", Label: "console.col.name", Hint: "console.client.name_hint", Value: "收银"}, {Name: "id", Label: "console.client.id", Hint: "console.client.id_hint"},
+			{Name: "kind", Label: "console.client.kind", Hint: "console.client.kind_hint", Kind: "select", Options: []Option{{"public", "公开应用", true}, {"confidential", "保密应用", false}}},
+			{Name: "grants", Label: "console.client.grants", Kind: "checks", Options: []Option{{"authorization_code", "网页登录", true}, {"refresh_token", "保持登录", false}}},
+			{Name: "redirects", Label: "console.client.redirects", Hint: "console.client.redirects_hint", Kind: "area", Value: "https://*.example.com", Optional: true}, {Name: "keep", Label: "console.client.keep", Hint: "console.client.keep_hint", Kind: "tick", Value: "1"},
+			{Name: "phone", Label: "console.user.phone", Type: "tel", Mode: "tel", Most: 40, Optional: true}, {Name: "reason", Label: "reason.label", Kind: "reason"}}}
+	dashboard := ConsoleDashboard{Desk: desk("/console"), Todo: []ConsoleTodo{{"2 个账户锁定", "锁定的人不能自己解除，要另一个人来解", "/console/users?state=locked"}},
+		Stats: []ConsoleStat{{"console.stat.users", 4100, "另有 3 人还没有接受邀请"}, {"console.stat.merchants", 120, "另有 1 家还没有启用"}, {"console.stat.terminals", 8206, "共 9114 台，停用或报失 12 台"}, {"console.stat.failures", 37, "密码或动态码不对"}},
+		Doors: []Way{{Icon: "users", Title: "人员", Small: "谁能登录，现在是什么状态", URL: "/console/users"}, {Icon: "log", Title: "日志", URL: "/console/events"}}}
+	return []sample{{"console-dashboard", dashboard}, {"console-dashboard-quiet", ConsoleDashboard{Desk: desk("/console"), Saved: "console.saved.nothing"}},
+		{"console-users", users}, {"console-users-none", none}, {"console-events", events}, {"console-user", user}, {"console-explain", explain},
+		{"console-act", act}, {"console-act-refused", refused}, {"console-client-refused", client},
+		{"console-secret", ConsoleSecret{Desk: desk("/console/clients"), Crumbs: []Crumb{{"应用", "/console/clients"}, {"应用密钥", ""}}, ClientID: "merchant-web", Secret: "q3J9v0n4Yb1kTzX8wPd5rLs7uAeC2mHfG6oIiN-_tQ0", Next: "/console/clients/merchant-web"}}}
+}

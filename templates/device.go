@@ -1,0 +1,35 @@
+package templates
+
+import "time"
+
+// Pages of the door: approving a terminal (RFC 8628).
+
+// DeviceCode asks for the code that the terminal shows. Input: user_code.
+type DeviceCode struct {
+	Form
+	Action, UserCode string
+}
+
+// DeviceApprove shows who asks and has the number picked. Inputs: match, do=approve, do=deny; user_code goes along.
+type DeviceApprove struct {
+	Form
+	Action, UserCode                    string
+	ClientName, MerchantName, StoreName string
+	Model, KindKey                      string // KindKey is a catalogue key: kind.esign
+	SerialTail, Network                 string
+	Age                                 time.Duration
+	AskedAt                             time.Time
+	Scopes                              []string
+	Numbers                             []int
+	Named                               bool // false: no terminal of ours is registered for this device
+}
+
+// DeviceDone says how it ended: "approved", "denied", "wrong" or "gone".
+type DeviceDone struct {
+	Outcome  string
+	Terminal string // model and tail of the serial number, or ""
+}
+
+func (DeviceCode) Page() string    { return "device-code" }
+func (DeviceApprove) Page() string { return "device-approve" }
+func (DeviceDone) Page() string    { return "device-done" }

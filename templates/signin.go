@@ -1,0 +1,128 @@
+package templates
+
+import (
+	"html/template"
+	"time"
+)
+
+// Pages of the door: signing in, from the name to the second step.
+
+// Identify asks who signs in. Input: identifier.
+type Identify struct {
+	Form
+	Action     string
+	ClientName string // the application that asks, or ""
+	Identifier string // what was typed before
+}
+
+// Password asks for the password. Input: password.
+type Password struct {
+	Form
+	Action     string
+	Login      string // the name as it was typed
+	Face       string // one character for the account chip
+	RestartURL string // to another account
+	SecondStep bool   // a second step follows: the progress bar says so
+	Ways       []Way
+}
+
+// Way is another way to go on. Title and Small are translated already. With a Value it is a button that posts way=Value
+// to URL: taking it sends something.
+type Way struct{ Icon, Title, Small, URL, Value string }
+
+// CodeWay offers a code to another channel ("phone" or "email"), shown masked.
+func CodeWay(lang, kind, masked, action, value string) Way {
+	icon, title := "phone", "way.sms"
+	if kind == "email" {
+		icon, title = "mail", "way.mail"
+	}
+	return Way{Icon: icon, Title: T(lang, title), Small: T(lang, "way.code_small", masked), URL: action, Value: value}
+}
+
+// TOTP asks for the code of an authenticator app. Input: code; trust if TrustDays is set.
+type TOTP struct {
+	Form
+	Action, Login string
+	TrustDays     int // offers not to ask in this browser for so many days; 0 offers nothing
+	Ways          []Way
+}
+
+// Code asks for a code that was sent. Input: code; the second form posts to ResendAction and has no input.
+type Code struct {
+	Form
+	Action          string
+	Where           string // masked: 138****0001
+	Channel         string // "phone" or "mail"
+	ResendAction    string // "" offers no resend
+	Digits, Minutes int
+	FirstStep       bool // proves the person before anything else: no progress bar
+	Ways            []Way
+}
+
+// EnrolTOTP binds an authenticator app. Input: code.
+type EnrolTOTP struct {
+	Form
+	Action  string
+	QR      template.HTML // an svg with role=img, aria-label and a white quiet zone, see QRLabel
+	Secret  string        // grouped by 4
+	URL     template.URL  // otpauth:
+	Account string
+	Steps   bool   // part of a longer flow: the progress bar shows
+	Later   string // where to go without it, "" if the policy demands it
+}
+
+// QRLabel is what a screen reader says of the code; the key is printed beside it.
+func QRLabel(lang string) string { return T(lang, "enrol-totp.qr") }
+
+// Enrolled says that the authenticator is bound.
+type Enrolled struct{ Next string }
+
+// NewPassword asks for a new password. Inputs: password, again.
+type NewPassword struct {
+	Form
+	Action, Login string
+	Name          string // of an invited person: greets him
+	Least         int    // characters at least
+}
+
+// Consent asks what an application may do. Inputs: do=approve, do=deny.
+type Consent struct {
+	Form
+	Action, ClientName, Login string
+	Scopes                    []string
+	Money                     bool // one of the scopes moves money
+}
+
+// Wait says that there were too many tries, until when, and what works now.
+type Wait struct {
+	Until      time.Time
+	Seconds    int
+	Explain    string
+	RestartURL string
+}
+
+// Expired says that a page was left too long.
+type Expired struct{ RestartURL, Explain string }
+
+// NotForYou turns away whoever has no business in the console.
+type NotForYou struct{ HomeURL, Login string }
+
+// SignOut asks before it ends the session. Input: none.
+type SignOut struct{ Action, ClientName string }
+
+// SignedOut says that the session is over. Next is the application's own page, or "".
+type SignedOut struct{ Next string }
+
+func (Identify) Page() string  { return "identify" }
+func (Password) Page() string  { return "password" }
+func (TOTP) Page() string      { return "totp" }
+func (Code) Page() string      { return "code" }
+func (EnrolTOTP) Page() string { return "enrol-totp" }
+func (Enrolled) Page() string  { return "enrolled" }
+func (NewPassword) Page() string { return "new-password" }
+func (Consent) Page() string   { return "consent" }
+func (Wait) Page() string      { return "wait" }
+func (Expired) Page() string   { return "expired" }
+func (NotForYou) Page() string { return "not-for-you" }
+func (SignOut) Page() string   { return "sign-out" }
+func (SignedOut) Page() string { return "signed-out" }
