@@ -2,6 +2,7 @@ package flows
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"hufu/idp"
@@ -90,6 +91,13 @@ func (e *Engine) enrol(w http.ResponseWriter, r *http.Request) error {
 	me, err := e.mine(w, r)
 	if me == nil {
 		return err
+	}
+	creds, err := e.Store.Credentials(r.Context(), me.User.ID)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(creds, func(c idp.Credential) bool { return c.Method == idp.MethodTOTP }) {
+		return web.Redirect(w, r, "/account")
 	}
 	return e.Site.Require(w, r, idp.Demand{Kind: idp.FlowEnrol, ACR: idp.ACR2, TwoStar: true, Since: time.Now().Add(-e.Policy.StepUp.Credential), User: me.User.ID, Return: "/account?saved=enrolled"})
 }

@@ -165,12 +165,11 @@ func (e *Engine) event(ctx context.Context, s *State, ev idp.Event) error {
 	if s.user != nil {
 		ev.Subject, ev.Merchant, ev.Store = s.user.ID, s.user.MerchantID, s.user.StoreID
 	}
-	if s.signed != nil {
-		ev.Actor = s.signed.User.ID
-		if ev.Session == "" {
-			ev.Session = s.signed.Session.ID
-		}
-	} else if ev.Name == "signin.succeeded" {
+	// Whoever signs in is nobody yet, whosever browser it is, until he has proved it.
+	switch {
+	case s.signed != nil && s.Demand.Kind != idp.FlowSignIn:
+		ev.Actor, ev.Session = s.signed.User.ID, s.signed.Session.ID
+	case ev.Name == "signin.succeeded" || ev.Name == "password.changed" || ev.Name == "factor.enrolled":
 		ev.Actor = ev.Subject
 	}
 	return e.Store.Append(ctx, ev)

@@ -270,6 +270,8 @@ func (e *Engine) deviceOf(ctx context.Context, signed *session.Signed, code stri
 func (e *Engine) mayApprove(signed *session.Signed, ask asking) error {
 	u := signed.User
 	switch {
+	case ask.terminal != nil && !ask.terminal.State.MayRequest():
+		return idp.Errorf(idp.Forbidden, "device.state")
 	case u.Role == idp.RoleOwner:
 		return nil
 	case ask.terminal != nil && u.StoreID != "" && u.StoreID != ask.terminal.StoreID:

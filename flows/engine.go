@@ -441,17 +441,24 @@ func (e *Engine) again(w http.ResponseWriter, r *http.Request, change func(s *St
 		return web.Redirect(w, r, s.path())
 	}
 	verdict, err := e.transact(r.Context(), s, func(ctx context.Context) error {
+		before := s.Facts
 		if err := change(s); err != nil {
 			return err
 		}
 		s.Facts.Begun = ""
 		if err := e.begin(ctx, s, st); err != nil {
+			s.Facts = before // what was sent before still counts
 			return err
 		}
 		return e.save(ctx, s)
 	})
 	if err == nil {
 		err = verdict
+	}
+	if refusal, ok := errors.AsType[*idp.Error](err); ok && refusal.Kind == idp.Limited {
+		web.RetryAfter(w, refusal.Until)
+		s.Form.Errors = []templates.FieldError{{Key: refusal.Msg, Args: []any{refusal.Until}}}
+		return e.draw(w, r, s, st, http.StatusTooManyRequests)
 	}
 	if err != nil {
 		return e.refused(w, r, s, st, err)

@@ -29,9 +29,10 @@ func (enrolTOTP) Done(s *State) bool {
 }
 
 // mayEnrol: two factors, or while none is enrolled the password and a code on a
-// bound channel, all fresh.
+// bound channel, all fresh. One authenticator a person: a guess is checked against
+// exactly one.
 func (s *State) mayEnrol() bool {
-	return idp.Demand{ACR: idp.ACR2, TwoStar: !s.enrolled(), Since: s.Demand.Since}.Met(s.proofs())
+	return !s.enrolled() && idp.Demand{ACR: idp.ACR2, TwoStar: true, Since: s.Demand.Since}.Met(s.proofs())
 }
 
 func (enrolTOTP) Begin(_ context.Context, s *State) error {

@@ -8,6 +8,8 @@ import (
 
 	"hufu/idp"
 	"hufu/idp/normal"
+	"hufu/idp/web"
+	"hufu/storage"
 	"hufu/templates"
 )
 
@@ -95,10 +97,8 @@ func (newPassword) Submit(ctx context.Context, s *State, _ url.Values) error {
 			return err
 		}
 	}
-	if _, err := e.Store.EndSessions(ctx, s.user.ID, "", "password", now); err != nil {
-		return err
-	}
-	if _, err := e.Store.EndUserGrants(ctx, s.user.ID, "password", now); err != nil {
+	by := idp.Event{Actor: s.user.ID, Flow: s.ID, Network: web.Network(ctx), Policy: e.Policy.Version}
+	if err := e.Store.EndAll(ctx, *s.user, storage.Keep{Flow: s.ID}, "password", by); err != nil {
 		return err
 	}
 	s.Facts.Changed, s.user.MustChange = true, false

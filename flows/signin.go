@@ -28,6 +28,12 @@ func (e *Engine) signOutPage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (e *Engine) signOut(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	if r.PostForm.Get("do") == "stay" {
+		return web.Redirect(w, r, "/account")
+	}
 	if err := e.Sessions.SignOut(r.Context(), w, r, "logout"); err != nil {
 		return err
 	}

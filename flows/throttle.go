@@ -299,8 +299,12 @@ func (e *Engine) right(ctx context.Context, s *State, m idp.Method, ans factor.A
 			return e.failed(ctx, s, m, ans, rejection(m, "otp.reused"))
 		}
 	case m == idp.MethodPassword:
-		if err := e.Store.TouchCredential(ctx, ans.Credential, now); err != nil {
+		ok, err := e.Store.TouchCredential(ctx, ans.Credential, s.version(ans.Credential), now)
+		if err != nil {
 			return err
+		}
+		if !ok { // changed while it was looked at
+			return e.failed(ctx, s, m, ans, rejection(m, ans.Reason))
 		}
 		if ans.Rehash != nil {
 			return e.Store.RehashCredential(ctx, ans.Credential, s.version(ans.Credential), ans.Rehash)

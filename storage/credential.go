@@ -94,9 +94,11 @@ func (s *Store) UseCredential(ctx context.Context, id string, counter int64, at 
 	return n == 1, err
 }
 
-// TouchCredential notes a use of a credential that has no counter.
-func (s *Store) TouchCredential(ctx context.Context, id string, at time.Time) error {
-	return s.exec(ctx, "UPDATE credentials SET last_used_at = ?, failures = 0 WHERE id = ?", micros(at), id)
+// TouchCredential notes a use of a credential that has no counter; false when it was
+// replaced or removed since it was read.
+func (s *Store) TouchCredential(ctx context.Context, id string, version int64, at time.Time) (bool, error) {
+	n, err := s.affected(ctx, "UPDATE credentials SET last_used_at = ?, failures = 0 WHERE id = ? AND version = ?", micros(at), id, version)
+	return n == 1, err
 }
 
 // FailCredential counts one failure of a stranger in a row; at the hard end the

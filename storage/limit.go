@@ -91,8 +91,8 @@ func (s *Store) Mark(ctx context.Context, id, credential string, version int64, 
 
 // Greet notes a good sign-in of a user from a network.
 func (s *Store) Greet(ctx context.Context, network []byte, user string, now time.Time) error {
-	return s.exec(ctx, `INSERT INTO network_users (network, user_id, last_at) VALUES (?, ?, ?)
-		ON CONFLICT (network, user_id) DO UPDATE SET last_at = excluded.last_at`, network, user, micros(now))
+	return s.exec(ctx, `INSERT INTO network_users (user_id, network, last_at) VALUES (?, ?, ?)
+		ON CONFLICT (network, user_id) DO UPDATE SET last_at = excluded.last_at`, user, network, micros(now)) // bytes right behind a parenthesis would be expanded to a list
 }
 
 // Greeted counts the users with a good sign-in from a network since a time.

@@ -81,10 +81,10 @@ func (f field) Fill(value string) field {
 
 // tones say how states look, everywhere alike. A state that is missing looks neutral.
 var tones = map[string]string{
-	"active": "ok", "enabled": "ok", "approved": "ok",
-	"new": "info", "pending": "info", "redeemed": "info", "invited": "info",
-	"suspended": "warn",
-	"locked":    "bad", "frozen": "bad", "lost": "bad", "closed": "bad", "denied": "bad",
+	"active": "ok", "enabled": "ok", "approved": "ok", "usable": "ok",
+	"new": "info", "pending": "info", "redeemed": "info", "invited": "info", "opening": "info",
+	"suspended": "warn", "shut": "warn",
+	"locked": "bad", "frozen": "bad", "lost": "bad", "closed": "bad", "denied": "bad",
 }
 
 // State draws the pill of a state; its word is the catalogue key state.<name>.

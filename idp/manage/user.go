@@ -35,7 +35,7 @@ func (m *Manager) CreateUser(ctx context.Context, a Actor, in NewUser) (idp.User
 	case !in.Role.Valid():
 		return idp.User{}, idp.FieldError("role", "error.choose")
 	case !in.Role.Operator():
-		return idp.User{}, &idp.Error{Kind: idp.Forbidden, Field: "role", Msg: "error.owner_invites"}
+		return idp.User{}, idp.FieldError("role", "error.owner_invites")
 	}
 	var bad checks
 	bad.add(a.allow(act))

@@ -56,10 +56,12 @@ func (p *Provider) parse(ctx context.Context, form url.Values, now time.Time) (*
 		return q, c, refuse("invalid_request", "redirect_uri is none that is registered for the client")
 	}
 	q.Redirect = uri
+	if state := form["state"]; wellFormed(url.Values{"state": state}) == nil {
+		q.State = form.Get("state") // before the first error that the client is told
+	}
 	if err := wellFormed(form); err != nil {
 		return q, c, err
 	}
-	q.State = form.Get("state")
 	return q, c, p.read(ctx, q, c, form)
 }
 

@@ -54,7 +54,7 @@ func (Factor) Show(_ context.Context, a *factor.Attempt) (templates.Content, err
 	return templates.TOTP{Form: a.Form, Action: a.Action, Login: a.Login, Ways: a.Ways}, nil
 }
 
-// Check compares a code with the steps around now of the user's authenticators. A
+// Check compares a code with the steps around now of the user's one authenticator. A
 // step that was used before is told apart from a wrong code, for the engine to
 // refuse without counting it.
 func (Factor) Check(_ context.Context, a *factor.Attempt, form url.Values) (factor.Answer, error) {
@@ -63,7 +63,7 @@ func (Factor) Check(_ context.Context, a *factor.Attempt, form url.Values) (fact
 		return factor.Answer{}, err
 	}
 	ans := factor.Answer{Reason: "otp.wrong"}
-	for _, c := range a.Credentials {
+	for _, c := range a.Credentials[:min(1, len(a.Credentials))] {
 		var s secret
 		if err := json.Unmarshal(c.Data, &s); err != nil {
 			return ans, fmt.Errorf("totp: credential %s: %w", c.ID, err)

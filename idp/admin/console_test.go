@@ -1,0 +1,478 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"hufu/idp"
+	"hufu/idp/manage"
+	"hufu/idp/phc"
+	"hufu/idp/policy"
+	"hufu/idp/session"
+	"hufu/idp/web"
+	"hufu/storage"
+	"hufu/storage/storagetest"
+	"hufu/templates"
+)
+
+// A house is a console over a store with people and things in it.
+type house struct {
+	t        *testing.T
+	c        *Console
+	mux      *http.ServeMux
+	staff    map[idp.Role]idp.User
+	owner    idp.User
+	merchant idp.Merchant
+	store    idp.Store
+	terminal idp.Terminal
+	code     string // an explain code
+}
+
+func (h *house) must(err error) {
+	h.t.Helper()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func newHouse(t *testing.T, s *storage.Store) *house {
+	ctx := t.Context()
+	log := slog.New(slog.NewTextHandler(testWriter{t}, nil))
+	sessions := &session.Manager{Store: s, Policy: policy.Default(), Ring: storagetest.Ring(), Network: func(context.Context) string { return "112.5.6.0/24" },
+		Device: func(*http.Request) string { return "Chrome · Android" }, Admit: func(context.Context) error { return nil }, Log: log}
+	h := &house{t: t, mux: http.NewServeMux(), staff: map[idp.Role]idp.User{}, code: idp.NewExplainCode()}
+	h.c = &Console{Store: s, Site: &web.Site{Sessions: sessions, Issuer: "http://localhost:8080", Operator: "示范收单", Log: log},
+		Manage: &manage.Manager{Store: s, Policy: policy.Default(), Issuer: "http://localhost:8080", Hasher: phc.NewHasher(2),
+			Invite: func(lang, link, name string) (string, string, string, error) { return "s", link, "h", nil }}}
+	h.c.Routes(h.mux)
+	for _, role := range idp.Roles {
+		if role.Operator() {
+			h.staff[role] = h.user(role, "", string(role))
+		}
+	}
+	h.merchant = idp.Merchant{No: "822290059430001", LegalName: "林记小馆", Tier: idp.TierStandard, Status: idp.MerchantActive}
+	h.must(s.CreateMerchant(ctx, &h.merchant))
+	h.store = idp.Store{MerchantID: h.merchant.ID, Name: "鼓楼店", Place: "福州"}
+	h.must(s.CreateStore(ctx, &h.store))
+	h.terminal = idp.Terminal{Serial: "HF20260001", Model: "HF-E20", Kind: idp.TerminalESign, MerchantID: h.merchant.ID, StoreID: h.store.ID, State: idp.TerminalActive}
+	h.must(s.CreateTerminal(ctx, &h.terminal))
+	h.owner = h.user(idp.RoleOwner, h.merchant.ID, "lin.wei")
+	h.must(s.AddIdentifier(ctx, &idp.Identifier{UserID: h.owner.ID, Kind: idp.IdentifierPhone, Value: "+8613800000001", VerifiedAt: time.Now(), LastProvenAt: time.Now()}))
+	h.must(s.AddIdentifier(ctx, &idp.Identifier{UserID: h.owner.ID, Kind: idp.IdentifierMerchantNo, Value: h.merchant.No}))
+	h.must(s.AddCredential(ctx, &idp.Credential{UserID: h.owner.ID, Method: idp.MethodTOTP, Label: "lin.wei", Data: []byte("{}")}))
+	h.must(s.CreateClient(ctx, &idp.Client{ID: "merchant-app", Name: "商户 App", Grants: []string{"authorization_code"}, Redirects: []string{"http://localhost:8081/callback"}, Scopes: []string{"openid", "payments:read"}}))
+	h.must(s.CreateClient(ctx, &idp.Client{ID: "settlement", Name: "结算", SecretHashes: [][]byte{[]byte("0123")}, Grants: []string{"client_credentials"}, Scopes: []string{"settlement:manage"}}))
+	h.must(s.CreateGrant(ctx, &idp.Grant{UserID: h.owner.ID, ClientID: "merchant-app", TerminalID: h.terminal.ID, Scopes: []string{"terminal"}, CreatedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)}))
+	h.must(s.Append(ctx, idp.Event{Name: "signin.failed", Subject: h.owner.ID, Reason: "pw.closed", Network: "112.5.6.0/24", Explain: h.code, Data: map[string]any{"n": 5}}))
+	return h
+}
+
+type testWriter struct{ t *testing.T }
+
+func (w testWriter) Write(p []byte) (int, error) { w.t.Logf("%s", p); return len(p), nil }
+
+func (h *house) user(role idp.Role, merchant, login string) idp.User {
+	h.t.Helper()
+	u := idp.User{Name: login, Language: "zh-CN", Role: role, MerchantID: merchant, Status: idp.UserActive}
+	h.must(h.c.Store.CreateUser(h.t.Context(), &u, &idp.Identifier{Kind: idp.IdentifierUsername, Value: login}))
+	return u
+}
+
+// A browser is signed in, in one language.
+type browser struct {
+	*house
+	cookies []*http.Cookie
+	lang    string
+}
+
+// as signs a person in with proofs of the given ages: a password and a code.
+func (h *house) as(u idp.User, age time.Duration) *browser {
+	h.t.Helper()
+	at := time.Now().Add(-age)
+	return h.with(u, idp.Proof{User: u.ID, Method: idp.MethodPassword, Channels: []string{"memory"}, At: at}, idp.Proof{User: u.ID, Method: idp.MethodTOTP, Channels: []string{"totp:1"}, At: at})
+}
+
+func (h *house) with(u idp.User, proofs ...idp.Proof) *browser {
+	h.t.Helper()
+	w := httptest.NewRecorder()
+	_, token, err := h.c.Site.Sessions.Begin(h.t.Context(), httptest.NewRequest("GET", "/", nil), u, nil, proofs, "")
+	h.must(err)
+	h.c.Site.Sessions.SetCookie(w, token)
+	return &browser{h, w.Result().Cookies(), "zh-CN"}
+}
+
+func (b *browser) do(method, path string, form url.Values) *http.Response {
+	b.t.Helper()
+	var body io.Reader
+	if form != nil {
+		body = strings.NewReader(form.Encode())
+	}
+	r := httptest.NewRequest(method, path, body)
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	r.Header.Set("Accept-Language", b.lang)
+	for _, c := range b.cookies {
+		r.AddCookie(c)
+	}
+	w := httptest.NewRecorder()
+	b.mux.ServeHTTP(w, r)
+	return w.Result()
+}
+
+func (b *browser) get(path string) *http.Response { b.t.Helper(); return b.do("GET", path, nil) }
+
+func (b *browser) post(path string, pairs ...string) *http.Response {
+	b.t.Helper()
+	form := url.Values{}
+	for i := 0; i < len(pairs); i += 2 {
+		form.Add(pairs[i], pairs[i+1])
+	}
+	return b.do("POST", path, form)
+}
+
+// expect reads an answer that must have a status and, if not "", hold words or lead
+// to a path.
+func (b *browser) expect(res *http.Response, status int, words ...string) string {
+	b.t.Helper()
+	body, err := io.ReadAll(res.Body)
+	b.must(err)
+	text := string(body)
+	if res.StatusCode != status {
+		b.t.Fatalf("status %d, want %d, to %s: %s", res.StatusCode, status, res.Header.Get("Location"), mainOf(text))
+	}
+	for _, word := range words {
+		if !strings.Contains(text+res.Header.Get("Location"), word) {
+			b.t.Errorf("no %q in %s %s", word, res.Header.Get("Location"), mainOf(text))
+		}
+	}
+	for _, trouble := range []string{"⟦", "%!", "<no value>", "ZgotmplZ"} {
+		if i := strings.Index(text, trouble); i >= 0 {
+			b.t.Errorf("page holds %q: %s", trouble, text[max(0, i-80):min(len(text), i+80)])
+		}
+	}
+	return text
+}
+
+func zh(key string) string { return templates.T("zh-CN", key) }
+
+var tags = regexp.MustCompile(`(?s)<main.*?>(.*)</main>`)
+
+func mainOf(text string) string {
+	if m := tags.FindString(text); m != "" {
+		return m
+	}
+	return text
+}
+
+func (h *house) fill(pattern string) string {
+	id := map[string]string{"users": h.owner.ID, "merchants": h.merchant.ID, "terminals": h.terminal.ID, "clients": "merchant-app", "explain": strings.ReplaceAll(h.code, "-", "")}
+	_, path, _ := strings.Cut(pattern, " ")
+	parts := strings.Split(path, "/")
+	if len(parts) > 3 && parts[3] == "{id}" {
+		parts[3] = id[parts[2]]
+	}
+	return strings.Join(parts, "/")
+}
+
+// Every route by every role: what the table lists is served, the rest refused.
+func TestRoutesByRole(t *testing.T) {
+	h := newHouse(t, storagetest.New(t, storage.SQLite))
+	nobody := &browser{h, nil, "en"}
+	for _, rt := range h.c.routes() {
+		method, _, _ := strings.Cut(rt.pattern, " ")
+		path := h.fill(rt.pattern)
+		form := url.Values{}
+		if method == "GET" {
+			form = nil
+		}
+		if to := nobody.do(method, path, form); to.StatusCode != http.StatusSeeOther || !strings.HasPrefix(to.Header.Get("Location"), "/flows/") {
+			t.Errorf("%s by nobody: %d %s", rt.pattern, to.StatusCode, to.Header.Get("Location"))
+		}
+		if res := h.as(h.owner, 0).do(method, path, form); res.StatusCode != http.StatusForbidden {
+			t.Errorf("%s by a shop owner: %d", rt.pattern, res.StatusCode)
+		}
+		for role, u := range h.staff {
+			res := h.as(u, 0).do(method, path, form)
+			refused := res.StatusCode == http.StatusForbidden
+			if want := manage.May(role, rt.action) == manage.No; refused != want {
+				t.Errorf("%s by %s: %d, the table says %d", rt.pattern, role, res.StatusCode, manage.May(role, rt.action))
+			}
+			if !refused && res.StatusCode != 200 && res.StatusCode != 303 && res.StatusCode != 422 {
+				t.Errorf("%s by %s: %d", rt.pattern, role, res.StatusCode)
+			}
+		}
+	}
+}
+
+// Every row of the table that is an act has a route, and every form both methods.
+func TestEveryActionHasARoute(t *testing.T) {
+	routed := map[manage.Action]bool{manage.OwnerNew: true, manage.StaffEnable: true} // decided by the target, in manage
+	for _, rt := range (&Console{}).routes() {
+		routed[rt.action] = true
+		method, _, _ := strings.Cut(rt.pattern, " ")
+		if method == "GET" && !rt.fresh && strings.Contains(rt.pattern, "{id}/") && !strings.HasSuffix(rt.pattern, "/look") && !strings.HasSuffix(rt.pattern, "/events") {
+			t.Errorf("%s asks for no fresh proof", rt.pattern)
+		}
+	}
+	for _, act := range manage.Actions() {
+		if !routed[act] {
+			t.Errorf("%s has no route", act)
+		}
+	}
+}
+
+func TestTheDoor(t *testing.T) {
+	h := newHouse(t, storagetest.New(t, storage.SQLite))
+	admin := h.staff[idp.RolePolicyAdmin]
+	b := h.as(h.owner, 0)
+	b.expect(b.get("/console"), 403, "这里只给控制台管理员用", "/account")
+	b.lang = "en"
+	b.expect(b.get("/console/users"), 403, "This is for console staff only", `lang="en"`)
+	one := h.with(admin, idp.Proof{User: admin.ID, Method: idp.MethodPassword, Channels: []string{"memory"}, At: time.Now()})
+	one.expect(one.get("/console"), 303, "/flows/")
+	two := h.as(admin, 2*time.Hour) // two factors, long ago: looking is allowed, acting asks again
+	two.expect(two.get("/console"), 200, "概览")
+	two.expect(two.get("/console/users/"+h.owner.ID+"/disable"), 303, "/flows/")
+	two.expect(two.post("/console/users/"+h.owner.ID+"/disable", "reason", "call 0310"), 303, "/flows/")
+	mid := h.as(admin, 12*time.Minute) // the form wants time to be filled in, the act itself is still in time
+	mid.expect(mid.get("/console/users/"+h.owner.ID+"/disable"), 303, "/flows/")
+	mid.expect(mid.post("/console/clients/merchant-app/disable", "reason", "call 0310"), 303, "/flows/")
+	mid.expect(mid.post("/console/users/"+h.owner.ID+"/disable", "reason", "call 0310"), 303, "/console/users/"+h.owner.ID+"?saved=changed")
+}
+
+func TestLookingNeedsAReason(t *testing.T) {
+	h := newHouse(t, storagetest.New(t, storage.SQLite))
+	b := h.as(h.staff[idp.RoleSupportAgent], time.Hour)
+	page := "/console/users/" + h.owner.ID
+	b.expect(b.get(page), 303, page+"/look?to=")
+	b.expect(b.get(page+"/look"), 200, "查看lin.wei的账户", `name="reason"`)
+	text := b.expect(b.post(page+"/look?to="+url.QueryEscape(page+"/events"), "reason", "x<"), 422, templates.T("zh-CN", "reason.short", 4), "x&lt;", "to=")
+	if strings.Contains(text, "138****0001") {
+		t.Error("the page was shown before the reason")
+	}
+	b.expect(b.post(page+"/look?to="+url.QueryEscape("//evil.example"), "reason", "call 0310"), 303, page)
+	text = b.expect(b.get(page), 200, "138****0001", "验证器 App", "lin.wei", "密码登录对陌生浏览器关闭", "尾号 0001", "全部退出")
+	if strings.Contains(text, "13800000001") || strings.Contains(text, "/disable") {
+		t.Error("shows a whole number or an act that is not the agent's")
+	}
+	b.expect(b.get(page+"/events"), 200, "登录没有成功")
+	b.expect(b.get("/console/events"), 403)
+	auditor := h.as(h.staff[idp.RoleAuditor], time.Hour)
+	auditor.expect(auditor.get(page), 200, "客服查看了账户")
+	own := "/console/users/" + h.staff[idp.RoleAuditor].ID
+	auditor.expect(auditor.get(own), 200, "这是您自己的账户")
+	list, err := h.c.Store.Events(t.Context(), storage.EventFilter{Name: "account.viewed"}, 10)
+	if err != nil || len(list) != 2 {
+		t.Errorf("%d looks, %v", len(list), err)
+	}
+}
+
+func TestFind(t *testing.T) {
+	h := newHouse(t, storagetest.New(t, storage.SQLite))
+	b := h.as(h.staff[idp.RoleSupportAgent], time.Hour)
+	for q, to := range map[string]string{"lin.wei": "/console/users/" + h.owner.ID, "138 0000 0001": "/console/users/" + h.owner.ID, "822290059430001": "/console/merchants/" + h.merchant.ID,
+		"hf20260001": "/console/terminals/" + h.terminal.ID, h.code: "/console/explain/" + digits(h.code), h.owner.ID: "/console/users/" + h.owner.ID} {
+		b.expect(b.get("/console/find?q="+url.QueryEscape(q)), 303, to)
+	}
+	for _, q := range []string{"", "nobody", "merchant-app", "'; DROP TABLE users; --", "\x00", "\xff\xfe", strings.Repeat("9", 5000), "<script>alert(1)</script>"} {
+		if text := b.expect(b.get("/console/find?q="+url.QueryEscape(q)), 200, "没有找到"); strings.Contains(text, "<script>alert") {
+			t.Error("not escaped")
+		}
+	}
+	b.expect(b.get("/console/explain/"+digits(h.code)), 200, "密码登录对陌生浏览器关闭", "怎么办", "lin.wei")
+	admin := h.as(h.staff[idp.RolePolicyAdmin], time.Hour)
+	admin.expect(admin.get("/console/find?q=merchant-app"), 303, "/console/clients/merchant-app")
+	admin.expect(admin.get("/console/users?who=lin.wei"), 303, "/console/users/"+h.owner.ID)
+	admin.expect(admin.get("/console/users?who=nobody"), 200, "没有找到“nobody”")
+	admin.expect(admin.get("/console/explain/"+digits(h.code)), 403)
+}
+
+func TestUnknownIsNotFound(t *testing.T) {
+	h := newHouse(t, storagetest.New(t, storage.SQLite))
+	b := h.as(h.staff[idp.RolePolicyAdmin], 0)
+	for _, rt := range h.c.routes() {
+		method, path, _ := strings.Cut(rt.pattern, " ")
+		if !strings.Contains(path, "{id}") || manage.May(idp.RolePolicyAdmin, rt.action) == manage.No {
+			continue
+		}
+		for _, id := range []string{"none", strings.Repeat("a", 300), "%00", "%ff", "..%2f", "a%20b"} {
+			var form url.Values
+			if method == "POST" {
+				form = url.Values{"reason": {"call 0310"}, "name": {"x"}}
+			}
+			res := b.do(method, strings.Replace(path, "{id}", id, 1), form)
+			if res.StatusCode != http.StatusNotFound && !(res.StatusCode == http.StatusMovedPermanently || res.StatusCode == http.StatusTemporaryRedirect) {
+				t.Errorf("%s with %.20s: %d", rt.pattern, id, res.StatusCode)
+			}
+		}
+	}
+	for _, method := range []string{"PUT", "DELETE", "PATCH"} {
+		if res := b.do(method, "/console/users/"+h.owner.ID, nil); res.StatusCode != http.StatusMethodNotAllowed {
+			t.Errorf("%s: %d", method, res.StatusCode)
+		}
+	}
+}
+
+// One operator's day, through the pages alone.
+func TestStory(t *testing.T) {
+	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
+		h := newHouse(t, s)
+		b := h.as(h.staff[idp.RolePolicyAdmin], 0)
+		const why = "contract 2026-118"
+		b.expect(b.get("/console/merchants/new"), 200, "新建商户")
+		b.expect(b.post("/console/merchants/new", "legal_name", "建国五金", "no", "82229005943000", "tier", "standard", "reason", why), 422, zh("error.merchant_no"), "建国五金", why, `aria-invalid="true"`)
+		b.expect(b.post("/console/merchants/new", "legal_name", "x", "no", h.merchant.No, "tier", "standard", "reason", why), 422, zh("error.taken.merchant_no"))
+		res := b.post("/console/merchants/new", "legal_name", "建国五金", "no", "822290059430002", "tier", "high_value", "reason", why, "status", "active", "id", "mine")
+		b.expect(res, 303, "?saved=created")
+		page, _, _ := strings.Cut(res.Header.Get("Location"), "?")
+		b.expect(b.get(page+"?saved=created"), 200, "已经新建", "待启用", "建国五金", "邀请店主")
+		b.expect(b.get(page+"?saved=<script>"), 200)
+		b.expect(b.post(page+"/stores/new", "name", "五四路店", "reason", why), 303, page+"?saved=created")
+		b.expect(b.post(page+"/open", "reason", why), 403, zh("error.owner_not_ready"))
+
+		res = b.post("/console/users/new", "name", "赵建国", "role", "owner", "merchant_no", "822290059430002", "username", "zhaojg68", "phone", "13800000009", "language", "en", "reason", why,
+			"status", "active", "merchant_id", h.merchant.ID, "locked", "x")
+		b.expect(res, 303, "?saved=invited")
+		b.expect(b.get(res.Header.Get("Location")), 200, "邀请已经发出", "赵建国", "138****0009", "还没有接受邀请")
+		owner, err := s.UserByIdentifier(t.Context(), idp.IdentifierUsername, "zhaojg68")
+		h.must(err)
+		if owner.Status != idp.UserInvited || owner.MerchantID == h.merchant.ID || owner.Locked != "" {
+			t.Errorf("fields that the form does not have were taken: %+v", owner)
+		}
+		b.expect(b.post("/console/users/new", "name", "x", "role", "cashier", "username", "x.y", "email", "x@example.com", "reason", why), 422, zh("error.owner_invites"))
+		b.expect(b.post("/console/users/new", "name", "x", "role", "auditor", "username", "lin.wei", "email", "x@example.com", "reason", why), 422, zh("error.taken.username"), `value="x@example.com"`)
+
+		no := "822290059430002"
+		b.expect(b.post("/console/terminals/new", "merchant_no", "8"), 422, zh("error.no_merchant"))
+		b.expect(b.post("/console/terminals/new", "merchant_no", no), 303, "merchant_no="+no)
+		text := b.expect(b.get("/console/terminals/new?merchant_no="+no), 200, "五四路店")
+		store := regexp.MustCompile(`value="([a-z2-7]{26})"`).FindStringSubmatch(text)[1]
+		b.expect(b.post("/console/terminals/new", "merchant_no", no, "store", h.store.ID, "serial", "HF777", "model", "HF-S1", "kind", "smart", "reason", why), 422, "HF777")
+		res = b.post("/console/terminals/new", "merchant_no", no, "store", store, "serial", "HF777", "model", "HF-S1", "kind", "smart", "reason", why, "state", "active")
+		b.expect(res, 303, "?saved=created")
+		b.expect(b.get(res.Header.Get("Location")), 200, "HF777", "还没有启用", "五四路店")
+
+		// The other merchant and its owner: looked at, stopped, brought back.
+		m := "/console/merchants/" + h.merchant.ID
+		b.expect(b.get("/console/terminals/"+h.terminal.ID), 303, m+"/look?to=")
+		b.expect(b.post(m+"/look", "reason", why), 303, m)
+		b.expect(b.get(m), 200, "鼓楼店", "HF20260001", "lin.wei", "停用")
+		b.expect(b.get("/console/terminals/"+h.terminal.ID), 200, "报失")
+		b.expect(b.post(m+"/suspend", "reason", why), 303, "?saved=changed")
+		b.expect(b.post(m+"/suspend", "reason", why), 422, zh("error.moved"))
+		b.expect(b.get(m+"?saved=changed"), 200, why, "恢复")
+		b.expect(b.post(m+"/return", "reason", why), 303)
+		b.expect(b.post("/console/terminals/"+h.terminal.ID+"/lost", "reason", why), 303)
+		u := "/console/users/" + h.owner.ID
+		b.expect(b.get(u+"/disable"), 200, "停用lin.wei的账户")
+		b.expect(b.post(u+"/disable", "reason", ""), 422, "请写原因")
+		b.expect(b.post(u+"/lock", "reason", why), 303)
+		b.expect(b.post(u+"/unlock", "reason", why), 403, zh("error.locker"))
+		b.expect(b.post(u+"/look", "reason", why), 303)
+		b.expect(b.get(u), 200, "账户被锁定", why)
+		b.expect(b.post("/console/users/"+h.staff[idp.RolePolicyAdmin].ID+"/lock", "reason", why), 403)
+
+		res = b.post("/console/clients/new", "id", "shop-web", "name", "网店", "kind", "confidential", "grants", "authorization_code", "grants", "refresh_token", "redirects", "https://shop.example/cb\nhttp://localhost:9/cb",
+			"scopes", "openid payments:read", "reason", why, "first_party", "true", "secret", "mine")
+		text = b.expect(res, 200, "只显示这一次")
+		if res.Header.Get("Cache-Control") != "no-store" || !regexp.MustCompile(`id="secret">[A-Za-z0-9_-]{43}<`).MatchString(text) {
+			t.Error("the secret is kept somewhere or not shown")
+		}
+		c, err := s.Client(t.Context(), "shop-web")
+		if err != nil || c.FirstParty || c.Public() || len(c.Redirects) != 2 || len(c.Grants) != 2 {
+			t.Errorf("client %+v, %v", c, err)
+		}
+		b.expect(b.post("/console/clients/new", "id", "shop-web", "name", "网店", "kind", "public", "grants", "authorization_code", "redirects", "https://*.example/cb", "scopes", "openid", "reason", why), 422, "https://*.example/cb", "checked")
+		b.expect(b.post("/console/clients/shop-web/secret", "reason", why, "keep", "1"), 200, "只显示这一次")
+		b.expect(b.post("/console/clients/merchant-app/secret", "reason", why), 422, zh("error.public_client"))
+		b.expect(b.post("/console/clients/shop-web/disable", "reason", why), 303)
+		b.expect(b.get("/console/clients/shop-web?saved=changed"), 200, "已经改好", "停用", why)
+		b.expect(b.get("/console/events?name=client.disabled"), 200, "停用应用", why)
+		b.expect(b.get("/console"), 200, "1 个账户锁定", "1 家商户还没有启用")
+		b.lang = "en"
+		b.expect(b.get("/console"), 200, "1 account is locked", "Overview")
+	})
+}
+
+func TestListsPageByKey(t *testing.T) {
+	h := newHouse(t, storagetest.New(t, storage.SQLite))
+	for i := range 2*pageSize + 10 {
+		h.must(h.c.Store.CreateMerchant(t.Context(), &idp.Merchant{No: fmt.Sprintf("8000000000%05d", i), LegalName: "m", Tier: idp.TierMicro, Status: idp.MerchantPending}))
+		h.must(h.c.Store.Append(t.Context(), idp.Event{Name: "client.created", Client: "merchant-app"}))
+	}
+	b := h.as(h.staff[idp.RoleAuditor], time.Hour)
+	for _, list := range []string{"/console/merchants", "/console/events", "/console/merchants?status=pending"} {
+		seen, path, back := map[string]bool{}, list, []string{}
+		for n := 0; path != ""; n++ {
+			if n > 5 {
+				t.Fatal("no end")
+			}
+			text := b.expect(b.get(path), 200)
+			first := regexp.MustCompile(`(?s)<tbody.*?</tr>`).FindString(text)
+			if list != "/console/events" && seen[first] {
+				t.Errorf("%s shows a page twice", path)
+			}
+			seen[first] = true
+			if prev := link(text, "prev"); n > 0 && prev != back[n-1] {
+				t.Errorf("page %d of %s: previous is %q, want %q", n, list, prev, back[n-1])
+			}
+			back = append(back, path)
+			path = link(text, "next")
+		}
+		if len(back) != 3 {
+			t.Errorf("%s has %d pages", list, len(back))
+		}
+	}
+	for _, evil := range []string{"%00", "%ff", "'", strings.Repeat("z", 4000)} {
+		for _, list := range []string{"merchants?after=", "merchants?merchant=", "merchants?status=", "users?after=", "users?role=", "users?state=", "terminals?after=", "terminals?serial=", "terminals?merchant=",
+			"events?before=", "events?name=", "events?who=", "events?client=", "events?merchant=", "users?back=", "users?after=a&back="} {
+			b.expect(b.get("/console/"+list+evil), 200)
+		}
+	}
+}
+
+func link(text, rel string) string {
+	m := regexp.MustCompile(`href="([^"]+)" rel="` + rel + `"`).FindStringSubmatch(text)
+	if m == nil {
+		return ""
+	}
+	return strings.ReplaceAll(m[1], "&amp;", "&")
+}
+
+// TestScreens writes every page to a folder, for looking at, when one is named.
+func TestScreens(t *testing.T) {
+	dir := t.TempDir()
+	if d := os.Getenv("HUFU_TEST_SCREENS"); d != "" {
+		dir = d
+	}
+	h := newHouse(t, storagetest.New(t, storage.SQLite))
+	for role, u := range h.staff {
+		for _, lang := range []string{"zh-CN", "en"} {
+			b := h.as(u, 0)
+			b.lang = lang
+			b.post("/console/users/"+h.owner.ID+"/look", "reason", "call 0310-017")
+			b.post("/console/merchants/"+h.merchant.ID+"/look", "reason", "call 0310-017")
+			for _, rt := range h.c.routes() {
+				if !strings.HasPrefix(rt.pattern, "GET") || manage.May(role, rt.action) == manage.No || strings.HasSuffix(rt.pattern, "/look") {
+					continue
+				}
+				path := h.fill(rt.pattern)
+				text := b.expect(b.get(path), 200)
+				name := strings.NewReplacer("/", "-", "{", "", "}", "").Replace(strings.TrimPrefix(rt.pattern, "GET /")) + "." + string(role) + "." + lang + ".html"
+				h.must(os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+			}
+		}
+	}
+}
