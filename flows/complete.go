@@ -23,12 +23,14 @@ type finish struct {
 // complete ends a flow whose steps are all done, in the transaction of its last
 // step. It is the one place where a session begins or gains proofs.
 func (e *Engine) complete(ctx context.Context, s *State) (*finish, error) {
-	ok, err := e.Store.CloseFlow(ctx, s.ID)
+	// On an unchanged version, like every save: or of many guesses in parallel the
+	// right one would pass while the charges of the others are taken back.
+	ok, err := e.Store.CloseFlow(ctx, &s.Flow)
 	if err != nil {
 		return nil, err
 	}
 	if !ok {
-		return nil, errExpired
+		return nil, errFaster
 	}
 	switch s.Demand.Kind {
 	case idp.FlowSignIn:
@@ -42,17 +44,20 @@ func (e *Engine) complete(ctx context.Context, s *State) (*finish, error) {
 }
 
 func (e *Engine) completeSignIn(ctx context.Context, s *State) (*finish, error) {
-	if why := e.refusal(s); why != "" {
+	if why := s.refusal(); why != "" {
 		if err := e.event(ctx, s, idp.Event{Name: "signin.refused", Reason: why, Explain: idp.NewExplainCode()}); err != nil {
 			return nil, err
 		}
 		return &finish{refusal: &templates.Problem{Status: http.StatusForbidden, Text: "refused." + why}}, nil
 	}
-	if !s.met() {
-		return e.unreachable(ctx, s)
+	if !s.met() { // a step was passed that should not have been: nobody comes in
+		return nil, errExpired
 	}
 	now := time.Now()
 	done := &finish{next: s.Demand.Return}
+	if err := e.reopen(ctx, s); err != nil {
+		return nil, err
+	}
 	acr, grace := s.need()
 	if !grace && (acr >= idp.ACR2 || !s.enrolled()) {
 		b, fresh, err := e.Sessions.Remember(ctx, s.request, *s.user, s.browser)
@@ -81,8 +86,9 @@ func (e *Engine) completeSignIn(ctx context.Context, s *State) (*finish, error) 
 }
 
 // refusal is why a person who has proved himself may still not come in. Only he
-// learns it.
-func (e *Engine) refusal(s *State) string {
+// learns it, and he changes nothing before: an account that was locked because its
+// secrets are in other hands stays as it is.
+func (s *State) refusal() string {
 	switch {
 	case s.user.Reason() != "":
 		return s.user.Reason()
@@ -92,6 +98,23 @@ func (e *Engine) refusal(s *State) string {
 		return "other"
 	}
 	return ""
+}
+
+// reopen lifts the hard end of the owner's credentials: on a browser that he is
+// known on two factors show that it is he.
+func (e *Engine) reopen(ctx context.Context, s *State) error {
+	if s.known() == nil || idp.Assess(s.Facts.Proofs).ACR < idp.ACR2 {
+		return nil
+	}
+	for _, c := range s.creds {
+		if !c.Closed {
+			continue
+		}
+		if err := e.Store.OpenCredential(ctx, c.ID); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // greet tells the owner of a sign-in on a browser that was not known, unless it is
@@ -109,9 +132,6 @@ func (e *Engine) greet(ctx context.Context, s *State, b idp.Browser, fresh bool,
 }
 
 func (e *Engine) completeStepUp(ctx context.Context, s *State) (*finish, error) {
-	if s.Demand.Kind == idp.FlowStepUp && !s.met() {
-		return e.unreachable(ctx, s)
-	}
 	token, err := e.Sessions.Renew(ctx, s.signed.Session, s.Facts.Proofs)
 	if err != nil {
 		return nil, err
@@ -119,13 +139,6 @@ func (e *Engine) completeStepUp(ctx context.Context, s *State) (*finish, error) 
 	a := idp.Assess(append(append([]idp.Proof{}, s.signed.Session.Proofs...), s.Facts.Proofs...))
 	return &finish{token: token, next: s.Demand.Return}, e.event(ctx, s, idp.Event{Name: "signin.stepup", Session: s.signed.Session.ID,
 		Data: map[string]any{"acr": a.ACR.String(), "amr": strings.Join(a.AMR, " ")}})
-}
-
-// unreachable: everything was proved that this person can prove, and it is not
-// enough for who asked.
-func (e *Engine) unreachable(ctx context.Context, s *State) (*finish, error) {
-	err := e.event(ctx, s, idp.Event{Name: "signin.refused", Reason: "acr.low", Explain: idp.NewExplainCode()})
-	return &finish{refusal: &templates.Problem{Status: http.StatusForbidden, Text: "acr.low"}}, err
 }
 
 func (e *Engine) completeConsent(ctx context.Context, s *State) (*finish, error) {

@@ -242,6 +242,9 @@ func (e *Engine) lookUpDevice(ctx context.Context, signed *session.Signed, code 
 		}
 		return nil
 	})
+	if err == nil && refusal == nil && found { // a right answer ends its own wait
+		err = e.Store.ClearWait(ctx, "usercode.wait", me)
+	}
 	if err == nil && refusal == nil && !found {
 		refusal = &idp.Error{Kind: idp.Rejected, Field: "user_code", Msg: "device-code.unknown", Reason: "dev.unknown"}
 	}

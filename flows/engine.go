@@ -129,6 +129,7 @@ func (e *Engine) load(r *http.Request) (*State, error) {
 		}
 		return nil, err
 	}
+	web.PreferLocales(r, f.Demand.Language)
 	s := &State{Flow: f, token: token, request: r, engine: e}
 	if err := json.Unmarshal(f.Facts, &s.Facts); err != nil {
 		return nil, err
@@ -146,7 +147,7 @@ func (s *State) refresh(ctx context.Context) (err error) {
 	}
 	if s.Demand.Kind != idp.FlowSignIn && s.Demand.Kind != idp.FlowJoin {
 		// The flow of a signed-in person dies with his session, and serves nobody else.
-		if s.signed == nil || s.User != "" && s.User != s.signed.User.ID {
+		if s.signed == nil || s.User != "" && s.User != s.signed.User.ID || s.Demand.User != "" && s.Demand.User != s.signed.User.ID {
 			return errExpired
 		}
 		s.User = s.signed.User.ID
@@ -202,12 +203,15 @@ func (e *Engine) dispatch(w http.ResponseWriter, r *http.Request) error {
 		return web.Redirect(w, r, s.Demand.Return)
 	}
 	if s.begins(st) {
-		err := e.Store.Tx(r.Context(), func(ctx context.Context) error {
+		verdict, err := e.transact(r.Context(), s, func(ctx context.Context) error {
 			if err := e.begin(ctx, s, st); err != nil {
 				return err
 			}
 			return e.save(ctx, s)
 		})
+		if err == nil {
+			err = verdict
+		}
 		if err != nil {
 			return e.refused(w, r, s, st, err)
 		}
@@ -343,6 +347,9 @@ func (e *Engine) transact(ctx context.Context, s *State, fn func(ctx context.Con
 		}
 		return err
 	})
+	if err != nil {
+		*s = before // a new address that was not kept would tell that the secret was right
+	}
 	return verdict, err
 }
 
@@ -357,10 +364,13 @@ func (e *Engine) save(ctx context.Context, s *State) error {
 	s.ExpiresAt = time.Now().Add(e.Policy.Flow.Step)
 	ok, err := e.Store.SaveFlow(ctx, &s.Flow, session.Hash(s.token))
 	if err == nil && !ok {
-		err = idp.Errorf(idp.Conflict, "flow.conflict")
+		err = errFaster
 	}
 	return err
 }
+
+// errFaster: another request moved the flow on; this one decides nothing.
+var errFaster = idp.Errorf(idp.Conflict, "flow.conflict")
 
 // prove adds a proof to the facts and moves the flow to a new address: whoever knew
 // the old one gains nothing.
@@ -423,7 +433,8 @@ func (e *Engine) chooseWay(w http.ResponseWriter, r *http.Request) error {
 	}
 	return e.again(w, r, func(s *State) error {
 		way := r.PostForm.Get("way")
-		if !s.offers(way) {
+		// Before the password is right nobody learns which ways there are.
+		if r.PathValue("step") != (second{}).Name() || !s.offers(way) {
 			return idp.Errorf(idp.Invalid, "problem.400.text")
 		}
 		s.Facts.Way = way

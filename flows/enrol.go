@@ -7,6 +7,7 @@ import (
 
 	"hufu/flows/factor/totp"
 	"hufu/idp"
+	"hufu/idp/policy"
 	"hufu/templates"
 )
 
@@ -24,20 +25,28 @@ func (enrolTOTP) Done(s *State) bool {
 	if s.Demand.Kind == idp.FlowEnrol {
 		return false
 	}
+	if s.Demand.Kind == idp.FlowSignIn && s.user != nil && s.refusal() != "" {
+		return true
+	}
 	acr, _ := s.need()
-	return acr < idp.ACR2 || s.enrolled()
+	if acr < idp.ACR2 || s.enrolled() {
+		return true
+	}
+	// A code to the phone is a second factor where policy says so; for the others it
+	// only opens the way to enrol one.
+	return s.Demand.Kind == idp.FlowStepUp && s.met() && s.engine.Policy.SMSFactor(policy.ClassOf(*s.user, s.merchant))
 }
 
 // mayEnrol: two factors, or while none is enrolled the password and a code on a
 // bound channel, all fresh. One authenticator a person: a guess is checked against
 // exactly one.
 func (s *State) mayEnrol() bool {
-	return !s.enrolled() && idp.Demand{ACR: idp.ACR2, TwoStar: true, Since: s.Demand.Since}.Met(s.proofs())
+	return !s.enrolled() && idp.Demand{ACR: idp.ACR2, TwoStar: true, Since: s.recent()}.Met(s.proofs())
 }
 
 func (enrolTOTP) Begin(_ context.Context, s *State) error {
 	if !s.mayEnrol() {
-		return &idp.Error{Kind: idp.Forbidden, Msg: "second.none", Reason: "enrol.due"}
+		return &idp.Error{Kind: idp.Forbidden, Msg: "second.noway", Reason: "enrol.due"}
 	}
 	s.keep("enrol-totp", totp.NewSecret())
 	return nil

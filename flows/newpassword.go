@@ -22,7 +22,7 @@ func (newPassword) Done(s *State) bool {
 	if s.Facts.Changed {
 		return true
 	}
-	return s.Demand.Kind == idp.FlowSignIn && (s.user == nil || !s.user.MustChange)
+	return s.Demand.Kind == idp.FlowSignIn && (s.user == nil || !s.user.MustChange || s.refusal() != "")
 }
 
 func (newPassword) Show(_ context.Context, s *State) (templates.Content, error) {

@@ -30,20 +30,28 @@ func (e *Engine) steps(k idp.FlowKind) []Step {
 	return nil
 }
 
+// reachable is the highest class that the factors here can show. Who asks for more
+// gets it back unmet, and decides.
+const reachable = idp.ACR2
+
 // need is the class of assurance that ends this flow, and whether the person goes
 // through with less because his grace time to enrol still runs.
 func (s *State) need() (acr idp.ACR, grace bool) {
 	if s.Demand.Kind != idp.FlowSignIn {
-		return max(s.Demand.ACR, idp.ACR1), false
+		return min(max(s.Demand.ACR, idp.ACR1), reachable), false
 	}
 	if s.user == nil {
 		return idp.ACR1, false
 	}
 	acr, until := s.engine.Policy.SignIn(*s.user, policy.ClassOf(*s.user, s.merchant))
-	if acr > s.Demand.ACR && !s.enrolled() && time.Now().Before(until) {
-		return max(s.Demand.ACR, idp.ACR1), true
+	if s.enrolled() { // who holds a second factor is asked for it, whatever the least is for his role
+		acr = max(acr, idp.ACR2)
 	}
-	return max(acr, s.Demand.ACR), false
+	asked := min(s.Demand.ACR, reachable)
+	if acr > asked && !s.enrolled() && time.Now().Before(until) {
+		return max(asked, idp.ACR1), true
+	}
+	return max(acr, asked), false
 }
 
 // enrolled says whether the person holds a second factor of his own.
@@ -190,7 +198,36 @@ type passwordStep struct{}
 func (passwordStep) Name() string { return "password" }
 
 func (passwordStep) Done(s *State) bool {
-	return s.proved(idp.MethodPassword) || s.Demand.Kind == idp.FlowStepUp && s.met()
+	if s.Demand.Kind != idp.FlowStepUp {
+		return s.proved(idp.MethodPassword)
+	}
+	// In mode one an old password counts beside a fresh second factor, but it is what
+	// must be fresh at class 1, and before a first factor is enrolled.
+	acr, _ := s.need()
+	if s.Demand.One && (acr < idp.ACR2 || !s.enrolled()) {
+		return s.met() || s.fresh(idp.MethodPassword)
+	}
+	return s.met() || s.proved(idp.MethodPassword)
+}
+
+// fresh says whether a method was proved in this flow or right before it: young
+// enough to bind an authenticator with.
+func (s *State) fresh(m idp.Method) bool {
+	for _, p := range idp.Since(s.proofs(), s.recent()) {
+		if p.Method == m {
+			return true
+		}
+	}
+	return false
+}
+
+// recent is since when a proof counts for changing a credential.
+func (s *State) recent() time.Time {
+	since := s.CreatedAt.Add(-s.engine.Policy.StepUp.Credential)
+	if s.Demand.Since.After(since) {
+		return s.Demand.Since
+	}
+	return since
 }
 
 func (passwordStep) Show(ctx context.Context, s *State) (templates.Content, error) {
@@ -289,7 +326,7 @@ func (s *State) secondAttempt() (factor.Factor, *factor.Attempt, error) {
 	way := s.way()
 	switch {
 	case way == "":
-		return nil, nil, &idp.Error{Kind: idp.Forbidden, Msg: "second.none", Reason: "enrol.due"}
+		return nil, nil, &idp.Error{Kind: idp.Forbidden, Msg: "second.noway", Reason: "enrol.due"}
 	case way == "totp":
 		return s.engine.TOTP, s.attempt("second", idp.MethodTOTP), nil
 	}

@@ -32,7 +32,7 @@ var EventNames = map[string]bool{
 	"factor.enrolled": true, "factor.removed": true, "code.sent": true,
 	"browser.known": true, "browser.revoked": true, "browser.copied": true,
 	"lock.wait": true, "lock.closed": true, "lock.browser": true, "lock.account": true, "lock.lifted": true,
-	"account.created": true, "account.joined": true, "account.disabled": true, "account.enabled": true, "account.viewed": true,
+	"account.created": true, "account.invited": true, "account.joined": true, "account.disabled": true, "account.enabled": true, "account.viewed": true,
 	"device.requested": false, "device.approved": true, "device.denied": true, "device.wrong_digits": true,
 	"device.expired": false, "device.redeemed": true,
 	"terminal.created": false, "terminal.activated": true, "terminal.suspended": true, "terminal.lost": true,

@@ -15,47 +15,58 @@ const cacheAge = time.Second
 // cache holds one value in memory until the row of its name in the versions table
 // moves. What it gives out is shared: nobody changes it.
 type cache[T any] struct {
-	mu      sync.Mutex
+	mu      sync.Mutex // never held while the database is asked: who holds a connection would wait for who waits for one
 	value   T
 	version int64
 	checked time.Time
+	drops   int64 // counts drop, so that a look from before it does not pass for one after
 }
 
 // get returns the value, loading it anew when its version moved.
 func (c *cache[T]) get(ctx context.Context, s *Store, name string, load func(db *gorm.DB) (T, error)) (T, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	now := time.Now()
-	if c.version != 0 && now.Sub(c.checked) < cacheAge && now.Sub(c.checked) >= 0 {
-		return c.value, nil
+	c.mu.Lock()
+	value, version, drops := c.value, c.version, c.drops
+	fresh := version != 0 && now.Sub(c.checked) < cacheAge && now.Sub(c.checked) >= 0
+	c.mu.Unlock()
+	if fresh {
+		return value, nil
 	}
-	// Never inside a transaction of the caller's: what it has not committed must
-	// not be shared, and on SQLite readers are apart from the writer anyway.
+	// Not inside a transaction of the caller's: on SQLite readers are apart from the
+	// writer. PostgreSQL would take a second connection, which can starve the pool.
 	db := s.read.WithContext(ctx)
 	if s.Dialect == Postgres {
-		db = s.db(ctx) // a second connection inside a transaction can starve the pool
+		db = s.db(ctx)
 	}
-	var version int64
-	if err := db.Raw("SELECT value FROM versions WHERE name = ?", name).Scan(&version).Error; err != nil {
-		var zero T
-		return zero, err
+	var found int64
+	if err := db.Raw("SELECT value FROM versions WHERE name = ?", name).Scan(&found).Error; err != nil {
+		return value, err
 	}
-	if version != c.version {
-		value, err := load(db)
-		if err != nil {
-			var zero T
-			return zero, err
+	if found != version {
+		var err error
+		if value, err = load(db); err != nil {
+			return value, err
 		}
-		c.value, c.version = value, version
+		if s.Dialect == Postgres && InTx(ctx) {
+			return value, nil // perhaps the caller's own change, not committed yet: not to be shared
+		}
 	}
-	c.checked = now
-	return c.value, nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if found >= c.version {
+		c.value, c.version = value, found
+		if c.drops == drops {
+			c.checked = now
+		}
+	}
+	return value, nil
 }
 
 // drop makes the next get look at the version.
 func (c *cache[T]) drop() {
 	c.mu.Lock()
 	c.checked = time.Time{}
+	c.drops++
 	c.mu.Unlock()
 }
 

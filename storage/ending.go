@@ -1,8 +1,8 @@
 package storage
 
 import (
+	"cmp"
 	"context"
-	"maps"
 	"time"
 
 	"hufu/idp"
@@ -26,30 +26,34 @@ func (s *Store) EndAll(ctx context.Context, u idp.User, keep Keep, cause string,
 		if err != nil {
 			return err
 		}
-		for name, ids := range map[string][]string{"session.ended": sessions, "grant.revoked": grants} {
-			for _, id := range ids {
-				if err := s.Append(ctx, ended(by, u, name, id, cause)); err != nil {
-					return err
-				}
+		by.Subject, by.Merchant, by.Store, by.Reason = u.ID, u.MerchantID, u.StoreID, cmp.Or(by.Reason, cause)
+		for _, id := range sessions {
+			e := by
+			e.Name, e.Session, e.Data = "session.ended", id, map[string]any{"cause": cause}
+			if err := s.Append(ctx, e); err != nil {
+				return err
+			}
+		}
+		for _, id := range grants {
+			if err := s.Revoked(ctx, id, cause, by); err != nil {
+				return err
 			}
 		}
 		return s.exec(ctx, "DELETE FROM flows WHERE user_id = ? AND id <> ?", u.ID, keep.Flow)
 	})
 }
 
-// ended is the event of one thing that ended.
-func ended(by idp.Event, u idp.User, name, id, cause string) idp.Event {
-	by.Name, by.Subject, by.Merchant, by.Store = name, u.ID, u.MerchantID, u.StoreID
-	data := maps.Clone(by.Data)
-	if data == nil {
-		data = map[string]any{}
+// Revoked writes the event of a grant that ended.
+func (s *Store) Revoked(ctx context.Context, grant, cause string, by idp.Event) error {
+	g, err := s.Grant(ctx, grant)
+	if err != nil {
+		return err
 	}
-	data["cause"] = cause
-	if name == "session.ended" {
-		data["session"] = id
-	} else {
-		data["grant"] = id
+	u, err := s.User(ctx, g.UserID)
+	if err != nil {
+		return err
 	}
-	by.Data = data
-	return by
+	by.Name, by.Subject, by.Merchant, by.Store, by.Client, by.Terminal = "grant.revoked", u.ID, u.MerchantID, u.StoreID, g.ClientID, g.TerminalID
+	by.Reason, by.Data = cmp.Or(by.Reason, cause), map[string]any{"grant": grant, "cause": cause}
+	return s.Append(ctx, by)
 }

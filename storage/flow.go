@@ -72,13 +72,9 @@ func (s *Store) SaveFlow(ctx context.Context, f *idp.Flow, tokenHash []byte) (bo
 	return n == 1, err
 }
 
-// CloseFlow deletes a flow; false when somebody closed it before.
-func (s *Store) CloseFlow(ctx context.Context, id string) (bool, error) {
-	n, err := s.affected(ctx, "DELETE FROM flows WHERE id = ?", id)
+// CloseFlow deletes a flow on an unchanged version; false when another request was
+// faster.
+func (s *Store) CloseFlow(ctx context.Context, f *idp.Flow) (bool, error) {
+	n, err := s.affected(ctx, "DELETE FROM flows WHERE id = ? AND version = ?", f.ID, f.Version)
 	return n == 1, err
-}
-
-// EndFlows deletes every open flow of a user.
-func (s *Store) EndFlows(ctx context.Context, user string) error {
-	return s.exec(ctx, "DELETE FROM flows WHERE user_id = ?", user)
 }

@@ -91,8 +91,11 @@ func Open(ctx context.Context, dsn string, ring *seal.Ring, log *slog.Logger) (*
 	return s, nil
 }
 
+// gormConfig leaves statements to the drivers: gorm's own cache of prepared ones
+// waits for a connection under a lock that transactions need too, and with many
+// workers both wait for ever.
 func gormConfig() *gorm.Config {
-	return &gorm.Config{SkipDefaultTransaction: true, TranslateError: true, PrepareStmt: true, Logger: logger.Discard,
+	return &gorm.Config{SkipDefaultTransaction: true, TranslateError: true, Logger: tally{logger.Discard},
 		NowFunc: func() time.Time { return time.Now().UTC() }}
 }
 
@@ -102,14 +105,22 @@ func (s *Store) openSQLite(path string) error {
 			return err
 		}
 	}
+	// SQLite would make the file readable by others; its helper files take after it.
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
 	// FULL: a rotated token must not come back after a power loss.
 	pragmas := "?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=busy_timeout(10000)&_pragma=foreign_keys(1)&_txlock=immediate"
-	var err error
-	if s.write, err = s.dialSQLite("file:"+path+pragmas, 1); err != nil {
+	address := "file:" + strings.NewReplacer("%", "%25", "?", "%3f", "#", "%23").Replace(path) + pragmas
+	if s.write, err = s.dialSQLite(address, 1); err != nil {
 		return err
 	}
 	s.group = newGroup(s.write)
-	s.read, err = s.dialSQLite("file:"+path+pragmas+"&_pragma=query_only(1)", 8)
+	s.read, err = s.dialSQLite(address+"&_pragma=query_only(1)", 8)
 	return err
 }
 

@@ -11,7 +11,8 @@ const sweepBatch = 1000
 
 // Sweep deletes what has been of no use for as long as it must be kept: flows,
 // codes and device requests a day after their end, limits once full again for a
-// day, sessions and known browsers after 30 days, messages after 90.
+// day, sessions, grants and refresh tokens 30 days after their end, known browsers
+// 210 days after their last use, messages after 90.
 func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 	day := 24 * time.Hour
 	return errors.Join(
@@ -24,6 +25,8 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 		s.sweep(ctx, "marks", "id", "at < ?", micros(now.Add(-2*day))),
 		s.sweep(ctx, "network_users", "network", "last_at < ?", micros(now.Add(-31*day))),
 		s.sweep(ctx, "sessions", "id", "(ended_at > 0 AND ended_at < ?) OR expires_at < ?", micros(now.Add(-30*day)), micros(now.Add(-30*day))),
+		s.sweep(ctx, "grants", "id", "(ended_at > 0 AND ended_at < ?) OR (expires_at > 0 AND expires_at < ?)", micros(now.Add(-30*day)), micros(now.Add(-30*day))),
+		s.sweep(ctx, "browsers", "id", "last_used_at < ?", micros(now.Add(-210*day))),
 		s.sweep(ctx, "messages", "id", "created_at < ?", micros(now.Add(-90*day))),
 	)
 }

@@ -34,6 +34,7 @@ func (s *Store) Tx(ctx context.Context, fn func(ctx context.Context) error) erro
 	if InTx(ctx) {
 		return fn(ctx)
 	}
+	begun(ctx)
 	if s.group != nil {
 		return s.group.do(ctx, fn)
 	}
@@ -164,7 +165,7 @@ func (g *group) commit(batch []*job) {
 			}
 			if j.err = j.run(tx); j.err != nil {
 				if err := tx.Exec("ROLLBACK TO " + name).Error; err != nil {
-					return err
+					return errors.Join(j.err, err) // a full disk has ended the whole transaction
 				}
 			}
 			if err := tx.Exec("RELEASE " + name).Error; err != nil {

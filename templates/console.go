@@ -144,7 +144,7 @@ func (p page) Input(in Input) inputField {
 		hint = p.T(in.Hint)
 	}
 	label := p.T(in.Label)
-	if in.Optional {
+	if _, form := p.Page.(ConsoleForm); form && in.Optional { // a filter is never needed
 		label = p.T("console.optional", label)
 	}
 	f := p.FieldText(in.Name, label, hint).Fill(in.Value)

@@ -113,16 +113,16 @@ type SignOut struct{ Action, ClientName string }
 // SignedOut says that the session is over. Next is the application's own page, or "".
 type SignedOut struct{ Next string }
 
-func (Identify) Page() string  { return "identify" }
-func (Password) Page() string  { return "password" }
-func (TOTP) Page() string      { return "totp" }
-func (Code) Page() string      { return "code" }
-func (EnrolTOTP) Page() string { return "enrol-totp" }
-func (Enrolled) Page() string  { return "enrolled" }
+func (Identify) Page() string    { return "identify" }
+func (Password) Page() string    { return "password" }
+func (TOTP) Page() string        { return "totp" }
+func (Code) Page() string        { return "code" }
+func (EnrolTOTP) Page() string   { return "enrol-totp" }
+func (Enrolled) Page() string    { return "enrolled" }
 func (NewPassword) Page() string { return "new-password" }
-func (Consent) Page() string   { return "consent" }
-func (Wait) Page() string      { return "wait" }
-func (Expired) Page() string   { return "expired" }
-func (NotForYou) Page() string { return "not-for-you" }
-func (SignOut) Page() string   { return "sign-out" }
-func (SignedOut) Page() string { return "signed-out" }
+func (Consent) Page() string     { return "consent" }
+func (Wait) Page() string        { return "wait" }
+func (Expired) Page() string     { return "expired" }
+func (NotForYou) Page() string   { return "not-for-you" }
+func (SignOut) Page() string     { return "sign-out" }
+func (SignedOut) Page() string   { return "signed-out" }

@@ -32,7 +32,7 @@ type commands struct {
 	Migrate migrateCmd `cmd:"" help:"Bring the database to this version's schema."`
 	Config  configCmd  `cmd:"" help:"Look at the configuration."`
 	Key     keyCmd     `cmd:"" help:"Make key files."`
-	// User: user add, user reset-password (user.go)
+	User    userCmd    `cmd:"" help:"Make accounts and reset passwords."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

@@ -105,10 +105,12 @@ func plain(value any) string {
 	return string(b)
 }
 
-// pick returns the first of the tokens' claims that says something.
-func (w *identity) pick(name string) string { return cmp.Or(w.id.text(name), w.access.text(name)) }
+// pick returns the first claim of the name that says something.
+func (w *identity) pick(name string) string {
+	return cmp.Or(w.id.text(name), w.info.text(name), w.access.text(name))
+}
 
-// name is who approved, as well as the tokens tell.
+// name is who approved, as well as the provider tells.
 func (w *identity) name() string {
 	return cmp.Or(w.pick("name"), w.pick("preferred_username"), w.pick("sub"))
 }

@@ -114,7 +114,7 @@ type face struct {
 	Match                 int
 	QR                    *picture
 	Name, Role, Shop, At  string
-	Level, Store, Printed string
+	Level, Printed        string
 	Renews                bool
 	Sets                  []set
 }
@@ -159,7 +159,7 @@ func (t *Terminal) face(lang string) face {
 			f.QR = &p
 		}
 	case SignedIn:
-		f.Name, f.Shop, f.Store = s.Who.name(), s.Who.pick("merchant_no"), s.Who.pick("store_id")
+		f.Name, f.Shop = s.Who.name(), s.Who.pick("merchant_no")
 		f.Role, f.Level = maybe(lang, "role."+s.Who.pick("role")), maybe(lang, "acr."+s.Who.pick("acr"))
 		f.Renews = s.Who.token.RefreshToken != ""
 		if !s.Who.token.Expiry.IsZero() {

@@ -19,12 +19,13 @@ import (
 
 const clientID = "terminal"
 
-var scopes = []string{oidc.ScopeOpenID, oidc.ScopeOfflineAccess, "terminal", "payments:read"}
+var scopes = []string{oidc.ScopeOpenID, oidc.ScopeProfile, oidc.ScopeOfflineAccess, "terminal", "payments:read"}
 
 // provider is what discovery told, ready to use.
 type provider struct {
 	issuer     string
 	client     *http.Client
+	oidc       *oidc.Provider
 	oauth      oauth2.Config
 	idTokens   *oidc.IDTokenVerifier
 	revocation string
@@ -64,7 +65,7 @@ func discover(ctx context.Context, client *http.Client, issuer string) (*provide
 		return nil, errors.New("the provider has no device_authorization_endpoint")
 	}
 	endpoint.AuthStyle = oauth2.AuthStyleInParams // a public client; the library must not try a second way
-	return &provider{issuer: issuer, client: client, revocation: more.Revocation,
+	return &provider{issuer: issuer, client: client, oidc: op, revocation: more.Revocation,
 		oauth:    oauth2.Config{ClientID: clientID, Endpoint: endpoint, Scopes: scopes},
 		idTokens: op.Verifier(&oidc.Config{ClientID: clientID})}, nil
 }
@@ -159,6 +160,7 @@ func answered(err error) bool {
 type identity struct {
 	token  *oauth2.Token
 	id     claims // verified
+	info   claims // of userinfo, where there is any
 	access claims // for display only
 }
 
@@ -174,8 +176,18 @@ func (p *provider) read(ctx context.Context, token *oauth2.Token) (*identity, er
 			return nil, err
 		}
 	}
-	who := &identity{token: token, access: decodeJWT(token.AccessToken)}
+	who := &identity{token: token, info: p.userinfo(ctx, token, id.Subject), access: decodeJWT(token.AccessToken)}
 	return who, id.Claims(&who.id)
+}
+
+// userinfo asks for the name, which ID tokens need not hold (OIDC Core 5.4). The sign-in stands without it; what is
+// said of another subject doesn't count (OIDC Core 5.3.2).
+func (p *provider) userinfo(ctx context.Context, token *oauth2.Token, subject string) (c claims) {
+	info, err := p.oidc.UserInfo(p.outbound(ctx), oauth2.StaticTokenSource(token))
+	if err != nil || info.Subject != subject || info.Claims(&c) != nil {
+		return nil
+	}
+	return c
 }
 
 // refresh uses the refresh token up and returns what came in its place. A new ID token must speak of the same
@@ -187,7 +199,7 @@ func (p *provider) refresh(ctx context.Context, old *identity) (*identity, error
 		return nil, err
 	}
 	if raw, _ := token.Extra("id_token").(string); raw == "" {
-		return &identity{token: token, id: old.id, access: decodeJWT(token.AccessToken)}, nil
+		return &identity{token: token, id: old.id, info: old.info, access: decodeJWT(token.AccessToken)}, nil
 	}
 	who, err := p.read(ctx, token)
 	if err == nil && who.id.text("sub") != old.id.text("sub") {

@@ -35,6 +35,7 @@ type fakeProvider struct {
 	refuse   string          // error of the device authorization endpoint
 	match    any             // match_number
 	claims   map[string]any  // more claims of the ID token
+	info     map[string]any  // what userinfo says
 	down     map[string]bool // paths that don't answer
 }
 
@@ -49,12 +50,13 @@ func newProvider(t testing.TB, answers ...string) *fakeProvider {
 		claims: map[string]any{}, codes: map[string]bool{}}
 	f.mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, map[string]any{"issuer": f.url, "authorization_endpoint": f.url + "/authorize", "token_endpoint": f.url + "/token",
-			"device_authorization_endpoint": f.url + "/device_authorization", "jwks_uri": f.url + "/jwks", "revocation_endpoint": f.url + "/revoke",
+			"device_authorization_endpoint": f.url + "/device_authorization", "jwks_uri": f.url + "/jwks", "revocation_endpoint": f.url + "/revoke", "userinfo_endpoint": f.url + "/userinfo",
 			"id_token_signing_alg_values_supported": []string{"ES256"}})
 	})
 	f.mux.HandleFunc("GET /jwks", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, http.StatusOK, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: &f.key.PublicKey, KeyID: "k1", Algorithm: "ES256", Use: "sig"}}})
 	})
+	f.mux.HandleFunc("GET /userinfo", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, f.info) })
 	f.mux.HandleFunc("POST /device_authorization", f.deviceAuthorization)
 	f.mux.HandleFunc("POST /token", f.token)
 	f.mux.HandleFunc("POST /revoke", func(_ http.ResponseWriter, r *http.Request) {

@@ -70,7 +70,7 @@ func TestCodeToSignOut(t *testing.T) {
 		has(t, page(t, b), "Press Sign in", "Get a code on each idle terminal")
 
 		press(t, b, "/terminals/smart/start")
-		want := map[string]string{"client_id": "terminal", "scope": "openid offline_access terminal payments:read", "terminal_serial": serials["smart"]}
+		want := map[string]string{"client_id": "terminal", "scope": "openid profile offline_access terminal payments:read", "terminal_serial": serials["smart"]}
 		for k, v := range want {
 			if f.asked.Get(k) != v {
 				t.Errorf("%s = %q", k, f.asked.Get(k))
@@ -264,6 +264,21 @@ func TestTokensOfOthers(t *testing.T) {
 		body := page(t, b)
 		has(t, body, "Approved by 林薇.", "the sign-in goes on")
 	})
+}
+
+// The name comes from userinfo where the ID token lacks it, if it is said of the same person.
+func TestNameFromUserinfo(t *testing.T) {
+	for sub, says := range map[string]string{"u-1": "Approved by 王志强.", "u-2": "Approved by u-1."} {
+		synctest.Test(t, func(t *testing.T) {
+			f := newProvider(t, approved)
+			f.claims["name"], f.info = nil, map[string]any{"sub": sub, "name": "王志强"}
+			b := start(t, f)
+			press(t, b, "/terminals/smart/start")
+			time.Sleep(6 * time.Second)
+			synctest.Wait()
+			has(t, page(t, b), says)
+		})
+	}
 }
 
 func TestHostileValuesAreText(t *testing.T) {

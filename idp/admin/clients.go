@@ -17,7 +17,7 @@ func (v *visit) clients() error {
 		return err
 	}
 	p := templates.ConsoleList{Desk: v.desk("/console/clients"), Title: "console.clients", Saved: v.note(),
-		Table: templates.Table{Caption: "console.clients", Columns: []string{"console.col.name", "console.client.id", "console.client.kind", "console.col.state"}},
+		Table: templates.Table{Caption: "console.clients", Columns: []string{"console.col.label", "console.client.id", "console.client.kind", "console.col.state"}},
 		Pager: templates.Pager{Text: v.t("console.pager_all")}, None: templates.Empty{Icon: "app", Title: v.t("console.none.clients")}}
 	if v.may(manage.ClientNew) {
 		p.NewURL, p.NewKey = "/console/clients/new", "console.client.new"
@@ -165,7 +165,7 @@ func (v *visit) newClient() (templates.ConsoleForm, error) {
 	}
 	return templates.ConsoleForm{Desk: v.desk("/console/clients"), Title: v.t("console.client.new"), Lead: v.t("console.client.new_lead"),
 		Crumbs: []templates.Crumb{{Text: v.t("console.clients"), URL: "/console/clients"}, {Text: v.t("console.client.new")}},
-		Inputs: []templates.Input{{Name: "name", Label: "console.col.name", Hint: "console.client.name_hint", Most: 60}, {Name: "id", Label: "console.client.id", Hint: "console.client.id_hint", Most: 64},
+		Inputs: []templates.Input{{Name: "name", Label: "console.col.label", Hint: "console.client.name_hint", Most: 60}, {Name: "id", Label: "console.client.id", Hint: "console.client.id_hint", Most: 64},
 			{Name: "kind", Label: "console.client.kind", Hint: "console.client.kind_hint", Kind: "select", Options: choices(v, "client.", "public", "public", "confidential")},
 			{Name: "grants", Label: "console.client.grants", Kind: "checks", Options: types},
 			{Name: "redirects", Label: "console.client.redirects", Hint: "console.client.redirects_hint", Kind: "area", Optional: true},

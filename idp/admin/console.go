@@ -94,7 +94,9 @@ func (c *Console) gate(rt route) web.Handler {
 			back = r.URL.Path
 		}
 		if signed == nil {
-			return c.Site.Require(w, r, idp.Demand{Kind: idp.FlowSignIn, ACR: idp.ACR2, Return: back})
+			// What policy asks of the person: a cashier need not bind an authenticator
+			// only to hear that this is not for him.
+			return c.Site.Require(w, r, idp.Demand{Kind: idp.FlowSignIn, Return: back})
 		}
 		if !signed.User.Role.Operator() {
 			return c.Site.Write(w, r, http.StatusForbidden, templates.NotForYou{HomeURL: "/account", Login: signed.User.Name})
@@ -172,7 +174,7 @@ func plain(s string) string {
 }
 
 // saved lists what may be said after a form was saved.
-var saved = []string{"created", "invited", "changed", "ended", "nothing"}
+var saved = []string{"created", "invited", "invited-again", "changed", "ended", "nothing"}
 
 // note is the catalogue key of what has just been done.
 func (v *visit) note() string {

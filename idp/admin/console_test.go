@@ -17,7 +17,6 @@ import (
 
 	"hufu/idp"
 	"hufu/idp/manage"
-	"hufu/idp/phc"
 	"hufu/idp/policy"
 	"hufu/idp/session"
 	"hufu/idp/web"
@@ -53,8 +52,10 @@ func newHouse(t *testing.T, s *storage.Store) *house {
 		Device: func(*http.Request) string { return "Chrome · Android" }, Admit: func(context.Context) error { return nil }, Log: log}
 	h := &house{t: t, mux: http.NewServeMux(), staff: map[idp.Role]idp.User{}, code: idp.NewExplainCode()}
 	h.c = &Console{Store: s, Site: &web.Site{Sessions: sessions, Issuer: "http://localhost:8080", Operator: "示范收单", Log: log},
-		Manage: &manage.Manager{Store: s, Policy: policy.Default(), Issuer: "http://localhost:8080", Hasher: phc.NewHasher(2),
-			Invite: func(lang, link, name string) (string, string, string, error) { return "s", link, "h", nil }}}
+		Manage: &manage.Manager{Store: s, Policy: policy.Default(), Issuer: "http://localhost:8080",
+			Invite: func(_ idp.ChannelKind, lang, link, name string) (string, string, string, error) {
+				return "s", link, "h", nil
+			}}}
 	h.c.Routes(h.mux)
 	for _, role := range idp.Roles {
 		if role.Operator() {
@@ -345,7 +346,11 @@ func TestStory(t *testing.T) {
 		res = b.post("/console/users/new", "name", "赵建国", "role", "owner", "merchant_no", "822290059430002", "username", "zhaojg68", "phone", "13800000009", "language", "en", "reason", why,
 			"status", "active", "merchant_id", h.merchant.ID, "locked", "x")
 		b.expect(res, 303, "?saved=invited")
-		b.expect(b.get(res.Header.Get("Location")), 200, "邀请已经发出", "赵建国", "138****0009", "还没有接受邀请")
+		b.expect(b.get(res.Header.Get("Location")), 200, "邀请已经发出", "赵建国", "138****0009", "还没有接受邀请", "再发邀请")
+		again, _, _ := strings.Cut(res.Header.Get("Location"), "?")
+		b.expect(b.get(again+"/invite-again"), 200, "旧的作废")
+		b.expect(b.post(again+"/invite-again", "reason", why), 303, "?saved=invited-again")
+		b.expect(b.get(again+"?saved=invited-again"), 200, "新的邀请已经发出")
 		owner, err := s.UserByIdentifier(t.Context(), idp.IdentifierUsername, "zhaojg68")
 		h.must(err)
 		if owner.Status != idp.UserInvited || owner.MerchantID == h.merchant.ID || owner.Locked != "" {

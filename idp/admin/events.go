@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -39,6 +38,26 @@ func (p *people) of(id string) string {
 	}
 	p.known[id] = name
 	return name
+}
+
+// about is what an event is about: a person, else a terminal, a merchant or a client.
+func (p *people) about(e idp.Event) templates.Cell {
+	ctx := p.v.r.Context()
+	switch {
+	case e.Subject != "":
+		return templates.Cell{Text: p.of(e.Subject), URL: "/console/users/" + e.Subject}
+	case e.Terminal != "":
+		if t, err := p.v.Store.Terminal(ctx, e.Terminal); err == nil {
+			return templates.Cell{Text: p.v.t("console.terminal.short", t.Model, t.SerialTail()), URL: "/console/terminals/" + t.ID}
+		}
+	case e.Merchant != "":
+		if m, err := p.v.Store.Merchant(ctx, e.Merchant); err == nil {
+			return templates.Cell{Text: m.LegalName, URL: "/console/merchants/" + m.ID}
+		}
+	case e.Client != "":
+		return templates.Cell{Text: e.Client, Mono: true}
+	}
+	return templates.Cell{Text: "–"}
 }
 
 // eventTones says how what happened looks.
@@ -88,13 +107,7 @@ func (v *visit) eventRows(f storage.EventFilter, most int) (templates.Table, err
 func (v *visit) eventTable(list []idp.Event) templates.Table {
 	t, names := templates.Table{Caption: "console.events", Columns: eventColumns}, v.names()
 	for _, e := range list {
-		about := templates.Cell{Text: "–"}
-		if e.Subject != "" {
-			about = templates.Cell{Text: names.of(e.Subject), URL: "/console/users/" + e.Subject}
-		} else if e.Client != "" {
-			about = templates.Cell{Text: e.Client, Mono: true}
-		}
-		t.Rows = append(t.Rows, []templates.Cell{{Key: "event." + e.Name}, {Time: e.At}, {Text: names.of(e.Actor)}, about,
+		t.Rows = append(t.Rows, []templates.Cell{{Key: "event." + e.Name}, {Time: e.At}, {Text: names.of(e.Actor)}, names.about(e),
 			{Text: orDash(join(v.words(e.Reason), e.Network)), Small: e.Explain}})
 	}
 	return t
@@ -203,24 +216,12 @@ func (v *visit) explain() error {
 	}
 	about := templates.Cell{Key: "console.nobody"}
 	if e.Subject != "" {
-		about = templates.Cell{Text: v.names().of(e.Subject), URL: "/console/users/" + e.Subject}
+		about = v.names().about(e)
 	}
-	p.Facts = []templates.Fact{{Key: "console.col.when", Lines: []templates.Cell{{Time: e.At}}}, {Key: "console.col.event", Lines: []templates.Cell{{Key: "event." + e.Name}}},
-		{Key: "console.col.about", Lines: []templates.Cell{about}}, {Key: "console.col.reason", Lines: []templates.Cell{{Text: orDash(e.Reason), Mono: true}}},
+	p.Facts = []templates.Fact{{Key: "console.col.about", Lines: []templates.Cell{about}}, {Key: "console.col.when", Lines: []templates.Cell{{Time: e.At}}},
 		{Key: "console.col.network", Lines: []templates.Cell{{Text: orDash(e.Network), Mono: true}}}}
-	if e.Client != "" {
-		p.Facts = append(p.Facts, templates.Fact{Key: "console.col.app", Lines: []templates.Cell{{Text: e.Client, Mono: true}}})
-	}
-	p.Blocks = []templates.Block{{ID: "data", Key: "console.explain.data", None: "console.none.data", Table: dataTable(e)}}
+	p.Blocks = []templates.Block{{ID: "event", Key: "console.explain.event", None: "console.none.events", Table: v.eventTable([]idp.Event{e})}}
 	return v.write(p)
-}
-
-func dataTable(e idp.Event) templates.Table {
-	t := templates.Table{Caption: "console.explain.data", Columns: []string{"console.col.fact", "console.col.value"}}
-	for _, k := range slices.Sorted(maps.Keys(e.Data)) {
-		t.Rows = append(t.Rows, []templates.Cell{{Text: k, Mono: true}, {Text: fmt.Sprint(e.Data[k])}})
-	}
-	return t
 }
 
 // find opens whatever a typed name, number or code names exactly.

@@ -31,6 +31,7 @@ var forms = []form{
 
 	{"/console/users/new", manage.StaffNew, true, (*visit).newUser, (*visit).createUser},
 	{"/console/users/{id}/look", manage.UserView, false, (*visit).askLook, (*visit).look},
+	{"/console/users/{id}/invite-again", manage.UserInvite, true, userAct("invite-again", false), userDo((*manage.Manager).InviteAgain, "invited-again")},
 	{"/console/users/{id}/lock", manage.UserLock, true, userAct("lock", true), userDo((*manage.Manager).LockUser, "changed")},
 	{"/console/users/{id}/unlock", manage.UserUnlock, true, userAct("unlock", false), userDo((*manage.Manager).UnlockUser, "changed")},
 	{"/console/users/{id}/end-sessions", manage.UserEnd, true, userAct("end-sessions", true), userDo((*manage.Manager).EndSessions, "ended")},

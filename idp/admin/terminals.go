@@ -88,14 +88,10 @@ func (v *visit) terminalTable(list []idp.Terminal, stores []idp.Store) templates
 				cell.Small += " · " + s.Name
 			}
 		}
-		t.Rows = append(t.Rows, []templates.Cell{{Text: d.Serial, Mono: true, URL: "/console/terminals/" + d.ID}, cell, {State: terminalState(d.State)}, {Time: d.LastSeenAt, Clock: true}})
+		t.Rows = append(t.Rows, []templates.Cell{{Text: d.Serial, Mono: true, URL: "/console/terminals/" + d.ID}, cell, {State: string(d.State)}, {Time: d.LastSeenAt, Clock: true}})
 	}
 	return t
 }
-
-// terminalState is the catalogue's word; where a word belongs to others too, the
-// terminal has its own.
-func terminalState(s idp.TerminalState) string { return string(s) }
 
 func (v *visit) terminalOfPath() (idp.Terminal, error) {
 	id, err := v.id()
@@ -123,7 +119,7 @@ func (v *visit) terminal() error {
 	if err != nil {
 		return err
 	}
-	p := templates.ConsoleObject{Desk: v.desk("/console/terminals"), Saved: v.note(), Crumbs: v.terminalCrumbs(t, ""), Title: t.Serial, Mono: true, State: terminalState(t.State),
+	p := templates.ConsoleObject{Desk: v.desk("/console/terminals"), Saved: v.note(), Crumbs: v.terminalCrumbs(t, ""), Title: t.Serial, Mono: true, State: string(t.State),
 		Pills: []string{v.t("kind." + string(t.Kind))}, Acts: v.terminalActs(t), FactsKey: "console.facts"}
 	p.Facts = []templates.Fact{{Key: "console.terminal.model", Lines: []templates.Cell{{Text: t.Model}}}, {Key: "console.merchant", Lines: []templates.Cell{{Text: m.LegalName, URL: "/console/merchants/" + m.ID, Small: m.No}}},
 		{Key: "console.store", Lines: []templates.Cell{{Text: s.Name, Small: s.Place}}}, {Key: "console.col.created", Lines: []templates.Cell{{Time: t.CreatedAt}}},
@@ -172,7 +168,7 @@ func terminalAct(name string) func(v *visit) (templates.ConsoleForm, error) {
 		t, err := v.terminalOfPath()
 		key := "console.terminal." + name
 		return templates.ConsoleForm{Desk: v.desk("/console/terminals"), Title: v.t(key+"_title", t.SerialTail()), Lead: v.t(key + "_lead"), Crumbs: v.terminalCrumbs(t, v.t(key)),
-			Facts:  []templates.Fact{{Key: "console.terminal.serial", Lines: []templates.Cell{{Text: t.Serial, Mono: true}}}, {Key: "console.terminal.model", Lines: []templates.Cell{{Text: t.Model}}}, {Key: "console.col.state", Lines: []templates.Cell{{State: terminalState(t.State)}}}},
+			Facts:  []templates.Fact{{Key: "console.terminal.serial", Lines: []templates.Cell{{Text: t.Serial, Mono: true}}}, {Key: "console.terminal.model", Lines: []templates.Cell{{Text: t.Model}}}, {Key: "console.col.state", Lines: []templates.Cell{{State: string(t.State)}}}},
 			Inputs: []templates.Input{reasonInput()}, Submit: key, Danger: true, Cancel: "/console/terminals/" + t.ID}, err
 	}
 }

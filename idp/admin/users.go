@@ -223,7 +223,8 @@ func (v *visit) userActs(u idp.User) []templates.ActLink {
 	usable := u.Status == idp.UserActive || u.Status == idp.UserInvited
 	offer(manage.UserUnlock, u.Locked != "", "unlock", false)
 	offer(manage.UserEnable, u.Status == idp.UserDisabled, "enable", false)
-	offer(manage.UserEnd, usable, "end-sessions", false)
+	offer(manage.UserInvite, u.Status == idp.UserInvited, "invite-again", false)
+	offer(manage.UserEnd, u.Status == idp.UserActive, "end-sessions", false)
 	offer(manage.UserLock, usable && u.Locked == "", "lock", true)
 	offer(manage.UserDisable, usable, "disable", true)
 	return out
@@ -428,7 +429,7 @@ func (v *visit) newUser() (templates.ConsoleForm, error) {
 	if !slices.Contains(invitable, role) {
 		role = idp.RoleOwner
 	}
-	return templates.ConsoleForm{Desk: v.desk("/console/users"), Title: v.t("console.user.new"), Lead: v.t("console.user.new_lead"),
+	return templates.ConsoleForm{Desk: v.desk("/console/users"), Title: v.t("console.user.new"), Lead: v.t("console.user.new_lead", int(v.Manage.Policy.Links.Invite.Hours()/24)),
 		Crumbs: []templates.Crumb{{Text: v.t("console.users"), URL: "/console/users"}, {Text: v.t("console.user.new")}},
 		Inputs: []templates.Input{{Name: "name", Label: "console.col.name", Most: 64}, {Name: "role", Label: "col.role", Hint: "console.user.role_hint", Kind: "select", Options: choices(v, "role.", role, invitable...)},
 			{Name: "merchant_no", Label: "console.merchant.no", Hint: "console.user.merchant_hint", Mode: "numeric", Most: 40, Value: v.query("merchant_no"), Optional: true},

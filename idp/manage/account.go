@@ -6,10 +6,12 @@ import (
 	"encoding/base32"
 	"encoding/json"
 	"net/url"
+	"strings"
 	"unicode/utf8"
 
 	"hufu/idp"
 	"hufu/idp/normal"
+	"hufu/idp/phc"
 )
 
 // Account is a new account made by whoever holds the server itself: active at
@@ -49,7 +51,7 @@ func (m *Manager) AddAccount(ctx context.Context, in Account) (otpauth idp.Secre
 	if err := bad.err(); err != nil {
 		return "", err
 	}
-	hash, err := m.Hasher.Hash(ctx, password)
+	encoded, err := hash(ctx, password)
 	if err != nil {
 		return "", err
 	}
@@ -68,7 +70,7 @@ func (m *Manager) AddAccount(ctx context.Context, in Account) (otpauth idp.Secre
 		if err := m.Store.CreateUser(ctx, &u, names...); err != nil {
 			return err
 		}
-		if err := m.Store.AddCredential(ctx, &idp.Credential{UserID: u.ID, Method: idp.MethodPassword, Data: []byte(hash)}); err != nil {
+		if err := m.Store.AddCredential(ctx, &idp.Credential{UserID: u.ID, Method: idp.MethodPassword, Data: []byte(encoded)}); err != nil {
 			return err
 		}
 		e := userEvent("account.created", u)
@@ -82,7 +84,7 @@ func (m *Manager) AddAccount(ctx context.Context, in Account) (otpauth idp.Secre
 	if err != nil || !in.TOTP {
 		return "", err
 	}
-	return otpauthURI(names[0].Value, secret), nil
+	return otpauthURI(m.Operator, names[0].Value, secret), nil
 }
 
 // staffOf makes the user staff of a merchant; the number of a merchant without
@@ -117,10 +119,21 @@ func (m *Manager) addTOTP(ctx context.Context, u idp.User, login string) (string
 	return secret, m.record(ctx, system, e)
 }
 
-func otpauthURI(login, secret string) idp.Secret {
-	q := url.Values{"secret": {secret}, "issuer": {"Hufu"}, "algorithm": {"SHA1"}, "digits": {"6"}, "period": {"30"}}
-	u := url.URL{Scheme: "otpauth", Host: "totp", Path: "/Hufu:" + login, RawQuery: q.Encode()}
-	return idp.Secret(u.String())
+// otpauthURI is the address that authenticator apps read. A colon would end the
+// issuer's name, and they read "+" as it stands.
+func otpauthURI(operator, login, secret string) idp.Secret {
+	if operator == "" {
+		operator = "Hufu"
+	}
+	clean := strings.NewReplacer(":", " ")
+	operator, login = clean.Replace(operator), clean.Replace(login)
+	q := url.Values{"secret": {secret}, "issuer": {operator}, "algorithm": {"SHA1"}, "digits": {"6"}, "period": {"30"}}
+	return idp.Secret("otpauth://totp/" + url.PathEscape(operator) + ":" + url.PathEscape(login) + "?" + strings.ReplaceAll(q.Encode(), "+", "%20"))
+}
+
+// hash is the stored form of a password: one at a time is enough for a command.
+func hash(ctx context.Context, password string) (string, error) {
+	return phc.NewHasher(1).Hash(ctx, password)
 }
 
 // password checks the length of a password and returns it as it is hashed.
@@ -139,15 +152,8 @@ func (m *Manager) password(typed idp.Secret, least int) (string, error) {
 // sign-in, and ends all its sessions and grants. It is for whoever holds the server
 // itself: no operator can set another's password in the console.
 func (m *Manager) ResetPassword(ctx context.Context, login string, typed idp.Secret) error {
-	kind, value, ok := normal.Identifier(login)
-	if !ok {
-		return idp.Errorf(idp.NotFound, "error.unknown_name")
-	}
-	u, err := m.Store.UserByIdentifier(ctx, kind, value)
+	u, err := m.named(ctx, login)
 	if err != nil {
-		if idp.KindOf(err) == idp.NotFound {
-			return idp.Errorf(idp.NotFound, "error.unknown_name")
-		}
 		return err
 	}
 	creds, err := m.Store.Credentials(ctx, u.ID)
@@ -168,12 +174,12 @@ func (m *Manager) ResetPassword(ctx context.Context, login string, typed idp.Sec
 	if err != nil {
 		return err
 	}
-	hash, err := m.Hasher.Hash(ctx, password)
+	encoded, err := hash(ctx, password)
 	if err != nil {
 		return err
 	}
 	return m.Store.Tx(ctx, func(ctx context.Context) error {
-		if err := m.setPassword(ctx, u.ID, old, []byte(hash)); err != nil {
+		if err := m.setPassword(ctx, u.ID, old, []byte(encoded)); err != nil {
 			return err
 		}
 		if err := m.Store.SetMustChange(ctx, u.ID, true); err != nil {
@@ -189,13 +195,32 @@ func (m *Manager) ResetPassword(ctx context.Context, login string, typed idp.Sec
 	})
 }
 
-func (m *Manager) setPassword(ctx context.Context, user string, old *idp.Credential, hash []byte) error {
+func (m *Manager) setPassword(ctx context.Context, user string, old *idp.Credential, encoded []byte) error {
 	if old == nil {
-		return m.Store.AddCredential(ctx, &idp.Credential{UserID: user, Method: idp.MethodPassword, Data: hash})
+		return m.Store.AddCredential(ctx, &idp.Credential{UserID: user, Method: idp.MethodPassword, Data: encoded})
 	}
-	ok, err := m.Store.ReplaceCredential(ctx, old.ID, old.Version, hash)
+	ok, err := m.Store.ReplaceCredential(ctx, old.ID, old.Version, encoded)
 	if err != nil || !ok {
 		return orMoved(err)
 	}
 	return nil
+}
+
+// Knows says whether a login name names somebody.
+func (m *Manager) Knows(ctx context.Context, login string) error {
+	_, err := m.named(ctx, login)
+	return err
+}
+
+func (m *Manager) named(ctx context.Context, login string) (idp.User, error) {
+	unknown := idp.Errorf(idp.NotFound, "error.unknown_name")
+	kind, value, ok := normal.Identifier(login)
+	if !ok {
+		return idp.User{}, unknown
+	}
+	u, err := m.Store.UserByIdentifier(ctx, kind, value)
+	if err != nil && idp.KindOf(err) == idp.NotFound {
+		return idp.User{}, unknown
+	}
+	return u, err
 }

@@ -14,24 +14,23 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"hufu/idp"
-	"hufu/idp/phc"
 	"hufu/idp/policy"
 	"hufu/storage"
 )
 
 // Manager does what operators ask.
 type Manager struct {
-	Store  *storage.Store
-	Policy *policy.Document
-	Issuer string
-	Hasher *phc.Hasher // for accounts made on the command line
-	// Invite words an invitation: a mail, or its text alone for a text message.
-	Invite func(lang, link, name string) (subject, text, html string, err error)
+	Store    *storage.Store
+	Policy   *policy.Document
+	Issuer   string
+	Operator string // as authenticator apps name the accounts made on the command line
+	// Invite words an invitation for a kind of channel: a mail, or a text message, which
+	// has a text alone.
+	Invite func(to idp.ChannelKind, lang, link, name string) (subject, text, html string, err error)
 }
 
 // Actor is who acts, from where, and why. An Actor of the command line has no user.
@@ -143,44 +142,22 @@ func (c checks) err() error { return errors.Join(c...) }
 // The reason code of endings that an operator caused.
 const byAdmin = "admin"
 
-// endUser ends everything that lives under an account: sessions, grants, open
-// flows and invitations.
+// endUser ends everything that lives under an account: sessions, grants and open
+// flows.
 func (m *Manager) endUser(ctx context.Context, a Actor, u idp.User, reason string) error {
-	now := time.Now()
-	sessions, err := m.Store.EndSessions(ctx, u.ID, "", reason, now)
-	if err != nil {
-		return err
-	}
-	for _, id := range sessions {
-		e := idp.Event{Name: "session.ended", Subject: u.ID, Merchant: u.MerchantID, Store: u.StoreID, Data: map[string]any{"session": id, "cause": reason}}
-		if err := m.record(ctx, a, e); err != nil {
-			return err
-		}
-	}
-	grants, err := m.Store.EndUserGrants(ctx, u.ID, reason, now)
-	if err != nil {
-		return err
-	}
-	if err := m.revoked(ctx, a, grants, reason); err != nil {
-		return err
-	}
-	return m.Store.EndFlows(ctx, u.ID)
+	return m.Store.EndAll(ctx, u, storage.Keep{}, reason, m.by(a))
+}
+
+// by is what every event of an actor's says.
+func (m *Manager) by(a Actor) idp.Event {
+	return idp.Event{Actor: a.User.ID, Session: a.Session, Network: a.Network, Policy: m.Policy.Version, Reason: a.Reason}
 }
 
 // revoked records the end of grants: each is told to its user and, later, to its
 // client.
 func (m *Manager) revoked(ctx context.Context, a Actor, grants []string, reason string) error {
 	for _, id := range grants {
-		g, err := m.Store.Grant(ctx, id)
-		if err != nil {
-			return err
-		}
-		u, err := m.Store.User(ctx, g.UserID)
-		if err != nil {
-			return err
-		}
-		e := idp.Event{Name: "grant.revoked", Subject: g.UserID, Merchant: u.MerchantID, Client: g.ClientID, Terminal: g.TerminalID, Data: map[string]any{"grant": id, "cause": reason}}
-		if err := m.record(ctx, a, e); err != nil {
+		if err := m.Store.Revoked(ctx, id, reason, m.by(a)); err != nil {
 			return err
 		}
 	}

@@ -45,8 +45,8 @@ func (h *house) as(role idp.Role) Actor {
 
 func newHouse(t *testing.T, s *storage.Store) *house {
 	ctx := t.Context()
-	h := &house{t: t, staff: map[idp.Role]idp.User{}, Manager: &Manager{Store: s, Policy: policy.Default(), Issuer: "http://localhost:8080", Hasher: phc.NewHasher(2),
-		Invite: func(lang, link, name string) (string, string, string, error) {
+	h := &house{t: t, staff: map[idp.Role]idp.User{}, Manager: &Manager{Store: s, Policy: policy.Default(), Issuer: "http://localhost:8080",
+		Invite: func(_ idp.ChannelKind, lang, link, name string) (string, string, string, error) {
 			return "Welcome", name + " " + link, "<p>" + link, nil
 		}}}
 	for _, role := range idp.Roles {
@@ -113,7 +113,7 @@ func TestTableOfPermissions(t *testing.T) {
 	want := map[Action]string{
 		Console: "✓✓✓✓", MerchantList: "✓-✓✓", MerchantView: "rrr✓", MerchantNew: "r---", MerchantOpen: "r---", MerchantStop: "r-r-", MerchantBack: "4---",
 		StoreNew: "r---", TerminalList: "✓-✓✓", TerminalNew: "r---", TerminalStop: "r-r-", TerminalLost: "rrr-", TerminalEnd: "r-r-",
-		UserList: "✓-✓✓", UserView: "rrr✓", OwnerNew: "r---", StaffNew: "4---", UserLock: "rrr-", UserUnlock: "r-r-", UserEnd: "rrr-", UserDisable: "r-r-", UserEnable: "r-r-", StaffEnable: "4---",
+		UserList: "✓-✓✓", UserView: "rrr✓", OwnerNew: "r---", StaffNew: "4---", UserInvite: "rrr-", UserLock: "rrr-", UserUnlock: "r-r-", UserEnd: "rrr-", UserDisable: "r-r-", UserEnable: "r-r-", StaffEnable: "4---",
 		ClientRead: "✓--✓", ClientNew: "4---", ClientDisable: "4---", ClientEnable: "4---", ClientSecret: "4---", EventRead: "✓-✓✓", EventSubject: "✓✓✓✓", ExplainRead: "-✓✓-",
 	}
 	if len(want) != len(Actions()) {
@@ -156,6 +156,7 @@ func (h *house) calls() map[Action]func(a Actor) error {
 		UserView:      func(a Actor) error { return h.Look(ctx, a, h.owner.ID) },
 		OwnerNew:      func(a Actor) error { _, err := h.CreateUser(ctx, a, NewUser{Role: idp.RoleOwner}); return err },
 		StaffNew:      func(a Actor) error { _, err := h.CreateUser(ctx, a, NewUser{Role: idp.RoleAuditor}); return err },
+		UserInvite:    func(a Actor) error { return h.InviteAgain(ctx, a, "none") },
 		UserLock:      func(a Actor) error { return h.LockUser(ctx, a, "none") },
 		UserUnlock:    func(a Actor) error { return h.UnlockUser(ctx, a, "none") },
 		UserEnd:       func(a Actor) error { return h.EndSessions(ctx, a, "none") },
@@ -374,6 +375,16 @@ func TestInvitation(t *testing.T) {
 		if n := len(slices.DeleteFunc(used[:], func(b bool) bool { return !b })); n != 1 {
 			t.Errorf("used %d times", n)
 		}
+
+		// Once more: the new one works, the event tells.
+		if err := h.InviteAgain(ctx, h.as(idp.RoleSupportAgent), u.ID); err != nil {
+			t.Fatal(err)
+		}
+		before := msgs[0].ID
+		if msgs, err = s.Messages(ctx, 1); err != nil || msgs[0].ID == before || len(h.events(storage.EventFilter{Subject: u.ID, Name: "account.invited"})) != 1 {
+			t.Error("not invited again", err)
+		}
+		wants(t, h.InviteAgain(ctx, admin, h.owner.ID), idp.Conflict, "error.moved")
 
 		// A merchant has one owner; names are taken in any spelling, told by field.
 		second := in
@@ -646,7 +657,7 @@ func TestAccountsOfTheCommandLine(t *testing.T) {
 		h.must(h.ResetPassword(ctx, "HE.MIN", "another horse"))
 		u, _ = s.User(ctx, u.ID)
 		creds, _ = s.Credentials(ctx, u.ID)
-		ok, _, err := h.Hasher.Verify(ctx, true, string(creds[0].Data), "another horse")
+		ok, _, err := phc.NewHasher(1).Verify(ctx, true, string(creds[0].Data), "another horse")
 		if !ok || err != nil || !u.MustChange || !h.ended(grant) || len(creds) != 2 {
 			t.Error("not reset", err)
 		}

@@ -21,9 +21,10 @@ const (
 	TerminalLost  Action = "terminal.lost"
 	TerminalEnd   Action = "terminal.retire"
 	UserList      Action = "user.list"
-	UserView      Action = "user.view" // another's page, masked
-	OwnerNew      Action = "owner.new" // of a merchant that has none
-	StaffNew      Action = "staff.new" // of the operator
+	UserView      Action = "user.view"   // another's page, masked
+	OwnerNew      Action = "owner.new"   // of a merchant that has none
+	StaffNew      Action = "staff.new"   // of the operator
+	UserInvite    Action = "user.invite" // once more
 	UserLock      Action = "user.lock"
 	UserUnlock    Action = "user.unlock"
 	UserEnd       Action = "user.sessions" // end them
@@ -78,6 +79,7 @@ var table = map[Action]row{
 	UserView:      {Reason, Reason, Reason, Yes},
 	OwnerNew:      {Reason, No, No, No},
 	StaffNew:      {Four, No, No, No},
+	UserInvite:    {Reason, Reason, Reason, No},
 	UserLock:      {Reason, Reason, Reason, No},
 	UserUnlock:    {Reason, No, Reason, No},
 	UserEnd:       {Reason, Reason, Reason, No},

@@ -111,13 +111,13 @@ func (m *Manager) invite(ctx context.Context, u idp.User, to *idp.Identifier) er
 	if err := m.Store.CreateInvite(ctx, u.ID, hex.EncodeToString(sum[:]), time.Now().Add(m.Policy.Links.Invite)); err != nil {
 		return err
 	}
-	subject, text, html, err := m.Invite(u.Language, m.link("/join?t="+token), u.Name)
-	if err != nil {
-		return fmt.Errorf("invitation: %w", err)
-	}
-	msg := idp.Message{UserID: u.ID, Channel: idp.ChannelSMS, To: to.Value, Template: "invite", Language: u.Language, Body: text}
+	msg := idp.Message{UserID: u.ID, Channel: idp.ChannelSMS, To: to.Value, Template: "invite", Language: u.Language}
 	if to.Kind == idp.IdentifierEmail {
-		msg.Channel, msg.Subject, msg.HTML = idp.ChannelMail, subject, html
+		msg.Channel = idp.ChannelMail
+	}
+	var err error
+	if msg.Subject, msg.Body, msg.HTML, err = m.Invite(msg.Channel, u.Language, m.link("/join?t="+token), u.Name); err != nil {
+		return fmt.Errorf("invitation: %w", err)
 	}
 	return m.Store.Queue(ctx, &msg)
 }
@@ -289,6 +289,27 @@ func (m *Manager) EnableUser(ctx context.Context, a Actor, id string) error {
 			}
 		}
 		return m.record(ctx, a, userEvent("account.enabled", u))
+	})
+}
+
+// InviteAgain sends whoever has not taken up his invitation a new one; the old one
+// is void.
+func (m *Manager) InviteAgain(ctx context.Context, a Actor, id string) error {
+	if err := a.allow(UserInvite); err != nil {
+		return err
+	}
+	return m.Store.Tx(ctx, func(ctx context.Context) error {
+		u, err := m.onUser(ctx, a, id)
+		if err != nil {
+			return err
+		}
+		if u.Status != idp.UserInvited {
+			return moved()
+		}
+		if err := m.inviteAgain(ctx, u); err != nil {
+			return err
+		}
+		return m.record(ctx, a, userEvent("account.invited", u))
 	})
 }
 

@@ -165,7 +165,7 @@ func (p *Provider) consider(w http.ResponseWriter, r *http.Request, v *visiting)
 		return p.grant(w, r, v, signed)
 	}
 	if v.q.prompted("none") || v.q.Tries[c.name] >= mostTries {
-		return p.refuseTo(w, r, v.q, refuse(c.code, "the person must "+c.name+" first").because(c.name, nil))
+		return p.refuseTo(w, r, v.q, refuse(c.code, "the check "+c.name+" is not met").because(c.name, nil))
 	}
 	if v.q.Tries == nil {
 		v.q.Tries = map[string]int{}

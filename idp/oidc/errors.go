@@ -81,7 +81,7 @@ func classify(err error) *refusal {
 	if e, ok := errors.AsType[*idp.Error](err); ok && e.Kind == idp.Limited {
 		return &refusal{Code: "temporarily_unavailable", Description: "too many requests, try again later", Status: http.StatusTooManyRequests, Until: e.Until, Err: err}
 	}
-	if web.Status(err) == http.StatusServiceUnavailable {
+	if unavailable(err) {
 		return &refusal{Code: "temporarily_unavailable", Description: "try again in a moment", Status: http.StatusServiceUnavailable, Until: time.Now().Add(9 * time.Second), Err: err}
 	}
 	if e, ok := errors.AsType[*fosite.RFC6749Error](err); ok && e.ErrorField != "server_error" && e.CodeField < 500 {
@@ -92,6 +92,16 @@ func classify(err error) *refusal {
 		return classify(&refusal{Code: code, Description: strings.TrimSpace(e.DescriptionField + " " + e.HintField), Err: err})
 	}
 	return &refusal{Code: "server_error", Description: "the request failed; it is in our log", Status: http.StatusInternalServerError, Err: err}
+}
+
+// unavailable looks at every error of the chain: fosite's hide the text of theirs.
+func unavailable(err error) bool {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if web.Status(err) == http.StatusServiceUnavailable {
+			return true
+		}
+	}
+	return false
 }
 
 // text keeps what RFC 6749 5.2 allows in an error_description.

@@ -34,6 +34,8 @@ const (
 
 var everyScope = []string{"openid", "profile", "phone", "email", "offline_access", "merchant", "terminal", "payments:read", "payments:refund"}
 
+var netipPeer = netip.MustParseAddr("203.0.113.7")
+
 // world is a provider with one shop, three clients and a service.
 type world struct {
 	t        testing.TB
@@ -130,7 +132,7 @@ func (w *world) signIn(u idp.User, two bool, at time.Time) string {
 
 func (w *world) do(r *http.Request) *http.Response {
 	rec := httptest.NewRecorder()
-	w.h.ServeHTTP(rec, r.WithContext(web.WithPeer(r.Context(), netip.MustParseAddr("203.0.113.7"))))
+	w.h.ServeHTTP(rec, r.WithContext(web.WithPeer(r.Context(), netipPeer)))
 	return rec.Result()
 }
 

@@ -220,6 +220,10 @@ func (d *Document) SignIn(u idp.User, c Class) (acr idp.ACR, graceUntil time.Tim
 	return idp.ACR2, graceUntil
 }
 
+// SMSFactor says whether a code to a bound phone may be the second factor of a
+// person who has enrolled no other.
+func (d *Document) SMSFactor(c Class) bool { return c == ClassMicro || c == ClassStandard }
+
 // CheckPassword refuses a new password that is too short or too long, in
 // characters. alone: its owner has no second factor.
 func (d *Document) CheckPassword(password string, alone bool) error {

@@ -106,9 +106,14 @@ func admit(ctx context.Context, f *web.Flood) error {
 }
 
 // invitation words the message that lets an invited person in.
-func invitation(operator string) func(lang, link, name string) (subject, text, html string, err error) {
-	return func(lang, link, name string) (string, string, string, error) {
-		return templates.Message(lang, "invite", templates.Letter{Name: name, Operator: operator, Link: link, At: time.Now()})
+func invitation(operator string) func(to idp.ChannelKind, lang, link, name string) (subject, text, html string, err error) {
+	return func(to idp.ChannelKind, lang, link, name string) (subject, text, html string, err error) {
+		letter := templates.Letter{Name: name, Operator: operator, Link: link, At: time.Now()}
+		if to == idp.ChannelSMS {
+			text, err = templates.SMS(lang, "invite", letter)
+			return "", text, "", err
+		}
+		return templates.Message(lang, "invite", letter)
 	}
 }
 

@@ -98,7 +98,17 @@ func (m *Manager) bind(w http.ResponseWriter, r *http.Request) []byte {
 // OpenFlow stores a flow that cures the demand, bound to this browser, and returns
 // its path.
 func (m *Manager) OpenFlow(w http.ResponseWriter, r *http.Request, d idp.Demand) (path string, err error) {
-	return m.OpenFlowFor(w, r, d, "", []byte("{}"))
+	user := ""
+	if d.Kind != idp.FlowSignIn { // the signed-in person's, and nobody's after him
+		signed, err := m.Signed(r)
+		if err != nil {
+			return "", err
+		}
+		if signed != nil {
+			user = signed.User.ID
+		}
+	}
+	return m.OpenFlowFor(w, r, d, user, []byte("{}"))
 }
 
 // OpenFlowFor is OpenFlow for a flow that starts with a user and facts.

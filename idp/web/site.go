@@ -8,6 +8,7 @@ package web
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -134,7 +135,19 @@ func (s *Site) Lang(r *http.Request) string {
 			break
 		}
 	}
-	return templates.Match(r.Header.Get("Accept-Language"), chosen, r.URL.Query().Get("ui_locales"))
+	asked, _ := r.Context().Value(localesKey{}).(string)
+	return templates.Match(r.Header.Get("Accept-Language"), chosen, asked)
+}
+
+type localesKey struct{}
+
+// PreferLocales makes pages of this request appear in the first of the client's
+// ui_locales that there is (OpenID Connect Core 3.1.2.1), unless the person chose
+// another language.
+func PreferLocales(r *http.Request, locales string) {
+	if locales != "" {
+		*r = *r.WithContext(context.WithValue(r.Context(), localesKey{}, locales))
+	}
 }
 
 // Require opens the flow that cures a demand and sends the browser there.

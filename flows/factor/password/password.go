@@ -42,15 +42,15 @@ func (f Factor) Check(ctx context.Context, a *factor.Attempt, form url.Values) (
 	if len(a.Credentials) > 0 {
 		ans.Credential, encoded = a.Credentials[0].ID, string(a.Credentials[0].Data)
 	}
-	if len(typed) > longest {
-		typed = typed[:longest+1] // cannot be right; still costs a hash
-	}
 	plain := normal.Password(typed)
+	if len(plain) > longest {
+		plain = plain[:longest+1] // cannot be right; still costs a hash
+	}
 	ok, outdated, err := f.Hasher.Verify(ctx, a.Known, encoded, plain)
 	if err != nil {
 		return ans, err
 	}
-	if !ok || len(a.Credentials) == 0 || len(typed) > longest {
+	if !ok || len(a.Credentials) == 0 || len(plain) > longest {
 		h := sha256.Sum256([]byte(plain))
 		ans.Mark = h[:]
 		return ans, nil

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestActors runs the programs themselves and signs the three actors in, in a real browser and in both languages.
+func TestActors(t *testing.T) {
+	browser := startBrowser(t)
+	bin := build(t)
+	for _, lang := range []string{"zh-CN", "en"} {
+		t.Run(lang, func(t *testing.T) {
+			t.Parallel()
+			w := startWorld(t, browser, bin, lang)
+			t.Run("merchant app", w.merchantApp)
+			t.Run("terminals", w.terminals)
+			t.Run("authenticator", w.authenticator)
+			t.Run("administrator", w.administrator)
+			t.Run("without script", w.withoutScript)
+		})
+	}
+}
+
+// signIn walks the sign-in pages, from the one that asks for the name.
+func (b *tab) signIn(who string) *tab {
+	b.t.Helper()
+	p := b.people[who]
+	b.see(200, b.T("identify.title")).fill("identifier", p.Username).press(b.T("next"))
+	b.see(200, b.T("password.title")).fill("password", p.Password).press(b.T("next"))
+	if p.Secret != "" {
+		b.see(200, b.T("totp.title")).fill("code", b.code(b.t, who)).press(b.T("identify.title"))
+	}
+	return b
+}
+
+// The owner signs in to the merchant app, uses what he got, and is signed out everywhere.
+func (w *world) merchantApp(t *testing.T) { w.signInAndOut(w.tab(t, "owner", phone)) }
+
+// The same pages do the same when the browser runs no script.
+func (w *world) withoutScript(t *testing.T) {
+	w.signInAndOut(w.tab(t, "owner-no-script", phone).withoutScript())
+}
+
+func (w *world) signInAndOut(b *tab) {
+	b.t.Helper()
+	app := func(key string, args ...any) string { return w.S("merchant-app", key, args...) }
+	b.open(w.app).see(200, app("door.title")).press(app("door.sign-in"))
+	b.fill("identifier", "nobody.here").press(w.T("next")).fill("password", "not the password").press(w.T("next"))
+	b.see(422, w.T("pw.wrong")).press(w.T("who.other"))
+	b.signIn("owner").see(200, app("desk.hello", "林薇"), app("acr.urn:hufu:acr:2"), "822290059430001")
+	b.press(app("takings.read")).see(200, "12,840.50")
+	b.press(app("desk.refresh")).see(200, app("refreshed"))
+	b.press(app("desk.sign-out")).see(200, app("signed.out"))
+	b.open(w.issuer+"/account").see(200, w.T("identify.title"))
+}
+
+// Three terminals ask at once; the owner approves one on his phone, refuses one, and picks a wrong number for one.
+func (w *world) terminals(t *testing.T) {
+	says := func(key string, args ...any) string { return w.S("terminal", key, args...) }
+	bench, owner := w.tab(t, "terminals", phone), w.tab(t, "owner", phone)
+	bench.open(w.bench).see(200, says("title")).press(says("start.all")).see(200, says("state.waiting"))
+	number := map[string]string{"esign": bench.text("#esign .lcd b"), "traditional": bench.text("#traditional .match"), "smart": bench.text("#smart .match")}
+	link := map[string]string{}
+	for kind := range number {
+		link[kind] = bench.link("#" + kind + " a.btn")
+	}
+
+	owner.open(link["smart"]).signIn("owner").see(200, w.T("device-approve.question"), "林记小馆", "HF-S9", w.T("device.warning"))
+	owner.click(`input[value="`+number["smart"]+`"] + span`).press(w.T("device-approve.approve")).see(200, w.T("device-done.approved.title"))
+	bench.waits(1, says("state.signed-in", "林薇"))
+
+	owner.open(link["esign"]).see(200, w.T("device-approve.question"), "HF-E20").press(w.T("device-approve.deny")).see(200, w.T("device-done.denied.title"))
+	bench.waits(1, says("state.denied"))
+
+	other := `input[name="match"]:not([value="` + number["traditional"] + `"]) + span`
+	owner.open(link["traditional"]).see(200, "HF-T58").click(other).press(w.T("device-approve.approve")).see(200, w.T("device-done.wrong.title"))
+	bench.waits(2, says("state.denied"))
+
+	bench.pressIn("smart", says("refresh")).see(200, says("refreshed"))
+	bench.pressIn("smart", says("sign-out")).see(200, says("signed.out"))
+}
+
+var sixDigits = regexp.MustCompile(`\b\d{6}\b`)
+
+// The cashier, who has a password alone, binds an authenticator: password, a code by text message, then the first
+// code of the new authenticator.
+func (w *world) authenticator(t *testing.T) {
+	b, tray := w.tab(t, "cashier", phone), w.tab(t, "tray", phone)
+	tray.open(w.issuer+"/dev/messages").see(200, w.T("messages.title"))
+	b.open(w.issuer+"/account").signIn("cashier").see(200, w.T("account.hello", "陈小燕"), w.T("account.enrol"))
+	b.press(w.T("account.enrol_do")).see(200, w.T("code.title"))
+	sent := sixDigits.FindString(tray.open(w.issuer + "/dev/messages").see(200).page.Text)
+	b.fill("code", "000000").press(w.T("next")).see(422, w.T("code.wrong"))
+	b.fill("code", sent).press(w.T("next")).see(200, w.T("enrol-totp.title"), w.T("enrol-totp.scan"))
+	b.click("summary")
+	w.people["cashier"].Secret = strings.ReplaceAll(b.text("#secret"), " ", "")
+	b.fill("code", w.code(t, "cashier")).press(w.T("enrol-totp.bind")).see(200, w.T("account.saved.enrolled"), w.T("factor.totp"))
+	b.press(w.T("sign-out.link")).see(200, w.T("sign-out.title"))
+	b.pressIn("main", w.T("sign-out.link")).see(200, w.T("signed-out.title"))
+}
+
+// The administrator finds the owner, disables the cashier and enables her again.
+func (w *world) administrator(t *testing.T) {
+	admin, cashier := w.tab(t, "administrator", desktop), w.tab(t, "cashier", phone)
+	cashier.open(w.issuer+"/account").signIn("cashier").see(200, w.T("account.hello", "陈小燕"))
+	cashier.open(w.issuer+"/console").see(403, w.T("not-for-you.title"))
+
+	admin.open(w.issuer+"/console").signIn("policy_admin").see(200, w.T("console.dashboard"))
+	admin.lookAt("lin.wei", "林薇").says(w.T("role.owner"), w.T("state.active"), w.T("factor.totp"), w.T("console.user.sessions"), w.T("event.device.approved"))
+
+	page := admin.lookAt("chen.xy", "陈小燕").url
+	admin.press(w.T("console.user.disable")).see(200, w.T("console.user.disable_title", "陈小燕"))
+	admin.fill("reason", " ").pressIn("main", w.T("console.user.disable")).see(422, w.T("reason.empty"))
+	admin.fill("reason", "来电 1123-004，店主要求停用").pressIn("main", w.T("console.user.disable")).see(200, w.T("console.saved.changed"), w.T("state.disabled"))
+	cashier.open(w.issuer+"/account").see(200, w.T("identify.title"))
+	cashier.fill("identifier", "chen.xy").press(w.T("next")).fill("password", w.people["cashier"].Password).press(w.T("next")).see(422, w.T("pw.wrong"))
+
+	admin.open(page).press(w.T("console.user.enable")).fill("reason", "店主来电恢复").pressIn("main", w.T("console.user.enable"))
+	admin.see(200, w.T("console.saved.changed"), w.T("state.active"), w.T("event.account.enabled"))
+	cashier.open(w.issuer+"/account").signIn("cashier").see(200, w.T("account.hello", "陈小燕"))
+}
+
+// lookAt finds a person by login name and gives the reason that the page asks for.
+func (b *tab) lookAt(login, name string) *tab {
+	b.t.Helper()
+	b.enter("q", login).see(200, b.T("console.look.user", name))
+	return b.fill("reason", "来电 1123-003").press(b.T("console.look.do")).see(200, name)
+}

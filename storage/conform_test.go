@@ -1,0 +1,584 @@
+package storage_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"hufu/idp"
+	"hufu/storage"
+	"hufu/storage/storagetest"
+)
+
+// A conformity is a store that both engines must behave alike in, with what its
+// first calls made.
+type conformity struct {
+	*testing.T
+	s        *storage.Store
+	now      time.Time
+	merchant idp.Merchant
+	shop     idp.Store
+	user     idp.User
+	terminal idp.Terminal
+	covered  map[string]bool
+}
+
+// did notes the methods that the lines before have called, and that they went well.
+func (c *conformity) did(err error, methods ...string) {
+	c.Helper()
+	if err != nil {
+		c.Fatalf("%s: %v", methods, err)
+	}
+	for _, m := range methods {
+		c.covered[m] = true
+	}
+}
+
+func (c *conformity) is(ok bool, what string, got ...any) {
+	c.Helper()
+	if !ok {
+		c.Errorf("%s: %v", what, got)
+	}
+}
+
+// TestEveryMethodOnBothEngines calls every method of Store on each engine: one that
+// is missing here fails.
+func TestEveryMethodOnBothEngines(t *testing.T) {
+	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
+		c := &conformity{T: t, s: s, now: time.Now().Truncate(time.Microsecond).UTC(), covered: map[string]bool{}}
+		for _, part := range []func(context.Context){c.house, c.merchants, c.users, c.credentials, c.sessions, c.flows, c.clients, c.grants, c.tokens, c.terminals,
+			c.devices, c.limits, c.events, c.keys, c.ends} {
+			part(t.Context())
+		}
+		kind := reflect.TypeOf(s)
+		for i := range kind.NumMethod() {
+			if name := kind.Method(i).Name; !c.covered[name] && name != "Close" && name != "Exec" && name != "Scan" && name != "Waiting" {
+				t.Errorf("no call of Store.%s", name)
+			}
+		}
+	})
+}
+
+func (c *conformity) house(ctx context.Context) {
+	c.did(c.s.Ping(ctx), "Ping")
+	c.did(c.s.Migrate(ctx), "Migrate") // a second time
+	c.did(c.s.Ready(ctx), "Ready")
+	c.is(bytes.Equal(c.s.MAC("a", []byte("v")), c.s.MAC("a", []byte("v"))) && !bytes.Equal(c.s.MAC("a", []byte("v")), c.s.MAC("b", []byte("v"))), "MAC")
+	c.did(nil, "MAC")
+	err := c.s.Tx(ctx, func(ctx context.Context) error {
+		return c.s.Try(ctx, func(context.Context) error { return storage.Undo() })
+	})
+	c.did(err, "Tx", "Try")
+}
+
+func (c *conformity) merchants(ctx context.Context) {
+	c.merchant = idp.Merchant{No: "822290059430001", LegalName: "林记小馆", Tier: idp.TierStandard, Status: idp.MerchantPending}
+	c.did(c.s.CreateMerchant(ctx, &c.merchant), "CreateMerchant")
+	again := c.merchant
+	c.is(idp.KindOf(c.s.CreateMerchant(ctx, &again)) == idp.Conflict, "a number twice")
+	ok, err := c.s.SetMerchantStatus(ctx, c.merchant.ID, idp.MerchantPending, idp.MerchantActive)
+	c.did(err, "SetMerchantStatus")
+	c.is(ok, "activated")
+	got, err := c.s.Merchant(ctx, c.merchant.ID)
+	c.did(err, "Merchant")
+	c.is(got.LegalName == "林记小馆" && got.Status == idp.MerchantActive && got.CreatedAt.Equal(c.merchant.CreatedAt.Truncate(time.Microsecond)), "merchant", got)
+	for _, f := range [][2]string{{"", ""}, {c.merchant.No, ""}, {"", "林记小馆"}} {
+		list, err := c.s.Merchants(ctx, "", f[0], f[1], 10)
+		c.did(err, "Merchants")
+		c.is(len(list) == 1, "merchants", f, list)
+	}
+	list, err := c.s.MerchantsIn(ctx, idp.MerchantActive, "", 10)
+	c.did(err, "MerchantsIn")
+	c.is(len(list) == 1, "merchants in", list)
+	c.shop = idp.Store{MerchantID: c.merchant.ID, Name: "鼓楼店", Place: "福州"}
+	c.did(c.s.CreateStore(ctx, &c.shop), "CreateStore")
+	shop, err := c.s.Store(ctx, c.shop.ID)
+	c.did(err, "Store")
+	shops, err := c.s.Stores(ctx, c.merchant.ID)
+	c.did(err, "Stores")
+	c.is(len(shops) == 1 && reflect.DeepEqual(shops[0], shop), "stores", shops)
+}
+
+func (c *conformity) users(ctx context.Context) {
+	c.user = idp.User{Name: "林薇", Language: "zh-CN", Role: idp.RoleOwner, MerchantID: c.merchant.ID, Status: idp.UserInvited}
+	phone := idp.Identifier{Kind: idp.IdentifierPhone, Value: "+8613800000001"}
+	c.did(c.s.CreateUser(ctx, &c.user, &phone), "CreateUser")
+	c.did(c.s.AddIdentifier(ctx, &idp.Identifier{UserID: c.user.ID, Kind: idp.IdentifierUsername, Value: "lin.wei"}), "AddIdentifier")
+	c.did(c.s.ProveIdentifier(ctx, phone.ID, c.now), "ProveIdentifier")
+	names, err := c.s.Identifiers(ctx, c.user.ID)
+	c.did(err, "Identifiers", "Lookup")
+	c.is(len(names) == 2 && names[0].Value == "+8613800000001" && names[0].VerifiedAt.Equal(c.now), "identifiers", names)
+	c.is(len(c.s.Lookup(idp.IdentifierPhone, "x")) == 32, "lookup")
+	found, err := c.s.UserByIdentifier(ctx, idp.IdentifierUsername, "lin.wei")
+	c.did(err, "UserByIdentifier")
+	c.is(found.ID == c.user.ID && found.MerchantID == c.merchant.ID, "found", found)
+	ok, err := c.s.SetUserStatus(ctx, c.user.ID, idp.UserInvited, idp.UserActive)
+	c.did(err, "SetUserStatus")
+	c.is(ok, "joined")
+	c.did(c.s.SetUserLocked(ctx, c.user.ID, "x"), "SetUserLocked")
+	locked, err := c.s.LockUser(ctx, c.user.ID, "y")
+	c.did(err, "LockUser")
+	unlocked, err := c.s.UnlockUser(ctx, c.user.ID)
+	c.did(err, "UnlockUser")
+	c.is(!locked && unlocked, "locks", locked, unlocked)
+	c.did(c.s.SetUserFrozen(ctx, c.user.ID, true), "SetUserFrozen")
+	c.did(c.s.SetMustChange(ctx, c.user.ID, true), "SetMustChange")
+	got, err := c.s.User(ctx, c.user.ID)
+	c.did(err, "User")
+	c.is(got.Name == "林薇" && got.Frozen && got.MustChange && got.Locked == "" && got.Status == idp.UserActive && got.StoreID == "", "user", got)
+	list, err := c.s.Users(ctx, storage.UserFilter{Merchant: c.merchant.ID, Status: "active", Roles: []idp.Role{idp.RoleOwner}}, 10)
+	c.did(err, "Users")
+	none, err := c.s.Users(ctx, storage.UserFilter{After: c.user.ID, Locked: true, Store: "x"}, 10)
+	c.did(err)
+	c.is(len(list) == 1 && len(none) == 0, "users", list, none)
+	n, err := c.s.CountActive(ctx, idp.RoleOwner)
+	c.did(err, "CountActive")
+	c.is(n == 1, "active", n)
+	_, err = c.s.HoldUser(ctx, c.user.ID)
+	c.is(err != nil, "held outside a transaction")
+	c.did(c.s.Tx(ctx, func(ctx context.Context) error {
+		u, err := c.s.HoldUser(ctx, c.user.ID)
+		c.is(u.ID == c.user.ID, "held", u, err)
+		ids, err := c.s.HoldActive(ctx, idp.RoleOwner)
+		c.is(slices.Equal(ids, []string{c.user.ID}), "held", ids)
+		return err
+	}), "HoldUser", "HoldActive")
+	counts, err := c.s.Count(ctx, c.now.Add(-time.Hour), c.now)
+	c.did(err, "Count")
+	c.is(counts.Users == 1 && counts.Merchants == 1, "counts", counts)
+}
+
+func (c *conformity) credentials(ctx context.Context) {
+	cr := idp.Credential{UserID: c.user.ID, Method: idp.MethodPassword, Data: []byte("one")}
+	c.did(c.s.AddCredential(ctx, &cr), "AddCredential")
+	ok, err := c.s.ReplaceCredential(ctx, cr.ID, 1, []byte("two"))
+	c.did(err, "ReplaceCredential")
+	c.did(c.s.RehashCredential(ctx, cr.ID, 2, []byte("three")), "RehashCredential")
+	used, err := c.s.UseCredential(ctx, cr.ID, 5, c.now)
+	c.did(err, "UseCredential")
+	touched, err := c.s.TouchCredential(ctx, cr.ID, 1, c.now) // an older version
+	c.did(err, "TouchCredential")
+	c.is(ok && used && !touched, "changes", ok, used, touched)
+	closed, err := c.s.FailCredential(ctx, cr.ID, 1)
+	c.did(err, "FailCredential")
+	got, err := c.s.Credential(ctx, cr.ID)
+	c.did(err, "Credential")
+	c.is(closed && got.Closed && got.Failures == 1 && string(got.Data) == "three" && got.Version == 2 && got.Counter == 5 && got.LastUsedAt.Equal(c.now), "credential", got)
+	c.did(c.s.OpenCredential(ctx, cr.ID), "OpenCredential")
+	list, err := c.s.Credentials(ctx, c.user.ID)
+	c.did(err, "Credentials")
+	c.is(len(list) == 1 && !list[0].Closed, "credentials", list)
+	removed, err := c.s.RemoveCredential(ctx, c.user.ID, cr.ID)
+	c.did(err, "RemoveCredential")
+	c.is(removed, "removed")
+}
+
+func (c *conformity) session(ctx context.Context, token string) idp.Session {
+	ss := idp.Session{UserID: c.user.ID, Proofs: []idp.Proof{{User: c.user.ID, Method: idp.MethodPassword, At: c.now}}, Device: "Chrome", CreatedAt: c.now, LastSeenAt: c.now,
+		IdleUntil: c.now.Add(time.Hour), ExpiresAt: c.now.Add(2 * time.Hour)}
+	c.did(c.s.CreateSession(ctx, &ss, []byte(token)), "CreateSession")
+	return ss
+}
+
+func (c *conformity) sessions(ctx context.Context) {
+	one, two := c.session(ctx, "t1"), c.session(ctx, "t2")
+	got, err := c.s.SessionByToken(ctx, []byte("t1"), c.now)
+	c.did(err, "SessionByToken")
+	c.is(got.ID == one.ID && len(got.Proofs) == 1 && got.Proofs[0].At.Equal(c.now), "session", got)
+	list, err := c.s.Sessions(ctx, c.user.ID, c.now)
+	c.did(err, "Sessions")
+	c.is(len(list) == 2, "sessions", list)
+	c.did(c.s.SeeSession(ctx, one.ID, c.now.Add(time.Minute), c.now.Add(90*time.Minute)), "SeeSession")
+	renewed, err := c.s.RenewSession(ctx, one.ID, one.Proofs, []byte("t3"))
+	c.did(err, "RenewSession")
+	_, err = c.s.SessionByToken(ctx, []byte("t1"), c.now)
+	c.is(renewed && idp.KindOf(err) == idp.NotFound, "the old cookie", err)
+	ended, err := c.s.EndSession(ctx, c.user.ID, one.ID, "x", c.now)
+	c.did(err, "EndSession")
+	ids, err := c.s.EndSessions(ctx, c.user.ID, "", "y", c.now)
+	c.did(err, "EndSessions")
+	c.is(ended && slices.Equal(ids, []string{two.ID}), "ended", ids)
+	got, err = c.s.Session(ctx, one.ID)
+	c.did(err, "Session")
+	c.is(got.EndedReason == "x" && got.LastSeenAt.Equal(c.now.Add(time.Minute)), "ended", got)
+
+	b := idp.Browser{UserID: c.user.ID, Label: "Chrome"}
+	c.did(c.s.CreateBrowser(ctx, &b), "CreateBrowser")
+	moved, err := c.s.MoveBrowser(ctx, b.ID, 1, c.now)
+	c.did(err, "MoveBrowser")
+	found, err := c.s.Browser(ctx, b.ID)
+	c.did(err, "Browser")
+	c.is(moved && found.Generation == 2, "browser", found)
+	c.did(c.s.TrimBrowsers(ctx, c.user.ID, 1), "TrimBrowsers")
+	revoked, err := c.s.RevokeBrowser(ctx, b.ID)
+	c.did(err, "RevokeBrowser")
+	c.did(c.s.RevokeBrowsers(ctx, c.user.ID, ""), "RevokeBrowsers")
+	_, err = c.s.Browser(ctx, b.ID)
+	c.is(revoked && idp.KindOf(err) == idp.NotFound, "revoked", err)
+}
+
+func (c *conformity) flow(ctx context.Context, token string) idp.Flow {
+	f := idp.Flow{Demand: idp.Demand{Kind: idp.FlowSignIn, Return: "/account"}, User: c.user.ID, Facts: []byte(`{"a":1}`), CreatedAt: c.now, ExpiresAt: c.now.Add(time.Minute), EndsAt: c.now.Add(time.Hour)}
+	c.did(c.s.OpenFlow(ctx, &f, []byte(token), []byte("b")), "OpenFlow")
+	return f
+}
+
+func (c *conformity) flows(ctx context.Context) {
+	f := c.flow(ctx, "f1")
+	f.Facts = []byte(`{"a":2}`)
+	saved, err := c.s.SaveFlow(ctx, &f, []byte("f2"))
+	c.did(err, "SaveFlow")
+	stale := f
+	stale.Version = 1
+	again, err := c.s.SaveFlow(ctx, &stale, []byte("f3"))
+	c.did(err)
+	got, err := c.s.Flow(ctx, []byte("f2"), []byte("b"), c.now)
+	c.did(err, "Flow")
+	c.is(saved && !again && string(got.Facts) == `{"a":2}` && got.Demand.Return == "/account", "flow", got)
+	_, err = c.s.Flow(ctx, []byte("f2"), []byte("other browser"), c.now)
+	c.is(idp.KindOf(err) == idp.NotFound, "another browser", err)
+	closed, err := c.s.CloseFlow(ctx, &f)
+	c.did(err, "CloseFlow")
+	c.is(closed, "closed")
+	c.flow(ctx, "f4")
+	c.did(c.s.EndAll(ctx, c.user, storage.Keep{}, "test", idp.Event{}), "EndAll")
+	_, err = c.s.Flow(ctx, []byte("f4"), []byte("b"), c.now)
+	c.is(idp.KindOf(err) == idp.NotFound, "ended", err)
+}
+
+func (c *conformity) clients(ctx context.Context) {
+	c.did(c.s.CreateClient(ctx, &idp.Client{ID: "app", Name: "App", Redirects: []string{"https://a.example/cb"}}), "CreateClient")
+	changed, err := c.s.SetClientSecrets(ctx, "app", [][]byte{{1, 2}})
+	c.did(err, "SetClientSecrets")
+	disabled, err := c.s.SetClientDisabled(ctx, "app", true)
+	c.did(err, "SetClientDisabled")
+	got, err := c.s.Client(ctx, "app")
+	c.did(err, "Client")
+	c.is(changed && disabled && got.Disabled && bytes.Equal(got.SecretHashes[0], []byte{1, 2}) && got.Redirects[0] == "https://a.example/cb", "client", got)
+	list, err := c.s.Clients(ctx)
+	c.did(err, "Clients")
+	c.is(len(list) == 1, "clients", list)
+	c.did(c.s.Consent(ctx, c.user.ID, "app", []string{"openid"}, c.now), "Consent")
+	c.did(c.s.Consent(ctx, c.user.ID, "app", []string{"openid", "profile"}, c.now.Add(time.Second)))
+	scopes, err := c.s.Consented(ctx, c.user.ID, "app")
+	c.did(err, "Consented")
+	at, err := c.s.ConsentedAt(ctx, c.user.ID, "app")
+	c.did(err, "ConsentedAt")
+	c.is(len(scopes) == 2 && at.Equal(c.now.Add(time.Second)), "consent", scopes, at)
+}
+
+func (c *conformity) grant(ctx context.Context, terminal, session string, scopes ...string) idp.Grant {
+	g := idp.Grant{UserID: c.user.ID, ClientID: "app", TerminalID: terminal, SessionID: session, Scopes: scopes, CreatedAt: c.now, ExpiresAt: c.now.Add(time.Hour)}
+	c.did(c.s.CreateGrant(ctx, &g), "CreateGrant")
+	return g
+}
+
+func (c *conformity) grants(ctx context.Context) {
+	g := c.grant(ctx, "", "s", "openid")
+	got, err := c.s.Grant(ctx, g.ID)
+	c.did(err, "Grant")
+	c.is(got.UserID == c.user.ID && slices.Equal(got.Scopes, g.Scopes) && got.ExpiresAt.Equal(g.ExpiresAt), "grant", got)
+	list, err := c.s.Grants(ctx, c.user.ID)
+	c.did(err, "Grants")
+	c.is(len(list) == 1, "grants", list)
+	p, err := c.s.Parties(ctx, g.ID)
+	c.did(err, "Parties")
+	c.is(p.User.ID == c.user.ID && p.Merchant.ID == c.merchant.ID && p.Client.ID == "app" && p.Terminal == nil, "parties", p)
+	ended, err := c.s.EndGrant(ctx, g.ID, "x", c.now)
+	c.did(err, "EndGrant")
+	twice, err := c.s.EndGrant(ctx, g.ID, "x", c.now)
+	c.did(err)
+	c.is(ended && !twice, "ended", ended, twice)
+	lasting, brief := c.grant(ctx, "", "s2", "openid", "offline_access"), c.grant(ctx, "", "s2", "openid")
+	ids, err := c.s.EndSessionGrants(ctx, "s2", "session", c.now)
+	c.did(err, "EndSessionGrants")
+	c.is(slices.Equal(ids, []string{brief.ID}), "of the session", ids)
+	ids, err = c.s.EndUserGrants(ctx, c.user.ID, "y", c.now)
+	c.did(err, "EndUserGrants")
+	c.is(slices.Equal(ids, []string{lasting.ID}), "of the user", ids)
+	g = c.grant(ctx, "t9", "", "openid")
+	ids, err = c.s.EndTerminalGrants(ctx, "t9", "z", c.now)
+	c.did(err, "EndTerminalGrants")
+	c.is(slices.Equal(ids, []string{g.ID}), "of the terminal", ids)
+	g = c.grant(ctx, "", "", "openid")
+	ids, err = c.s.EndMerchantGrants(ctx, c.merchant.ID, "z", c.now)
+	c.did(err, "EndMerchantGrants")
+	c.is(slices.Equal(ids, []string{g.ID}), "of the merchant", ids)
+}
+
+func (c *conformity) tokens(ctx context.Context) {
+	make := func(sig string, life time.Duration) storage.Token {
+		t := storage.Token{Kind: storage.TokenRefresh, Signature: sig, Family: "g", ClientID: "app", CreatedAt: c.now, ExpiresAt: c.now.Add(life), Data: []byte("{}")}
+		c.did(c.s.CreateToken(ctx, &t), "CreateToken")
+		return t
+	}
+	t := make("a", time.Hour)
+	t.Data = []byte(`{"n":1}`)
+	saved, err := c.s.SaveToken(ctx, &t, c.now)
+	c.did(err, "SaveToken")
+	rotated, err := c.s.RotateToken(ctx, t.Kind, "a", "next", c.now)
+	c.did(err, "RotateToken")
+	twice, err := c.s.UseToken(ctx, t.Kind, "a", c.now)
+	c.did(err, "UseToken")
+	got, err := c.s.Token(ctx, t.Kind, "a")
+	c.did(err, "Token")
+	c.is(saved && rotated && !twice && !got.Active && got.Successor == "next" && string(got.Data) == `{"n":1}` && got.UsedAt.Equal(c.now), "token", got)
+	make("old", -time.Hour)
+	n, err := c.s.TrimTokens(ctx, c.now, 10)
+	c.did(err, "TrimTokens")
+	c.is(n == 1, "trimmed", n)
+
+	c.did(c.s.CreateInvite(ctx, c.user.ID, "first", c.now.Add(time.Hour)), "CreateInvite")
+	c.did(c.s.CreateInvite(ctx, c.user.ID, "second", c.now.Add(time.Hour)))
+	_, first, err := c.s.Invite(ctx, "first", c.now)
+	c.did(err, "Invite")
+	who, second, err := c.s.UseInvite(ctx, "second", c.now)
+	c.did(err, "UseInvite")
+	c.is(!first && second && who == c.user.ID, "invites", first, second, who)
+	c.did(c.s.VoidInvites(ctx, c.user.ID), "VoidInvites")
+}
+
+func (c *conformity) terminals(ctx context.Context) {
+	c.terminal = idp.Terminal{Serial: "HFE2012345678", Model: "HF-E20", Kind: idp.TerminalESign, MerchantID: c.merchant.ID, StoreID: c.shop.ID, State: idp.TerminalNew}
+	c.did(c.s.CreateTerminal(ctx, &c.terminal), "CreateTerminal")
+	twice := c.terminal
+	c.is(idp.KindOf(c.s.CreateTerminal(ctx, &twice)) == idp.Conflict, "a serial twice")
+	activated, err := c.s.ActivateTerminal(ctx, c.terminal.ID, c.now)
+	c.did(err, "ActivateTerminal")
+	c.did(c.s.SeeTerminal(ctx, c.terminal.ID, c.now), "SeeTerminal")
+	moved, err := c.s.SetTerminalState(ctx, c.terminal.ID, idp.TerminalNew, idp.TerminalLost)
+	c.did(err, "SetTerminalState")
+	got, err := c.s.Terminal(ctx, c.terminal.ID)
+	c.did(err, "Terminal")
+	same, err := c.s.TerminalBySerial(ctx, c.terminal.Serial)
+	c.did(err, "TerminalBySerial")
+	c.is(activated && !moved && got.State == idp.TerminalActive && got.LastSeenAt.Equal(c.now) && reflect.DeepEqual(got, same), "terminal", got, same)
+	list, err := c.s.Terminals(ctx, "", c.merchant.ID, 10)
+	c.did(err, "Terminals")
+	c.is(len(list) == 1, "terminals", list)
+}
+
+func (c *conformity) devices(ctx context.Context) {
+	ask := func(code string) idp.DeviceRequest {
+		d := idp.DeviceRequest{ClientID: "app", TerminalID: c.terminal.ID, Scopes: []string{"openid"}, Match: 42, Choices: []int{42, 51, 60}, CreatedAt: c.now, ExpiresAt: c.now.Add(time.Minute)}
+		c.did(c.s.CreateDeviceRequest(ctx, &d, []byte(code), code, time.Second), "CreateDeviceRequest")
+		return d
+	}
+	state := func(code string) idp.DeviceState {
+		p, err := c.s.PollDevice(ctx, []byte(code), "app", c.now.Add(30*time.Second), time.Second)
+		c.did(err, "PollDevice")
+		return p.Request.State
+	}
+	ask("BCDFGHJK")
+	d := ask("CDFGHJKL")
+	c.is(state("BCDFGHJK") == idp.DeviceDenied, "a newer request denies an older")
+	got, err := c.s.DeviceRequestByUserCode(ctx, "CDFGHJKL", c.now)
+	c.did(err, "DeviceRequestByUserCode")
+	decided, err := c.s.DecideDeviceRequest(ctx, d.ID, idp.DeviceApproved, "g", c.now)
+	c.did(err, "DecideDeviceRequest")
+	c.is(decided && got.ID == d.ID && slices.Equal(got.Choices, d.Choices), "request", got)
+	c.did(c.s.DenyTerminalRequests(ctx, c.terminal.ID), "DenyTerminalRequests")
+	c.is(state("CDFGHJKL") == idp.DeviceDenied, "of the terminal")
+	ask("DFGHJKLM")
+	c.did(c.s.DenyMerchantRequests(ctx, c.merchant.ID), "DenyMerchantRequests")
+	c.is(state("DFGHJKLM") == idp.DeviceDenied, "of the merchant")
+}
+
+func (c *conformity) limits(ctx context.Context) {
+	key := []byte{0, 1, 0xff}
+	ok, _, err := c.s.TakeBucket(ctx, "k", key, 1, time.Hour, c.now)
+	c.did(err, "TakeBucket")
+	empty, err := c.s.BucketEmpty(ctx, "k", key, 1, time.Hour, c.now)
+	c.did(err, "BucketEmpty")
+	c.did(c.s.FillBucket(ctx, "k", key), "FillBucket")
+	full, err := c.s.BucketEmpty(ctx, "k", key, 1, time.Hour, c.now)
+	c.did(err)
+	c.is(ok && empty && !full, "bucket", ok, empty, full)
+	for range 5 {
+		_, _, err = c.s.TakeWait(ctx, "k", key, time.Minute, time.Hour, time.Hour, c.now)
+		c.did(err, "TakeWait")
+	}
+	until, err := c.s.WaitUntil(ctx, "k", key)
+	c.did(err, "WaitUntil")
+	c.did(c.s.ClearWait(ctx, "k", key), "ClearWait")
+	none, err := c.s.WaitUntil(ctx, "k", key)
+	c.did(err)
+	c.is(until.Equal(c.now.Add(time.Minute)) && none.IsZero(), "wait", until, none)
+	for i := range 5 {
+		c.did(c.s.Mark(ctx, fmt.Sprint("m", i), "cr", 1, uint16(i), c.now.Add(time.Duration(i))), "Mark")
+	}
+	first, err := c.s.Repeated(ctx, "cr", 1, 1, c.now.Add(-time.Hour))
+	c.did(err, "Repeated")
+	last, err := c.s.Repeated(ctx, "cr", 1, 4, c.now.Add(-time.Hour))
+	c.did(err)
+	c.is(!first && last, "marks", first, last)
+	c.did(c.s.Greet(ctx, key, "u", c.now), "Greet")
+	c.did(c.s.Greet(ctx, key, "u", c.now))
+	n, err := c.s.Greeted(ctx, key, c.now.Add(-time.Hour))
+	c.did(err, "Greeted")
+	c.is(n == 1, "greeted", n)
+}
+
+func (c *conformity) events(ctx context.Context) {
+	c.did(c.s.Append(ctx, idp.Event{Name: "signin.failed", Subject: "u", Explain: "x", Data: map[string]any{"名": "值"}}), "Append")
+	c.is(c.s.Append(ctx, idp.Event{Name: "no.such"}) != nil, "an event without a name")
+	list, err := c.s.Events(ctx, storage.EventFilter{Subject: "u", Explain: "x", Names: []string{"signin.failed"}, Since: c.now.Add(-time.Hour)}, 10)
+	c.did(err, "Events")
+	c.is(len(list) == 1 && list[0].Data["名"] == "值", "events", list)
+	m := idp.Message{UserID: c.user.ID, Channel: idp.ChannelSMS, To: "+8613800000001", Subject: "s", Body: "验证码"}
+	c.did(c.s.Queue(ctx, &m), "Queue")
+	out, err := c.s.Messages(ctx, 10)
+	c.did(err, "Messages")
+	c.is(len(out) == 1 && out[0].Body == "验证码" && out[0].To == m.To, "messages", out)
+}
+
+func (c *conformity) keys(ctx context.Context) {
+	for i, want := range []bool{true, false} {
+		added, err := c.s.AddSigningKey(ctx, storage.SigningKey{ID: fmt.Sprint("k", i), Alg: "ES256", State: "active", Public: []byte("{}"), Private: []byte("p")})
+		c.did(err, "AddSigningKey")
+		c.is(added == want, "added", i, added)
+	}
+	keys, err := c.s.SigningKeys(ctx)
+	c.did(err, "SigningKeys")
+	c.is(len(keys) == 1 && string(keys[0].Private) == "p", "keys", keys)
+}
+
+func (c *conformity) ends(ctx context.Context) {
+	ss := c.session(ctx, "t8")
+	c.grant(ctx, "", ss.ID, "openid")
+	c.flow(ctx, "f8")
+	c.did(c.s.EndAll(ctx, c.user, storage.Keep{}, "password", idp.Event{Actor: c.user.ID}), "EndAll")
+	live, err := c.s.Sessions(ctx, c.user.ID, c.now)
+	c.did(err)
+	grants, err := c.s.Grants(ctx, c.user.ID)
+	c.did(err)
+	c.is(len(live) == 0 && len(grants) == 0, "left over", live, grants)
+	c.did(c.s.Sweep(ctx, c.now), "Sweep")
+}
+
+// Both engines have the same tables, columns, and what may be null.
+func TestTablesAreEqual(t *testing.T) {
+	type column struct {
+		Table, Column string
+		Null          bool
+	}
+	read := func(s *storage.Store) (list []column) {
+		query := `SELECT m.name AS "table", p.name AS "column", p."notnull" = 0 AND p.pk = 0 AS "null" FROM sqlite_master m JOIN pragma_table_info(m.name) p WHERE m.type = 'table'`
+		if s.Dialect == storage.Postgres {
+			query = `SELECT table_name AS "table", column_name AS "column", is_nullable = 'YES' AS "null" FROM information_schema.columns WHERE table_schema = 'public'`
+		}
+		if err := s.Scan(t.Context(), &list, query); err != nil {
+			t.Fatal(err)
+		}
+		list = slices.DeleteFunc(list, func(c column) bool { return strings.HasPrefix(c.Table, "goose_") || strings.HasPrefix(c.Table, "sqlite_") })
+		slices.SortFunc(list, func(a, b column) int { return strings.Compare(a.Table+" "+a.Column, b.Table+" "+b.Column) })
+		return list
+	}
+	one, two := read(storagetest.New(t, storage.SQLite)), read(storagetest.New(t, storage.Postgres))
+	if len(one) < 100 {
+		t.Fatalf("only %d columns", len(one))
+	}
+	for _, c := range one {
+		if !slices.Contains(two, c) {
+			t.Errorf("only SQLite has %+v", c)
+		}
+	}
+	for _, c := range two {
+		if !slices.Contains(one, c) {
+			t.Errorf("only PostgreSQL has %+v", c)
+		}
+	}
+}
+
+// Migrations come in pairs, numbered without a gap, and only go forward.
+func TestMigrationsArePaired(t *testing.T) {
+	names := func(dialect string) (list []string) {
+		files, err := filepath.Glob(filepath.Join("migrations", dialect, "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, f := range files {
+			list = append(list, filepath.Base(f))
+			if ok, _ := regexp.MatchString(fmt.Sprintf(`^%05d_[a-z_]+\.sql$`, i+1), filepath.Base(f)); !ok {
+				t.Errorf("%s is not number %d", f, i+1)
+			}
+			text, err := os.ReadFile(f)
+			if err != nil || !strings.HasPrefix(string(text), "-- +goose Up") || strings.Contains(string(text), "+goose Down") {
+				t.Errorf("%s does not only go forward: %v", f, err)
+			}
+		}
+		return list
+	}
+	if one, two := names("sqlite"), names("postgres"); !slices.Equal(one, two) || len(one) == 0 {
+		t.Errorf("not in pairs: %v, %v", one, two)
+	}
+}
+
+// Sweep deletes what is of no use, in batches, and no live row that shares half of
+// a key with a dead one.
+func TestSweep(t *testing.T) {
+	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
+		c := &conformity{T: t, s: s, now: time.Now(), covered: map[string]bool{}}
+		ctx, day, now := t.Context(), 24*time.Hour, time.Now()
+		c.merchants(ctx)
+		c.user = idp.User{Name: "a", Language: "en", Role: idp.RoleOwner, MerchantID: c.merchant.ID, Status: idp.UserActive}
+		c.did(s.CreateUser(ctx, &c.user))
+		key := []byte("shared")
+		want := map[string]int{}
+		add := func(table string, live bool, err error) {
+			t.Helper()
+			c.did(err)
+			if live {
+				want[table]++
+			} else {
+				want[table] += 0
+			}
+		}
+		for _, at := range []time.Time{now, now.Add(-3 * day), now.Add(-40 * day), now.Add(-100 * day)} {
+			age, name := now.Sub(at), fmt.Sprint(at.Unix())
+			ss := idp.Session{UserID: c.user.ID, CreatedAt: at, LastSeenAt: at, IdleUntil: at, ExpiresAt: at}
+			add("sessions", age < 30*day, s.CreateSession(ctx, &ss, []byte(name)))
+			add("flows", age < day, s.OpenFlow(ctx, &idp.Flow{CreatedAt: at, ExpiresAt: at, EndsAt: at}, []byte(name), key))
+			for _, kind := range []storage.TokenKind{storage.TokenCode, storage.TokenRefresh} {
+				most := day
+				if kind == storage.TokenRefresh {
+					most = 30 * day
+				}
+				add("tokens", age < most, s.CreateToken(ctx, &storage.Token{Kind: kind, Signature: "of " + name, CreatedAt: at, ExpiresAt: at, Data: []byte("{}")}))
+			}
+			d := idp.DeviceRequest{ClientID: "app", Scopes: []string{}, Choices: []int{}, CreatedAt: at, ExpiresAt: at}
+			add("device_requests", age < day, s.CreateDeviceRequest(ctx, &d, []byte(name), name, time.Second))
+			_, _, err := s.TakeBucket(ctx, "bucket "+name, key, 5, time.Second, at)
+			add("limits", age < day, err)
+			_, _, err = s.TakeWait(ctx, "wait "+name, key, time.Second, time.Hour, day, at)
+			add("waits", age < 2*day, err)
+			add("marks", age < 2*day, s.Mark(ctx, name, "credential "+name, 1, 1, at))
+			add("network_users", age < 31*day, s.Greet(ctx, key, name, at))
+			m := idp.Message{UserID: c.user.ID, Channel: idp.ChannelSMS}
+			c.did(s.Queue(ctx, &m))
+			add("messages", age < 90*day, s.Exec(ctx, "UPDATE messages SET created_at = ? WHERE id = ?", at.UnixMicro(), m.ID))
+			g := idp.Grant{UserID: c.user.ID, ClientID: "app", CreatedAt: at, ExpiresAt: at}
+			add("grants", age < 30*day, s.CreateGrant(ctx, &g))
+			b := idp.Browser{UserID: c.user.ID}
+			c.did(s.CreateBrowser(ctx, &b))
+			add("browsers", age < 90*day, s.Exec(ctx, "UPDATE browsers SET last_used_at = ? WHERE id = ?", at.Add(-age*3/2).UnixMicro(), b.ID)) // 250 days ago, the last
+			add("events", true, s.Append(ctx, idp.Event{Name: "config.demo", At: at}))
+		}
+		c.did(s.Sweep(ctx, now))
+		c.did(s.Sweep(ctx, now))
+		for table, n := range want {
+			var got int
+			if err := s.Scan(ctx, &got, "SELECT count(*) FROM "+table); err != nil || got != n {
+				t.Errorf("%s: %d rows are left, want %d, %v", table, got, n, err)
+			}
+		}
+	})
+}
