@@ -15,7 +15,7 @@ type Client struct {
 	PostLogout   []string
 	Grants       []string // grant types it may use
 	Scopes       []string
-	Audience     []string // audiences its tokens may name; the first is the default
+	Audience     []string // resource servers that its tokens are for
 	FirstParty   bool     // the operator's own: no consent page
 	RequirePAR   bool
 	AnyPort      bool // loopback redirects match on any port (RFC 8252 7.3), demo and native apps

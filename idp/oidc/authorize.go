@@ -48,7 +48,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) error {
 // after a POST from another site the browser leaves our cookies out.
 func (p *Provider) begin(w http.ResponseWriter, r *http.Request, form url.Values, post bool) error {
 	ctx, now := r.Context(), time.Now()
-	v, err := p.newVisit(ctx, form, now)
+	v, err := p.newPending(ctx, form, now)
 	if err != nil {
 		return p.refuseTo(w, r, v.q, err)
 	}
@@ -63,8 +63,8 @@ func (p *Provider) begin(w http.ResponseWriter, r *http.Request, form url.Values
 	return web.Redirect(w, r, v.path())
 }
 
-// newVisit reads the request, or finds the pushed one that it names.
-func (p *Provider) newVisit(ctx context.Context, form url.Values, now time.Time) (*visiting, error) {
+// newPending reads the request, or finds the pushed one that it names.
+func (p *Provider) newPending(ctx context.Context, form url.Values, now time.Time) (*pending, error) {
 	if strings.HasPrefix(form.Get("request_uri"), pushedPrefix) {
 		return p.pushed(ctx, form, now)
 	}
@@ -72,21 +72,21 @@ func (p *Provider) newVisit(ctx context.Context, form url.Values, now time.Time)
 	if err == nil && c.RequirePAR {
 		err = refuse("invalid_request", "the client must push its authorization request")
 	}
-	return &visiting{q: q, client: c}, err
+	return &pending{q: q, client: c}, err
 }
 
-// visiting is a request with the row that remembers it, once there is one.
-type visiting struct {
+// pending is a request with the row that remembers it, once there is one.
+type pending struct {
 	q      *request
 	client idp.Client
 	id     string // the secret in the URL
 	row    *storage.Token
 }
 
-func (v *visiting) path() string { return "/authorize?continue=" + url.QueryEscape(v.id) }
+func (v *pending) path() string { return "/authorize?continue=" + url.QueryEscape(v.id) }
 
 // remember stores the request for a time, or what has changed of it.
-func (p *Provider) remember(ctx context.Context, v *visiting, now time.Time, life time.Duration) error {
+func (p *Provider) remember(ctx context.Context, v *pending, now time.Time, life time.Duration) error {
 	data, err := json.Marshal(v.q)
 	if err != nil {
 		return err
@@ -106,7 +106,7 @@ func (p *Provider) remember(ctx context.Context, v *visiting, now time.Time, lif
 
 // recall loads a stored request, whose client must still be there and still have its
 // redirect URI.
-func (p *Provider) recall(ctx context.Context, id string, now time.Time) (*visiting, error) {
+func (p *Provider) recall(ctx context.Context, id string, now time.Time) (*pending, error) {
 	row, err := p.Store.Token(ctx, storage.TokenAuthorize, signature(id))
 	if err != nil && idp.KindOf(err) == idp.NotFound || err == nil && (!row.Active || !now.Before(row.ExpiresAt)) {
 		return nil, errGone
@@ -114,7 +114,7 @@ func (p *Provider) recall(ctx context.Context, id string, now time.Time) (*visit
 	if err != nil {
 		return nil, err
 	}
-	v := &visiting{q: &request{}, id: id, row: &row}
+	v := &pending{q: &request{}, id: id, row: &row}
 	if err := json.Unmarshal(row.Data, v.q); err != nil {
 		return nil, err
 	}
@@ -150,7 +150,7 @@ func (p *Provider) resume(w http.ResponseWriter, r *http.Request, id string, den
 
 // consider looks at the checks: the first that is not met is cured by its flow, and
 // when all are met the client gets its code.
-func (p *Provider) consider(w http.ResponseWriter, r *http.Request, v *visiting) error {
+func (p *Provider) consider(w http.ResponseWriter, r *http.Request, v *pending) error {
 	ctx, now := r.Context(), time.Now()
 	signed, err := p.Site.Sessions.Signed(r)
 	if err != nil {
@@ -183,7 +183,7 @@ func (p *Provider) consider(w http.ResponseWriter, r *http.Request, v *visiting)
 }
 
 // grant issues the code and sends the browser back to the client.
-func (p *Provider) grant(w http.ResponseWriter, r *http.Request, v *visiting, signed *session.Signed) error {
+func (p *Provider) grant(w http.ResponseWriter, r *http.Request, v *pending, signed *session.Signed) error {
 	params, err := p.issueCode(r.Context(), v, signed)
 	if _, ok := errors.AsType[*refusal](err); ok {
 		return p.refuseTo(w, r, v.q, err)
@@ -196,7 +196,7 @@ func (p *Provider) grant(w http.ResponseWriter, r *http.Request, v *visiting, si
 
 // issueCode makes the grant and its code and uses the request up, in one
 // transaction.
-func (p *Provider) issueCode(ctx context.Context, v *visiting, signed *session.Signed) (params url.Values, err error) {
+func (p *Provider) issueCode(ctx context.Context, v *pending, signed *session.Signed) (params url.Values, err error) {
 	now := time.Now()
 	g := idp.Grant{ID: idp.NewID(), UserID: signed.User.ID, ClientID: v.client.ID, SessionID: signed.Session.ID, Scopes: v.q.Scopes,
 		Proofs: signed.Session.Proofs, AuthTime: idp.Assess(signed.Session.Proofs).AuthTime, CreatedAt: now}

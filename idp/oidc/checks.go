@@ -30,8 +30,8 @@ type check struct {
 	once   bool                    // voluntary: asked for once, then gone on without
 }
 
-// checks, in the order in which they are looked at. Each is tested again with the
-// very demand that its flow was given.
+// checks, in the order in which they are looked at. What a check tests is the very
+// demand that its flow is given.
 var checks = []check{
 	{name: "session", code: "login_required",
 		met:    func(v *visit) bool { return v.signed != nil },

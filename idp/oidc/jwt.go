@@ -70,14 +70,15 @@ func (p *Provider) accessToken(ctx context.Context, r fosite.Requester, now time
 	return k.sign(typeAccess, claims)
 }
 
-// audience of an access token: what was asked for, the client's default, or, for a
-// client that names none, our own userinfo endpoint.
+// audience of an access token: what was asked for (RFC 8707), else every resource
+// server that the client is registered for, or, for a client that names none, our
+// own userinfo endpoint.
 func (p *Provider) audience(c fosite.Client, asked []string) []string {
 	if len(asked) > 0 {
 		return asked
 	}
 	if all := c.GetAudience(); len(all) > 0 {
-		return all[:1]
+		return all
 	}
 	return []string{p.Issuer}
 }

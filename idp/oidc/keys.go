@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -40,7 +41,7 @@ type signingKey struct {
 	private crypto.Signer
 }
 
-// keyring is all keys, newest first, as parsed from one list of the store.
+// keyring is all keys, the primary algorithm and the newest first, as parsed from one list of the store.
 type keyring struct {
 	source []storage.SigningKey
 	keys   []signingKey
@@ -69,6 +70,8 @@ func (p *Provider) keys(ctx context.Context) (*keyring, error) {
 
 func parseKeys(source []storage.SigningKey) (*keyring, error) {
 	k := &keyring{source: source}
+	source = slices.Clone(source) // the store's own is shared
+	slices.SortStableFunc(source, func(a, b storage.SigningKey) int { return rank(a) - rank(b) })
 	var public []json.RawMessage
 	for _, s := range source {
 		private, err := x509.ParsePKCS8PrivateKey(s.Private)
@@ -86,6 +89,9 @@ func parseKeys(source []storage.SigningKey) (*keyring, error) {
 	k.set, err = json.Marshal(map[string]any{"keys": public})
 	return k, err
 }
+
+// rank puts keys of the primary algorithm first.
+func rank(k storage.SigningKey) int { return slices.Index(algs, jose.SignatureAlgorithm(k.Alg)) }
 
 // sign makes a JWT of the given type with the newest active key of the primary
 // algorithm.

@@ -30,7 +30,7 @@ func (p *Provider) push(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v := &visiting{q: q, client: c}
+	v := &pending{q: q, client: c}
 	if err := p.remember(ctx, v, now, p.Policy.Tokens.PAR); err != nil {
 		return err
 	}
@@ -40,8 +40,8 @@ func (p *Provider) push(w http.ResponseWriter, r *http.Request) error {
 
 // pushed finds the pushed request that an authorization request names; reloading the
 // page finds it again. Its time begins with its first use.
-func (p *Provider) pushed(ctx context.Context, form url.Values, now time.Time) (*visiting, error) {
-	none := &visiting{q: &request{}}
+func (p *Provider) pushed(ctx context.Context, form url.Values, now time.Time) (*pending, error) {
+	none := &pending{q: &request{}}
 	if len(form["request_uri"]) > 1 || len(form["client_id"]) > 1 {
 		return none, refuse("invalid_request", "a parameter stands more than once")
 	}

@@ -187,7 +187,7 @@ func TestAlgorithmConfusion(t *testing.T) {
 			"ES256, no signature":    unsigned(`{"alg":"ES256","typ":"at+jwt","kid":"` + kid + `"}`),
 			"ES256, zero signature":  unsigned(`{"alg":"ES256","typ":"at+jwt","kid":"`+kid+`"}`) + base64.RawURLEncoding.EncodeToString(make([]byte, 64)),
 			"HS256 with the JWKS":    sign(jose.HS256, ring.set, map[string]any{"typ": "at+jwt", "kid": kid}),
-			"HS256 with the JWK":     sign(jose.HS256, []byte(ring.source[0].Public), map[string]any{"typ": "at+jwt", "kid": kid}),
+			"HS256 with the JWK":     sign(jose.HS256, []byte(ring.source[len(ring.source)-1].Public), map[string]any{"typ": "at+jwt", "kid": kid}),
 			"another key, our kid":   sign(jose.ES256, evil, map[string]any{"typ": "at+jwt", "kid": kid}),
 			"jwk in the header":      sign(jose.ES256, evil, map[string]any{"typ": "at+jwt", "kid": kid, "jwk": json.RawMessage(jwk)}),
 			"jku in the header":      sign(jose.ES256, evil, map[string]any{"typ": "at+jwt", "kid": kid, "jku": "https://evil.example/jwks"}),
@@ -246,7 +246,7 @@ func TestStartMakesKeysOnce(t *testing.T) {
 			t.Fatalf("%v, %d keys", err, len(k.keys))
 		}
 		var set jose.JSONWebKeySet
-		if err := json.Unmarshal(k.set, &set); err != nil || len(set.Keys) != 2 || strings.Contains(string(k.set), `"d"`) {
+		if err := json.Unmarshal(k.set, &set); err != nil || len(set.Keys) != 2 || set.Keys[0].Algorithm != "ES256" || strings.Contains(string(k.set), `"d"`) {
 			t.Errorf("%v %s", err, k.set)
 		}
 		for _, key := range set.Keys {
@@ -461,6 +461,18 @@ func TestHintOutlivesTokenAndKey(t *testing.T) {
 		}
 		if _, err := old.sign(typeID, nil); err == nil {
 			t.Error("a retired key signs")
+		}
+	})
+}
+
+// Cost: client_credentials asks the database for nothing while clients and keys are
+// in memory.
+func TestClientCredentialsNeedsNoDatabase(t *testing.T) {
+	timed(t, func(t *testing.T, w *world) {
+		w.post("/token", "settlement", serviceForm())
+		shut(t, w)
+		if res, answer := w.post("/token", "settlement", serviceForm()); res.StatusCode != 200 {
+			t.Errorf("%d %v", res.StatusCode, answer)
 		}
 	})
 }
