@@ -66,7 +66,11 @@ func (e *Engine) account(w http.ResponseWriter, r *http.Request) error {
 	}
 	for _, ev := range events {
 		if idp.EventNames[ev.Name] && len(p.Events) < 20 {
-			p.Events = append(p.Events, templates.EventRow{At: ev.At, NameKey: "event." + ev.Name, Place: ev.Network, Tone: tone(ev.Name)})
+			row := templates.EventRow{At: ev.At, NameKey: "event." + ev.Name, Place: ev.Network, Tone: tone(ev.Name)}
+			if ev.Actor != "" && ev.Actor != me.User.ID { // where staff work is not the person's to know
+				row.Place = ""
+			}
+			p.Events = append(p.Events, row)
 		}
 	}
 	return e.Site.Write(w, r, http.StatusOK, p)

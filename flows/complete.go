@@ -23,6 +23,13 @@ type finish struct {
 // complete ends a flow whose steps are all done, in the transaction of its last
 // step. It is the one place where a session begins or gains proofs.
 func (e *Engine) complete(ctx context.Context, s *State) (*finish, error) {
+	if s.user != nil { // nobody ends his sessions, or changes his state, beside this
+		u, err := e.Store.HoldUser(ctx, s.user.ID)
+		if err != nil {
+			return nil, err
+		}
+		s.user = &u
+	}
 	// On an unchanged version, like every save: or of many guesses in parallel the
 	// right one would pass while the charges of the others are taken back.
 	ok, err := e.Store.CloseFlow(ctx, &s.Flow)
@@ -45,10 +52,11 @@ func (e *Engine) complete(ctx context.Context, s *State) (*finish, error) {
 
 func (e *Engine) completeSignIn(ctx context.Context, s *State) (*finish, error) {
 	if why := s.refusal(); why != "" {
-		if err := e.event(ctx, s, idp.Event{Name: "signin.refused", Reason: why, Explain: idp.NewExplainCode()}); err != nil {
+		explain := idp.NewExplainCode()
+		if err := e.event(ctx, s, idp.Event{Name: "signin.refused", Reason: why, Explain: explain}); err != nil {
 			return nil, err
 		}
-		return &finish{refusal: &templates.Problem{Status: http.StatusForbidden, Text: "refused." + why}}, nil
+		return &finish{refusal: &templates.Problem{Status: http.StatusForbidden, Text: "refused." + why, Explain: explain}}, nil
 	}
 	if !s.met() { // a step was passed that should not have been: nobody comes in
 		return nil, errExpired
@@ -100,10 +108,10 @@ func (s *State) refusal() string {
 	return ""
 }
 
-// reopen lifts the hard end of the owner's credentials: on a browser that he is
-// known on two factors show that it is he.
+// reopen lifts the hard end of the owner's credentials: a sign-in that met policy, on
+// a browser that he is known on, shows that it is he.
 func (e *Engine) reopen(ctx context.Context, s *State) error {
-	if s.known() == nil || idp.Assess(s.Facts.Proofs).ACR < idp.ACR2 {
+	if _, grace := s.need(); s.known() == nil || grace {
 		return nil
 	}
 	for _, c := range s.creds {
@@ -250,11 +258,8 @@ func (e *Engine) sendCode(ctx context.Context, s *State, to idp.Identifier, temp
 
 // tellClosed tells the owner, once a day, that strangers have closed a way in.
 func (e *Engine) tellClosed(ctx context.Context, s *State, m idp.Method, now time.Time) error {
-	if s.user == nil {
-		return nil
-	}
 	ok, _, err := e.Store.TakeBucket(ctx, "tell.closed", s.account(), 1, 24*time.Hour, now)
-	if err != nil || !ok {
+	if err != nil || !ok || s.user == nil {
 		return err
 	}
 	if err := e.event(ctx, s, idp.Event{Name: "lock.closed", Reason: closedReason(m)}); err != nil {

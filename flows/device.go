@@ -33,8 +33,10 @@ func (e *Engine) devicePage(w http.ResponseWriter, r *http.Request) error {
 	if signed == nil {
 		return err
 	}
-	if typed == "" {
-		return e.Site.Write(w, r, http.StatusOK, templates.DeviceCode{Action: "/device"})
+	// A page of another site could send the browser here to use its owner's tries up:
+	// then the code is only filled in, and looking it up waits for the button.
+	if typed == "" || r.Header.Get("Sec-Fetch-Site") == "cross-site" {
+		return e.Site.Write(w, r, http.StatusOK, templates.DeviceCode{Action: "/device", UserCode: shortened(typed)})
 	}
 	ask, err := e.findDevice(r.Context(), signed, typed)
 	if err != nil {
@@ -53,6 +55,14 @@ func (e *Engine) approver(w http.ResponseWriter, r *http.Request, typed string) 
 		err = e.Site.Require(w, r, idp.Demand{Kind: idp.FlowSignIn, Return: devicePath(typed)})
 	}
 	return signed, err
+}
+
+// shortened is what was typed as far as it can be a code.
+func shortened(typed string) string {
+	if len(typed) > 40 {
+		return ""
+	}
+	return typed
 }
 
 func devicePath(code string) string {
@@ -132,6 +142,13 @@ func (e *Engine) approve(ctx context.Context, signed *session.Signed, ask asking
 	g := idp.Grant{ID: idp.NewID(), UserID: signed.User.ID, ClientID: ask.ClientID, TerminalID: ask.TerminalID, Scopes: ask.Scopes, Proofs: signed.Session.Proofs,
 		AuthTime: a.AuthTime, CreatedAt: now, ExpiresAt: now.Add(e.Policy.Tokens.TerminalAbsolute[signed.Class()])}
 	return e.Store.Tx(ctx, func(ctx context.Context) error {
+		live, err := e.Store.HoldSession(ctx, signed.Session.ID)
+		if err != nil {
+			return err
+		}
+		if !live {
+			return errExpired
+		}
 		ok, err := e.Store.DecideDeviceRequest(ctx, ask.ID, idp.DeviceApproved, g.ID, now)
 		if err != nil {
 			return err
@@ -213,10 +230,10 @@ func (e *Engine) findDevice(ctx context.Context, signed *session.Signed, typed s
 
 func (e *Engine) lookUpDevice(ctx context.Context, signed *session.Signed, code string) (ask asking, refusal, err error) {
 	now, t := time.Now(), e.Policy.Throttle
-	me, net := []byte(signed.User.ID), []byte(web.LimitKey(ctx))
+	me, net := []byte(signed.User.ID), e.Store.MAC("network", []byte(web.LimitKey(ctx)))
 	netBucket := t.UserCodeNetwork
 	if e.Loopback > 0 && web.Peer(ctx).IsLoopback() {
-		netBucket = policy.Bucket{Burst: netBucket.Burst * e.Loopback, Refill: netBucket.Refill / time.Duration(e.Loopback)}
+		netBucket = netBucket.Times(e.Loopback)
 	}
 	rows := []row{{kind: "usercode.wait", key: me, wait: &t.UserCodeWait}, {kind: "usercode", key: me, bucket: t.UserCodeAccount}, {kind: "usercode.net", key: net, bucket: netBucket}}
 	ask, found, err := e.deviceOf(ctx, signed, code, now)
@@ -329,10 +346,7 @@ func (e *Engine) deviceRefused(w http.ResponseWriter, r *http.Request, typed str
 	switch {
 	case ok && refusal.Field != "":
 		form := templates.Form{Errors: []templates.FieldError{{Field: refusal.Field, Key: refusal.Msg, Args: refusal.Args}}}
-		if len(typed) > 40 {
-			typed = ""
-		}
-		return e.Site.Write(w, r, http.StatusUnprocessableEntity, templates.DeviceCode{Form: form, Action: "/device", UserCode: typed})
+		return e.Site.Write(w, r, http.StatusUnprocessableEntity, templates.DeviceCode{Form: form, Action: "/device", UserCode: shortened(typed)})
 	case ok && refusal.Kind == idp.Limited:
 		web.RetryAfter(w, refusal.Until)
 		return e.Site.Write(w, r, http.StatusTooManyRequests, templates.Wait{Until: refusal.Until, Seconds: max(1, int(time.Until(refusal.Until).Seconds())), RestartURL: "/device"})

@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -88,9 +89,11 @@ type State struct {
 	merchant *idp.Merchant
 	creds    []idp.Credential
 	names    []idp.Identifier
-	browser  *idp.Browser    // by which this browser is known for the user
-	signed   *session.Signed // who is signed in in this browser
-	answer   factor.Answer   // what Prepare found
+	browser  *idp.Browser                    // by which this browser is known for the user
+	signed   *session.Signed                 // who is signed in in this browser
+	answer   factor.Answer                   // what Prepare found
+	hash     []byte                          // of a new password, made by Prepare
+	after    func(ctx context.Context) error // runs once the step is committed; a failure is only logged
 }
 
 // Routes mounts the engine and the pages around it.
@@ -153,26 +156,39 @@ func (s *State) refresh(ctx context.Context) (err error) {
 		s.User = s.signed.User.ID
 	}
 	s.user, s.merchant, s.creds, s.names, s.browser = nil, nil, nil, nil, nil
+	if s.Demand.Kind == idp.FlowSignIn && len(s.Facts.Proofs) == 0 {
+		return nil // until something is proved no page may take longer for a name that exists
+	}
+	return s.person(ctx)
+}
+
+// nobody is the id of no row.
+const nobody = "-"
+
+// person loads the account of the flow. For a name that nobody has it asks the
+// database the same questions.
+func (s *State) person(ctx context.Context) (err error) {
+	e, id := s.engine, cmp.Or(s.User, nobody)
+	u, err := e.Store.User(ctx, id)
+	if err != nil && (s.User != "" || idp.KindOf(err) != idp.NotFound) {
+		return err
+	}
+	m, err := e.Store.Merchant(ctx, cmp.Or(u.MerchantID, nobody))
+	if err != nil && (u.MerchantID != "" || idp.KindOf(err) != idp.NotFound) {
+		return err
+	}
+	if s.creds, err = e.Store.Credentials(ctx, id); err != nil {
+		return err
+	}
+	if s.names, err = e.Store.Identifiers(ctx, id); err != nil {
+		return err
+	}
 	if s.User == "" {
 		return nil
 	}
-	u, err := e.Store.User(ctx, s.User)
-	if err != nil {
-		return err
-	}
 	s.user = &u
 	if u.MerchantID != "" {
-		m, err := e.Store.Merchant(ctx, u.MerchantID)
-		if err != nil {
-			return err
-		}
 		s.merchant = &m
-	}
-	if s.creds, err = e.Store.Credentials(ctx, u.ID); err != nil {
-		return err
-	}
-	if s.names, err = e.Store.Identifiers(ctx, u.ID); err != nil {
-		return err
 	}
 	s.browser, err = e.Sessions.Known(ctx, s.request, u.ID)
 	return err
@@ -304,6 +320,11 @@ func (e *Engine) submit(w http.ResponseWriter, r *http.Request) error {
 	}
 	if err != nil {
 		return e.refused(w, r, s, st, err)
+	}
+	if s.after != nil {
+		if err := s.after(r.Context()); err != nil {
+			e.Log.WarnContext(r.Context(), "after a step", "error", err)
+		}
 	}
 	if done != nil {
 		return e.deliver(w, r, done)

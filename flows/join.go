@@ -52,7 +52,7 @@ func (e *Engine) accept(ctx context.Context, s *State) error {
 	if !ok { // disabled meanwhile, or active already
 		return idp.Errorf(idp.Expired, "invite.gone")
 	}
-	if err := e.Store.AddCredential(ctx, &idp.Credential{UserID: user, Method: idp.MethodPassword, Data: s.answer.Rehash}); err != nil {
+	if err := e.Store.AddCredential(ctx, &idp.Credential{UserID: user, Method: idp.MethodPassword, Data: s.hash}); err != nil {
 		return err
 	}
 	if c := invitedBy(s.names); c != nil {

@@ -67,7 +67,7 @@ func (newPassword) Prepare(ctx context.Context, s *State, form url.Values) error
 		}
 	}
 	hash, err := s.engine.Hasher.Hash(ctx, plain)
-	s.answer.Rehash = []byte(hash)
+	s.hash = []byte(hash)
 	return err
 }
 
@@ -80,7 +80,7 @@ func (newPassword) Submit(ctx context.Context, s *State, _ url.Values) error {
 		return errExpired
 	}
 	c := s.of(idp.MethodPassword)[0]
-	ok, err := e.Store.ReplaceCredential(ctx, c.ID, c.Version, s.answer.Rehash)
+	ok, err := e.Store.ReplaceCredential(ctx, c.ID, c.Version, s.hash)
 	if err != nil {
 		return err
 	}

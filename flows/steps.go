@@ -63,8 +63,12 @@ func (s *State) proofs() []idp.Proof {
 	if s.Demand.Kind != idp.FlowSignIn && s.signed != nil {
 		all = append(append([]idp.Proof{}, s.signed.Session.Proofs...), all...)
 	}
+	since := s.Demand.Since
+	if s.Demand.Kind == idp.FlowEnrol && s.Facts.Scratch["enrol-totp"] == nil {
+		since = time.Now().Add(-s.engine.Policy.StepUp.Credential) // fresh when the new secret is made
+	}
 	if !s.Demand.One {
-		all = idp.Since(all, s.Demand.Since)
+		all = idp.Since(all, since)
 	}
 	return all
 }
@@ -189,7 +193,7 @@ func (identify) Submit(ctx context.Context, s *State, form url.Values) error {
 	default:
 		return err
 	}
-	return s.refresh(ctx)
+	return nil
 }
 
 // passwordStep asks for the password, of known and unknown names alike.
@@ -235,6 +239,9 @@ func (passwordStep) Show(ctx context.Context, s *State) (templates.Content, erro
 }
 
 func (passwordStep) Prepare(ctx context.Context, s *State, form url.Values) (err error) {
+	if err := s.person(ctx); err != nil {
+		return err
+	}
 	if err := s.engine.waiting(ctx, s, idp.MethodPassword); err != nil {
 		return err
 	}

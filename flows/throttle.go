@@ -72,7 +72,10 @@ func (s *State) known() []byte {
 	return nil
 }
 
-func (s *State) network(ctx context.Context) []byte { return []byte(web.LimitKey(ctx)) }
+// network is the key W: a keyed hash of the asker's exact network.
+func (s *State) network(ctx context.Context) []byte {
+	return s.engine.Store.MAC("network", []byte(web.LimitKey(ctx)))
+}
 
 // nameAndNetwork is the key (I, W): what was typed, and from where.
 func (s *State) nameAndNetwork(ctx context.Context) []byte {
@@ -88,8 +91,8 @@ func (e *Engine) rows(ctx context.Context, s *State, m idp.Method) ([]row, error
 	t := e.Policy.Throttle
 	a, b := s.account(), s.known()
 	strangers := func(first ...row) ([]row, error) {
-		shared, err := e.sharedNetwork(ctx, s)
-		return append(first, shared), err
+		shared, err := e.sharedNetworks(ctx, s)
+		return append(first, shared...), err
 	}
 	switch {
 	case m == idp.MethodPassword && b != nil:
@@ -107,34 +110,49 @@ func (e *Engine) rows(ctx context.Context, s *State, m idp.Method) ([]row, error
 	return strangers(row{kind: "code", key: a, bucket: t.CodeStranger})
 }
 
-// sharedNetwork is the hard stop of a network's failures. An address shared by many
-// earns room by its good users: one share more for every five.
-func (e *Engine) sharedNetwork(ctx context.Context, s *State) (row, error) {
-	b := e.Policy.Throttle.StrangerNetwork
+// sharedNetworks are the hard stops of a network's failures: the address, and for
+// IPv6 the coarser networks that one customer may hold, with more room. An address
+// shared by many earns room by its good users: one share more for every five.
+func (e *Engine) sharedNetworks(ctx context.Context, s *State) ([]row, error) {
 	n, err := e.Store.Greeted(ctx, s.network(ctx), time.Now().Add(-30*24*time.Hour))
 	f := min(16, 1+n/5)
 	if e.Loopback > 0 && web.Peer(ctx).IsLoopback() {
 		f *= e.Loopback
 	}
-	return row{kind: "net", key: s.network(ctx), bucket: policy.Bucket{Burst: b.Burst * f, Refill: b.Refill / time.Duration(f)}}, err
+	b := e.Policy.Throttle.StrangerNetwork
+	rows := []row{{kind: "net", key: s.network(ctx), bucket: b.Times(f)}}
+	for i, wider := range web.WiderKeys(ctx) {
+		rows = append(rows, row{kind: "net", key: e.Store.MAC("network", []byte(wider)), bucket: b.Times(f * 4 << (2 * i))})
+	}
+	return rows, err
 }
 
-// waiting refuses before the secret is looked at while a wait runs.
+// waiting refuses before the secret is looked at, while a wait runs or the network is
+// at its hard stop.
 func (e *Engine) waiting(ctx context.Context, s *State, m idp.Method) error {
 	rows, err := e.rows(ctx, s, m)
 	if err != nil {
 		return err
 	}
+	now := time.Now()
 	for _, w := range rows {
-		if w.wait == nil {
-			continue
-		}
-		until, err := e.Store.WaitUntil(ctx, w.kind, w.key)
-		if err != nil {
-			return err
-		}
-		if until.After(time.Now()) {
-			return tooMany(until)
+		switch {
+		case w.wait != nil:
+			until, err := e.Store.WaitUntil(ctx, w.kind, w.key)
+			if err != nil {
+				return err
+			}
+			if until.After(now) {
+				return tooMany(until)
+			}
+		case w.kind == "net": // a network at its hard stop costs no hash either
+			empty, err := e.Store.BucketEmpty(ctx, w.kind, w.key, w.bucket.Burst, w.bucket.Refill, now)
+			if err != nil {
+				return err
+			}
+			if empty {
+				return tooMany(now.Add(w.bucket.Refill))
+			}
 		}
 	}
 	return nil
@@ -154,16 +172,12 @@ func (e *Engine) guess(ctx context.Context, s *State, m idp.Method, ans factor.A
 	if err != nil {
 		return err
 	}
-	free := ans.Right || ans.Used
-	if !free && ans.Mark != nil {
-		if free, err = e.repeated(ctx, s, ans, now); err != nil {
-			return err
-		}
-	}
+	closed := e.closed(s, ans)
+	var free bool
 	var refusedBy *row
 	var until time.Time
 	err = e.Store.Try(ctx, func(ctx context.Context) error {
-		refusedBy, until = nil, time.Time{}
+		refusedBy, until, free = nil, time.Time{}, false
 		for i := range rows {
 			ok, u, err := rows[i].take(ctx, e.Store, now)
 			if err != nil {
@@ -173,10 +187,14 @@ func (e *Engine) guess(ctx context.Context, s *State, m idp.Method, ans factor.A
 				refusedBy, until = &rows[i], u
 			}
 		}
-		if refusedBy == nil && free {
+		if refusedBy != nil || closed { // charged alike, right or wrong
+			return nil
+		}
+		again, err := e.repeated(ctx, s, m, ans, now)
+		if free = ans.Right || ans.Used || again; err == nil && free {
 			return storage.Undo()
 		}
-		return nil
+		return err
 	})
 	if err != nil {
 		return err
@@ -186,12 +204,14 @@ func (e *Engine) guess(ctx context.Context, s *State, m idp.Method, ans factor.A
 		return e.failed(ctx, s, m, ans, &idp.Error{Kind: idp.Limited, Msg: "public.s2", Until: until, Reason: "wait.net"})
 	case refusedBy != nil && refusedBy.kind == "net":
 		return e.failed(ctx, s, m, ans, &idp.Error{Kind: idp.Limited, Msg: "public.s2", Until: now.Add(refusedBy.bucket.Refill), Reason: "flood"})
-	case refusedBy != nil, e.closed(s, ans):
+	case refusedBy != nil, closed:
 		if err := e.tellClosed(ctx, s, m, now); err != nil {
 			return err
 		}
 		return e.failed(ctx, s, m, ans, rejection(m, closedReason(m)))
 	case ans.Used:
+		return e.failed(ctx, s, m, ans, rejection(m, ans.Reason))
+	case !ans.Right && free: // the same wrong one again: nothing is counted
 		return e.failed(ctx, s, m, ans, rejection(m, ans.Reason))
 	case !ans.Right:
 		return e.wrong(ctx, s, m, ans, now)
@@ -215,8 +235,12 @@ func (e *Engine) closed(s *State, ans factor.Answer) bool {
 
 // repeated says whether a wrong password is one of the last three wrong ones: a
 // phone that keeps sending an old password must not use the owner's tries up.
-// Sixteen bits of a keyed hash are too few to test a guess with.
-func (e *Engine) repeated(ctx context.Context, s *State, ans factor.Answer, now time.Time) (bool, error) {
+// Sixteen bits of a keyed hash are too few to test a guess with. It runs after every
+// charge succeeded, and looks for right passwords too, to no effect.
+func (e *Engine) repeated(ctx context.Context, s *State, m idp.Method, ans factor.Answer, now time.Time) (bool, error) {
+	if m != idp.MethodPassword {
+		return false, nil
+	}
 	of, version := ans.Credential, s.version(ans.Credential)
 	if of == "" { // a name that nobody has: the same, or it would show in the waits
 		of = hex.EncodeToString(s.Facts.Lookup)
@@ -224,8 +248,8 @@ func (e *Engine) repeated(ctx context.Context, s *State, ans factor.Answer, now 
 	v := append([]byte(of+"/"+strconv.FormatInt(version, 10)+"/"), ans.Mark...)
 	mark := binary.BigEndian.Uint16(e.Store.MAC("password.mark", v))
 	was, err := e.Store.Repeated(ctx, of, version, mark, now.Add(-e.Policy.Throttle.RepeatLife))
-	if err != nil || was {
-		return was, err
+	if err != nil || was || ans.Right {
+		return was && !ans.Right, err
 	}
 	return false, e.Store.Mark(ctx, idp.NewID(), of, version, mark, now)
 }
@@ -307,12 +331,22 @@ func (e *Engine) right(ctx context.Context, s *State, m idp.Method, ans factor.A
 			return e.failed(ctx, s, m, ans, rejection(m, ans.Reason))
 		}
 		if ans.Rehash != nil {
-			return e.Store.RehashCredential(ctx, ans.Credential, s.version(ans.Credential), ans.Rehash)
+			s.after = func(ctx context.Context) error { return e.rehash(ctx, ans, s.version(ans.Credential)) }
 		}
 	default:
 		return e.Store.ProveIdentifier(ctx, ans.Credential, now)
 	}
 	return nil
+}
+
+// rehash keeps a password in today's form, after the guess was paid for and its
+// transaction is over: hashing must hold nobody up, and its time must tell nothing.
+func (e *Engine) rehash(ctx context.Context, ans factor.Answer, version int64) error {
+	data, err := ans.Rehash(ctx)
+	if err != nil {
+		return err
+	}
+	return e.Store.RehashCredential(ctx, ans.Credential, version, data)
 }
 
 // loseBrowser makes a browser a stranger that failed too often.

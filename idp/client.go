@@ -41,6 +41,23 @@ func WithoutMoney(scopes []string) []string {
 	return slices.DeleteFunc(slices.Clone(scopes), MoneyScope)
 }
 
+// ScopesFor returns the scopes that a person of a role may give to a client: of the
+// scopes that move money each role has its own, and operator staff act for no
+// merchant (RULES' table of permissions).
+func ScopesFor(r Role, scopes []string) []string {
+	return slices.DeleteFunc(slices.Clone(scopes), func(s string) bool {
+		switch {
+		case r.Operator():
+			return MoneyScope(s) || s == "payments:read"
+		case s == "settlement:manage":
+			return r != RoleOwner
+		case s == "payments:refund":
+			return r != RoleOwner && r != RoleManager
+		}
+		return false
+	})
+}
+
 // Grant is what a user allowed a client. All its tokens are one family and die
 // together. ID is also the family id of the tokens.
 type Grant struct {
@@ -86,7 +103,7 @@ func Redeemable(p Parties, now time.Time) (scopes []string, reason string) {
 	case p.Terminal != nil && p.Terminal.MerchantID != p.User.MerchantID:
 		return nil, "dev.foreign"
 	}
-	scopes = p.Grant.Scopes
+	scopes = ScopesFor(p.User.Role, p.Grant.Scopes)
 	if p.User.Frozen {
 		scopes = WithoutMoney(scopes)
 	}

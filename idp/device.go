@@ -24,6 +24,7 @@ type DeviceRequest struct {
 	State      DeviceState
 	GrantID    string // once approved
 	Network    string // /24 or /48 of the device
+	Asker      string // its exact network; kept as a keyed hash only
 	CreatedAt  time.Time
 	ExpiresAt  time.Time
 }

@@ -1,12 +1,20 @@
 package idp
 
-import "log/slog"
+import (
+	"fmt"
+	"io"
+	"log/slog"
+)
 
 // Secret is text that must not reach a log, an error or a page by accident: it
 // prints as "[secret]" whatever the verb.
 type Secret string
 
 const hidden = "[secret]"
+
+// Format hides it from verbs that no string has, too: fmt prints the value of a
+// wrong verb.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
 
 func (Secret) String() string               { return hidden }
 func (Secret) GoString() string             { return hidden }

@@ -77,6 +77,16 @@ func (s *Store) Client(ctx context.Context, id string) (idp.Client, error) {
 	return c, nil
 }
 
+// ClientNow returns a client as it stands in the running transaction, past the
+// memory: for changes that build on what is there.
+func (s *Store) ClientNow(ctx context.Context, id string) (idp.Client, error) {
+	var row clientRow
+	if err := s.db(ctx).Where("id = ?", id).Take(&row).Error; err != nil {
+		return idp.Client{}, notFound(err)
+	}
+	return toClient(row)
+}
+
 // Clients lists all clients by id.
 func (s *Store) Clients(ctx context.Context) ([]idp.Client, error) {
 	all, err := s.allClients(ctx)
@@ -113,9 +123,10 @@ func (s *Store) SetClientDisabled(ctx context.Context, id string, disabled bool)
 	return s.changeClient(ctx, "UPDATE clients SET disabled = ?, version = version + 1 WHERE id = ? AND disabled <> ?", disabled, id, disabled)
 }
 
-// SetClientSecrets replaces the secret hashes of a confidential client, newest first.
-func (s *Store) SetClientSecrets(ctx context.Context, id string, hashes [][]byte) (changed bool, err error) {
-	return s.changeClient(ctx, "UPDATE clients SET secret_hashes = ?, version = version + 1 WHERE id = ?", asJSON(hashes), id)
+// SetClientSecrets replaces the secret hashes of a confidential client, newest
+// first; false when the client is no longer at the version that was read.
+func (s *Store) SetClientSecrets(ctx context.Context, id string, version int64, hashes [][]byte) (changed bool, err error) {
+	return s.changeClient(ctx, "UPDATE clients SET secret_hashes = ?, version = version + 1 WHERE id = ? AND version = ?", asJSON(hashes), id, version)
 }
 
 func (s *Store) changeClient(ctx context.Context, sql string, args ...any) (changed bool, err error) {

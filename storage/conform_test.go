@@ -197,6 +197,11 @@ func (c *conformity) sessions(ctx context.Context) {
 	c.did(err, "Sessions")
 	c.is(len(list) == 2, "sessions", list)
 	c.did(c.s.SeeSession(ctx, one.ID, c.now.Add(time.Minute), c.now.Add(90*time.Minute)), "SeeSession")
+	held := func(id string) (live bool) {
+		c.did(c.s.Tx(ctx, func(ctx context.Context) (err error) { live, err = c.s.HoldSession(ctx, id); return err }), "HoldSession")
+		return live
+	}
+	c.is(held(one.ID) && !held("no session"), "held")
 	renewed, err := c.s.RenewSession(ctx, one.ID, one.Proofs, []byte("t3"))
 	c.did(err, "RenewSession")
 	_, err = c.s.SessionByToken(ctx, []byte("t1"), c.now)
@@ -248,6 +253,10 @@ func (c *conformity) flows(ctx context.Context) {
 	closed, err := c.s.CloseFlow(ctx, &f)
 	c.did(err, "CloseFlow")
 	c.is(closed, "closed")
+	c.flow(ctx, "f5")
+	c.did(c.s.DropFlows(ctx, []byte("b")), "DropFlows")
+	_, err = c.s.Flow(ctx, []byte("f5"), []byte("b"), c.now)
+	c.is(idp.KindOf(err) == idp.NotFound, "dropped", err)
 	c.flow(ctx, "f4")
 	c.did(c.s.EndAll(ctx, c.user, storage.Keep{}, "test", idp.Event{}), "EndAll")
 	_, err = c.s.Flow(ctx, []byte("f4"), []byte("b"), c.now)
@@ -256,8 +265,13 @@ func (c *conformity) flows(ctx context.Context) {
 
 func (c *conformity) clients(ctx context.Context) {
 	c.did(c.s.CreateClient(ctx, &idp.Client{ID: "app", Name: "App", Redirects: []string{"https://a.example/cb"}}), "CreateClient")
-	changed, err := c.s.SetClientSecrets(ctx, "app", [][]byte{{1, 2}})
+	changed, err := c.s.SetClientSecrets(ctx, "app", 1, [][]byte{{1, 2}})
 	c.did(err, "SetClientSecrets")
+	late, err := c.s.SetClientSecrets(ctx, "app", 1, [][]byte{{3, 4}})
+	c.did(err)
+	now, err := c.s.ClientNow(ctx, "app")
+	c.did(err, "ClientNow")
+	c.is(!late && now.Version == 2 && bytes.Equal(now.SecretHashes[0], []byte{1, 2}), "secrets", now)
 	disabled, err := c.s.SetClientDisabled(ctx, "app", true)
 	c.did(err, "SetClientDisabled")
 	got, err := c.s.Client(ctx, "app")
@@ -309,6 +323,31 @@ func (c *conformity) grants(ctx context.Context) {
 	c.did(err, "EndTerminalGrants")
 	c.is(slices.Equal(ids, []string{g.ID}), "of the terminal", ids)
 	g = c.grant(ctx, "", "", "openid")
+	extended, err := c.s.ExtendGrant(ctx, g.ID, c.now.Add(2*time.Hour))
+	c.did(err, "ExtendGrant")
+	late, err := c.s.ExtendGrant(ctx, brief.ID, c.now.Add(2*time.Hour))
+	c.did(err)
+	got, err = c.s.Grant(ctx, g.ID)
+	c.did(err)
+	c.is(extended && !late && got.ExpiresAt.Equal(c.now.Add(2*time.Hour)), "extended", extended, late, got)
+	newer := c.grant(ctx, "", "", "openid")
+	c.did(second(c.s.ExtendGrant(ctx, newer.ID, c.now.Add(time.Minute))))
+	ids, err = c.s.LimitGrants(ctx, newer, 2, "limit", c.now, c.now)
+	c.did(err, "LimitGrants")
+	c.is(len(ids) == 0, "as many as may be", ids)
+	ids, err = c.s.LimitGrants(ctx, c.grant(ctx, "t10", "", "openid"), 1, "limit", c.now, c.now)
+	c.did(err)
+	c.is(len(ids) == 0, "of another terminal", ids)
+	ids, err = c.s.LimitGrants(ctx, g, 1, "limit", c.now.Add(time.Minute), c.now)
+	c.did(err)
+	c.is(len(ids) == 0, "soon gone", ids)
+	ids, err = c.s.LimitGrants(ctx, g, 1, "limit", c.now, c.now)
+	c.did(err)
+	c.is(slices.Equal(ids, []string{newer.ID}), "over the limit", ids)
+	ids, err = c.s.EndTerminalGrants(ctx, "t10", "z", c.now.Add(2*time.Hour))
+	c.did(err)
+	c.is(len(ids) == 0, "expired", ids)
+	c.did(second(c.s.EndTerminalGrants(ctx, "t10", "z", c.now)))
 	ids, err = c.s.EndMerchantGrants(ctx, c.merchant.ID, "z", c.now)
 	c.did(err, "EndMerchantGrants")
 	c.is(slices.Equal(ids, []string{g.ID}), "of the merchant", ids)
@@ -453,7 +492,8 @@ func (c *conformity) keys(ctx context.Context) {
 
 func (c *conformity) ends(ctx context.Context) {
 	ss := c.session(ctx, "t8")
-	c.grant(ctx, "", ss.ID, "openid")
+	g := c.grant(ctx, "", ss.ID, "openid")
+	c.did(c.s.Revoked(ctx, g.ID, "x", idp.Event{Actor: c.user.ID}), "Revoked")
 	c.flow(ctx, "f8")
 	c.did(c.s.EndAll(ctx, c.user, storage.Keep{}, "password", idp.Event{Actor: c.user.ID}), "EndAll")
 	live, err := c.s.Sessions(ctx, c.user.ID, c.now)
@@ -478,7 +518,9 @@ func TestTablesAreEqual(t *testing.T) {
 		if err := s.Scan(t.Context(), &list, query); err != nil {
 			t.Fatal(err)
 		}
-		list = slices.DeleteFunc(list, func(c column) bool { return strings.HasPrefix(c.Table, "goose_") || strings.HasPrefix(c.Table, "sqlite_") })
+		list = slices.DeleteFunc(list, func(c column) bool {
+			return strings.HasPrefix(c.Table, "goose_") || strings.HasPrefix(c.Table, "sqlite_")
+		})
 		slices.SortFunc(list, func(a, b column) int { return strings.Compare(a.Table+" "+a.Column, b.Table+" "+b.Column) })
 		return list
 	}

@@ -35,7 +35,8 @@ func (s *Store) toCredential(r credentialRow) (idp.Credential, error) {
 		Closed: r.Closed, Pending: r.Pending, Version: r.Version, CreatedAt: fromMicros(r.CreatedAt), LastUsedAt: fromMicros(r.LastUsedAt)}, err
 }
 
-// AddCredential stores a new credential, giving it an id.
+// AddCredential stores a new credential, giving it an id. A second password or
+// authenticator of a user is a Conflict.
 func (s *Store) AddCredential(ctx context.Context, c *idp.Credential) error {
 	c.ID, c.CreatedAt, c.Version = idp.NewID(), time.Now(), 1
 	data, err := s.ring.Seal(credentialPlace(c.ID), c.Data)
@@ -43,8 +44,9 @@ func (s *Store) AddCredential(ctx context.Context, c *idp.Credential) error {
 		return err
 	}
 	return s.Tx(ctx, func(ctx context.Context) error {
-		return s.db(ctx).Create(&credentialRow{ID: c.ID, UserID: c.UserID, Method: string(c.Method), Label: c.Label, Data: data, Counter: c.Counter,
+		err := s.db(ctx).Create(&credentialRow{ID: c.ID, UserID: c.UserID, Method: string(c.Method), Label: c.Label, Data: data, Counter: c.Counter,
 			Pending: c.Pending, Version: 1, CreatedAt: micros(c.CreatedAt)}).Error
+		return taken(err, "", "error.taken.credential")
 	})
 }
 

@@ -3,6 +3,7 @@ package storage
 import (
 	"cmp"
 	"context"
+	"errors"
 	"time"
 
 	"hufu/idp"
@@ -17,6 +18,10 @@ type Keep struct{ Session, Flow string }
 // from where; cause is the reason kept with what ended.
 func (s *Store) EndAll(ctx context.Context, u idp.User, keep Keep, cause string, by idp.Event) error {
 	return s.Tx(ctx, func(ctx context.Context) error {
+		// Nobody makes a session of his while all of them end.
+		if _, err := s.HoldUser(ctx, u.ID); err != nil {
+			return err
+		}
 		now := time.Now()
 		sessions, err := s.EndSessions(ctx, u.ID, keep.Session, cause, now)
 		if err != nil {
@@ -56,4 +61,19 @@ func (s *Store) Revoked(ctx context.Context, grant, cause string, by idp.Event) 
 	by.Name, by.Subject, by.Merchant, by.Store, by.Client, by.Terminal = "grant.revoked", u.ID, u.MerchantID, u.StoreID, g.ClientID, g.TerminalID
 	by.Reason, by.Data = cmp.Or(by.Reason, cause), map[string]any{"grant": grant, "cause": cause}
 	return s.Append(ctx, by)
+}
+
+// HoldSession says whether a session is live and keeps it so until the transaction
+// ends: what it allows is allowed before or after its end, never beside it.
+func (s *Store) HoldSession(ctx context.Context, id string) (live bool, err error) {
+	if !InTx(ctx) {
+		return false, errors.New("storage: HoldSession outside a transaction")
+	}
+	lock := ""
+	if s.Dialect == Postgres {
+		lock = " FOR SHARE"
+	}
+	var found string
+	err = s.db(ctx).Raw("SELECT id FROM sessions WHERE id = ? AND ended_at = 0"+lock, id).Scan(&found).Error
+	return found != "", err
 }

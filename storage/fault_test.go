@@ -155,6 +155,7 @@ func TestFailedGroupCommitIsToldToAll(t *testing.T) {
 func TestCancelledCallerInBatch(t *testing.T) {
 	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
 		gone, cancel := context.WithCancel(t.Context())
+		defer cancel()
 		release := func() {}
 		if s.Dialect == storage.SQLite {
 			release = hold(t, s)
@@ -265,4 +266,47 @@ func TestFullDisk(t *testing.T) {
 	if err := s.Append(ctx, idp.Event{Name: "config.demo"}); err != nil || count() != kept.Load()+1 {
 		t.Errorf("after there was room: %v", err)
 	}
+}
+
+// A newer replica may bring the schema up to date while older ones run: what they ask
+// either works or may be asked again.
+func TestSchemaMovesUnderReaders(t *testing.T) {
+	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
+		ctx := t.Context()
+		u := idp.User{Name: "a", Language: "en", Role: idp.RoleAuditor, Status: idp.UserActive}
+		if err := s.CreateUser(ctx, &u); err != nil {
+			t.Fatal(err)
+		}
+		read := func() error { _, err := s.User(ctx, u.ID); return err }
+		write := func() error {
+			return s.Tx(ctx, func(ctx context.Context) error {
+				if _, err := s.User(ctx, u.ID); err != nil {
+					return err
+				}
+				return s.SetMustChange(ctx, u.ID, true)
+			})
+		}
+		for i := range 3 {
+			for range 10 {
+				if err := errors.Join(read(), write()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := s.Exec(ctx, fmt.Sprintf("ALTER TABLE users ADD COLUMN later%d text", i)); err != nil {
+				t.Fatal(err)
+			}
+			if err := write(); err != nil {
+				t.Errorf("a transaction: %v", err)
+			}
+			if err := s.Exec(ctx, fmt.Sprintf("ALTER TABLE users ADD COLUMN still_later%d text", i)); err != nil {
+				t.Fatal(err)
+			}
+			if err := read(); err != nil && !storage.Unavailable(err) {
+				t.Errorf("a read: %v", err)
+			}
+			if err := read(); err != nil {
+				t.Errorf("the next read: %v", err)
+			}
+		}
+	})
 }

@@ -15,7 +15,7 @@ type flowRow struct {
 	BrowserHash []byte
 	Kind        string
 	UserID      string
-	Demand      string
+	Demand      []byte
 	Facts       []byte
 	Version     int64
 	CreatedAt   int64 `gorm:"autoCreateTime:false"`
@@ -25,21 +25,27 @@ type flowRow struct {
 
 func (flowRow) TableName() string { return "flows" }
 
-func flowPlace(id string) seal.Place {
-	return seal.Place{Table: "flows", Column: "facts", Row: id}
+// flowPlace seals what a flow found out, and what it is for: a demand holds login
+// hints, terminal codes and the address of a waiting authorization request.
+func flowPlace(column, id string) seal.Place {
+	return seal.Place{Table: "flows", Column: column, Row: id}
 }
 
 // OpenFlow stores a new flow under the hash of the secret in its URL, bound to
 // the browser whose cookie has the given hash.
 func (s *Store) OpenFlow(ctx context.Context, f *idp.Flow, tokenHash, browserHash []byte) error {
 	f.ID, f.Version = idp.NewID(), 1
-	facts, err := s.ring.Seal(flowPlace(f.ID), f.Facts)
+	facts, err := s.ring.Seal(flowPlace("facts", f.ID), f.Facts)
+	if err != nil {
+		return err
+	}
+	demand, err := s.ring.Seal(flowPlace("demand", f.ID), []byte(asJSON(f.Demand)))
 	if err != nil {
 		return err
 	}
 	return s.Tx(ctx, func(ctx context.Context) error {
 		return s.db(ctx).Create(&flowRow{ID: f.ID, TokenHash: tokenHash, BrowserHash: browserHash, Kind: string(f.Demand.Kind), UserID: f.User,
-			Demand: asJSON(f.Demand), Facts: facts, Version: 1, CreatedAt: micros(f.CreatedAt), ExpiresAt: micros(f.ExpiresAt), EndsAt: micros(f.EndsAt)}).Error
+			Demand: demand, Facts: facts, Version: 1, CreatedAt: micros(f.CreatedAt), ExpiresAt: micros(f.ExpiresAt), EndsAt: micros(f.EndsAt)}).Error
 	})
 }
 
@@ -51,18 +57,22 @@ func (s *Store) Flow(ctx context.Context, tokenHash, browserHash []byte, now tim
 	if err != nil {
 		return idp.Flow{}, notFound(err)
 	}
-	facts, err := s.ring.Open(flowPlace(r.ID), r.Facts)
+	facts, err := s.ring.Open(flowPlace("facts", r.ID), r.Facts)
 	if err != nil {
 		return idp.Flow{}, err
 	}
 	f := idp.Flow{ID: r.ID, User: r.UserID, Facts: facts, Version: r.Version, CreatedAt: fromMicros(r.CreatedAt), ExpiresAt: fromMicros(r.ExpiresAt), EndsAt: fromMicros(r.EndsAt)}
-	return f, json.Unmarshal([]byte(r.Demand), &f.Demand)
+	demand, err := s.ring.Open(flowPlace("demand", r.ID), r.Demand)
+	if err != nil {
+		return f, err
+	}
+	return f, json.Unmarshal(demand, &f.Demand)
 }
 
 // SaveFlow stores what a step changed, on an unchanged version; false when
 // another request was faster. A new token hash moves the flow to a new URL.
 func (s *Store) SaveFlow(ctx context.Context, f *idp.Flow, tokenHash []byte) (bool, error) {
-	facts, err := s.ring.Seal(flowPlace(f.ID), f.Facts)
+	facts, err := s.ring.Seal(flowPlace("facts", f.ID), f.Facts)
 	if err != nil {
 		return false, err
 	}
@@ -77,4 +87,9 @@ func (s *Store) SaveFlow(ctx context.Context, f *idp.Flow, tokenHash []byte) (bo
 func (s *Store) CloseFlow(ctx context.Context, f *idp.Flow) (bool, error) {
 	n, err := s.affected(ctx, "DELETE FROM flows WHERE id = ? AND version = ?", f.ID, f.Version)
 	return n == 1, err
+}
+
+// DropFlows deletes every flow that was opened in a browser.
+func (s *Store) DropFlows(ctx context.Context, browserHash []byte) error {
+	return s.exec(ctx, "DELETE FROM flows WHERE browser_hash = ?", browserHash)
 }

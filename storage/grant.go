@@ -32,8 +32,12 @@ func toGrant(r grantRow) (idp.Grant, error) {
 	return g, errors.Join(json.Unmarshal([]byte(r.Scopes), &g.Scopes), json.Unmarshal([]byte(r.Proofs), &g.Proofs))
 }
 
-// CreateGrant stores a grant under the id it carries, or a new one.
+// CreateGrant stores a grant under the id it carries, or a new one. Every grant has
+// an end.
 func (s *Store) CreateGrant(ctx context.Context, g *idp.Grant) error {
+	if g.ExpiresAt.IsZero() {
+		return errors.New("storage: a grant without an end")
+	}
 	if g.ID == "" {
 		g.ID = idp.NewID()
 	}
@@ -52,10 +56,31 @@ func (s *Store) Grant(ctx context.Context, id string) (idp.Grant, error) {
 	return toGrant(r)
 }
 
+// ExtendGrant gives a grant that has not been ended a new end, in the transaction
+// that redeems it for the first time; false when somebody has ended it meanwhile.
+func (s *Store) ExtendGrant(ctx context.Context, id string, until time.Time) (bool, error) {
+	n, err := s.affected(ctx, "UPDATE grants SET expires_at = ? WHERE id = ? AND ended_at = 0", micros(until), id)
+	return n == 1, err
+}
+
+// LimitGrants ends the oldest grants that a user has given the client and terminal
+// of g, beside g itself, so that no more than most live, and returns their ids. Those
+// that end by themselves before a time are not counted: nobody has redeemed them, or
+// they are about to be gone.
+func (s *Store) LimitGrants(ctx context.Context, g idp.Grant, most int, reason string, before, at time.Time) (ended []string, err error) {
+	err = s.Tx(ctx, func(ctx context.Context) error {
+		return s.db(ctx).Raw(`UPDATE grants SET ended_at = ?, ended_reason = ? WHERE ended_at = 0 AND id IN
+			(SELECT id FROM grants WHERE user_id = ? AND ended_at = 0 AND expires_at > ? AND client_id = ? AND terminal_id = ? AND id <> ?
+			ORDER BY created_at DESC, id DESC LIMIT 1000 OFFSET ?) RETURNING id`,
+			micros(at), reason, g.UserID, micros(before), g.ClientID, g.TerminalID, g.ID, most-1).Scan(&ended).Error
+	})
+	return ended, err
+}
+
 // Grants lists the live grants of a user, newest first.
 func (s *Store) Grants(ctx context.Context, user string) ([]idp.Grant, error) {
 	var rows []grantRow
-	if err := s.db(ctx).Where("user_id = ? AND ended_at = 0", user).Order("created_at DESC, id").Limit(200).Find(&rows).Error; err != nil {
+	if err := s.db(ctx).Where("user_id = ? AND ended_at = 0 AND expires_at > ?", user, micros(time.Now())).Order("created_at DESC, id").Limit(200).Find(&rows).Error; err != nil {
 		return nil, err
 	}
 	return mapRows(rows, toGrant)
@@ -97,10 +122,12 @@ func (s *Store) EndGrant(ctx context.Context, id, reason string, at time.Time) (
 }
 
 // endGrants ends the live grants of a user, of a terminal, or of a session
-// (column user_id, terminal_id or session_id) and returns their ids.
+// (column user_id, terminal_id or session_id) and returns their ids. What has expired
+// by itself, such as a grant whose code nobody redeemed, is left alone.
 func (s *Store) endGrants(ctx context.Context, column, id, reason string, at time.Time) (ended []string, err error) {
 	err = s.Tx(ctx, func(ctx context.Context) error {
-		return s.db(ctx).Raw("UPDATE grants SET ended_at = ?, ended_reason = ? WHERE "+column+" = ? AND ended_at = 0 RETURNING id", micros(at), reason, id).Scan(&ended).Error
+		return s.db(ctx).Raw("UPDATE grants SET ended_at = ?, ended_reason = ? WHERE "+column+" = ? AND ended_at = 0 AND expires_at > ? RETURNING id",
+			micros(at), reason, id, micros(at)).Scan(&ended).Error
 	})
 	return ended, err
 }
@@ -119,8 +146,8 @@ func (s *Store) EndTerminalGrants(ctx context.Context, terminal, reason string, 
 // beyond it: those without offline_access.
 func (s *Store) EndSessionGrants(ctx context.Context, session, reason string, at time.Time) (ended []string, err error) {
 	err = s.Tx(ctx, func(ctx context.Context) error {
-		return s.db(ctx).Raw(`UPDATE grants SET ended_at = ?, ended_reason = ? WHERE session_id = ? AND ended_at = 0 AND scopes NOT LIKE '%"offline_access"%' RETURNING id`,
-			micros(at), reason, session).Scan(&ended).Error
+		return s.db(ctx).Raw(`UPDATE grants SET ended_at = ?, ended_reason = ? WHERE session_id = ? AND ended_at = 0 AND expires_at > ? AND scopes NOT LIKE '%"offline_access"%' RETURNING id`,
+			micros(at), reason, session, micros(at)).Scan(&ended).Error
 	})
 	return ended, err
 }

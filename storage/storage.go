@@ -159,8 +159,8 @@ func (s *Store) openPostgres(dsn string) error {
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = 5 * time.Second
 	}
-	// Several hosts: only the one that takes writes will do, and a connection that
-	// has become a standby's since is dropped when it is next taken from the pool.
+	// Several hosts: only the one that takes writes will do. A server that becomes a
+	// standby restarts, which ends the connections to it.
 	if len(cfg.Fallbacks) > 0 && cfg.ValidateConnect == nil {
 		cfg.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
@@ -246,16 +246,19 @@ func (s *Store) migrateSQLite(ctx context.Context, p *goose.Provider) error {
 	return err
 }
 
-// Ready says whether the schema is current and the database answers.
+// Ready says whether the schema is there and the database takes transactions: on
+// SQLite it asks the one writer, so a writer that hangs is not ready.
 func (s *Store) Ready(ctx context.Context) error {
-	var n int64
-	if err := s.db(ctx).Raw("SELECT count(*) FROM versions").Scan(&n).Error; err != nil {
-		return err
-	}
-	if n == 0 {
-		return errors.New("schema is empty: run hufu migrate")
-	}
-	return nil
+	return s.Tx(ctx, func(ctx context.Context) error {
+		var n int64
+		if err := s.db(ctx).Raw("SELECT count(*) FROM versions").Scan(&n).Error; err != nil {
+			return err
+		}
+		if n == 0 {
+			return errors.New("schema is empty: run hufu migrate")
+		}
+		return nil
+	})
 }
 
 const ringText = "hufu key ring"

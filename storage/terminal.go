@@ -94,6 +94,7 @@ type deviceRow struct {
 	UserCodeMAC  []byte `gorm:"column:user_code_mac"`
 	ClientID     string
 	TerminalID   string
+	Asker        []byte
 	Scopes       string
 	MatchNumber  int
 	Choices      string
@@ -123,18 +124,21 @@ func (s *Store) userCodeMAC(code string) []byte { return s.ring.MAC("device.user
 
 // CreateDeviceRequest stores a device authorization request. deviceHash is the
 // SHA-256 of the device code, userCode the eight normalised letters. A named
-// terminal has one live request: an older pending one is denied.
+// terminal has one pending request a network: its older one is denied. One from
+// elsewhere stays, for a serial number is no secret and proves nothing: else
+// anybody could keep a terminal from signing in.
 func (s *Store) CreateDeviceRequest(ctx context.Context, d *idp.DeviceRequest, deviceHash []byte, userCode string, interval time.Duration) error {
 	d.ID, d.State = idp.NewID(), idp.DevicePending
+	asker := s.ring.MAC("device.asker", []byte(d.Asker))
 	return s.Tx(ctx, func(ctx context.Context) error {
 		if d.TerminalID != "" {
-			err := s.exec(ctx, "UPDATE device_requests SET state = ? WHERE terminal_id = ? AND state = ?", string(idp.DeviceDenied), d.TerminalID, string(idp.DevicePending))
+			err := s.exec(ctx, "UPDATE device_requests SET state = ? WHERE terminal_id = ? AND state = ? AND asker = ?", string(idp.DeviceDenied), d.TerminalID, string(idp.DevicePending), asker)
 			if err != nil {
 				return err
 			}
 		}
 		err := s.db(ctx).Create(&deviceRow{ID: d.ID, DeviceHash: deviceHash, UserCodeMAC: s.userCodeMAC(userCode), ClientID: d.ClientID, TerminalID: d.TerminalID,
-			Scopes: asJSON(d.Scopes), MatchNumber: d.Match, Choices: asJSON(d.Choices), State: string(d.State), Network: d.Network,
+			Asker: asker, Scopes: asJSON(d.Scopes), MatchNumber: d.Match, Choices: asJSON(d.Choices), State: string(d.State), Network: d.Network,
 			CreatedAt: micros(d.CreatedAt), ExpiresAt: micros(d.ExpiresAt), PollInterval: interval.Microseconds(), NextPollAt: micros(d.CreatedAt)}).Error
 		return taken(err, "user_code", "error.conflict")
 	})
@@ -151,11 +155,20 @@ func (s *Store) DeviceRequestByUserCode(ctx context.Context, code string, now ti
 }
 
 // DecideDeviceRequest approves (with a grant) or denies a pending live request;
-// false when it was decided, expired or replaced before.
-func (s *Store) DecideDeviceRequest(ctx context.Context, id string, to idp.DeviceState, grant string, now time.Time) (bool, error) {
-	n, err := s.affected(ctx, "UPDATE device_requests SET state = ?, grant_id = ? WHERE id = ? AND state = ? AND expires_at > ?",
-		string(to), grant, id, string(idp.DevicePending), micros(now))
-	return n == 1, err
+// false when it was decided, expired or replaced before. An approval denies what else
+// is pending for the same terminal.
+func (s *Store) DecideDeviceRequest(ctx context.Context, id string, to idp.DeviceState, grant string, now time.Time) (decided bool, err error) {
+	err = s.Tx(ctx, func(ctx context.Context) error {
+		n, err := s.affected(ctx, "UPDATE device_requests SET state = ?, grant_id = ? WHERE id = ? AND state = ? AND expires_at > ?",
+			string(to), grant, id, string(idp.DevicePending), micros(now))
+		decided = n == 1
+		if err != nil || !decided || to != idp.DeviceApproved {
+			return err
+		}
+		return s.exec(ctx, "UPDATE device_requests SET state = ? WHERE state = ? AND terminal_id <> '' AND terminal_id = (SELECT terminal_id FROM device_requests WHERE id = ?)",
+			string(idp.DeviceDenied), string(idp.DevicePending), id)
+	})
+	return decided, err
 }
 
 // Poll is what one poll of a device found.

@@ -42,7 +42,7 @@ func (s *Store) Tx(ctx context.Context, fn func(ctx context.Context) error) erro
 		err := s.write.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 			return fn(context.WithValue(ctx, txKey{}, tx))
 		})
-		if try < 5 && serialization(err) {
+		if try < 5 && (serialization(err) || replan(err)) {
 			continue
 		}
 		return err
@@ -52,6 +52,13 @@ func (s *Store) Tx(ctx context.Context, fn func(ctx context.Context) error) erro
 func serialization(err error) bool {
 	e, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (e.Code == "40001" || e.Code == "40P01")
+}
+
+// replan: a newer replica changed the schema under a statement that a connection had
+// prepared. The connection has forgotten it by now.
+func replan(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && e.Code == "0A000"
 }
 
 // errUndo takes a savepoint back without being an error of the caller's.
@@ -136,7 +143,12 @@ func (g *group) do(ctx context.Context, fn func(ctx context.Context) error) erro
 	g.mu.Unlock()
 
 	g.commit(batch)
+	g.handOver(batch)
+	return j.err
+}
 
+// handOver tells a batch that it is done, and the oldest caller that waits to lead.
+func (g *group) handOver(batch []*job) {
 	g.mu.Lock()
 	if len(g.queue) > 0 {
 		close(g.queue[0].lead)
@@ -147,13 +159,24 @@ func (g *group) do(ctx context.Context, fn func(ctx context.Context) error) erro
 	for _, b := range batch {
 		close(b.done)
 	}
-	return j.err
 }
+
+// longest bounds one transaction, whoever waits for it.
+const longest = 20 * time.Second
 
 // commit runs a batch in one transaction. The context of a single caller must not
 // end the others' transaction, so it is not the transaction's context.
 func (g *group) commit(batch []*job) {
-	err := g.db.WithContext(context.WithoutCancel(batch[0].ctx)).Transaction(func(tx *gorm.DB) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(batch[0].ctx), longest)
+	defer cancel()
+	defer func() {
+		if p := recover(); p != nil { // of the driver: a job's own is caught in run
+			for _, j := range batch {
+				j.err = fmt.Errorf("panic in a commit: %v", p)
+			}
+		}
+	}()
+	err := g.db.WithContext(ctx).Transaction(func(tx *gorm.DB) error {
 		for i, j := range batch {
 			if len(batch) == 1 {
 				j.err = j.run(tx)
@@ -193,7 +216,9 @@ func (j *job) run(tx *gorm.DB) (err error) {
 	if err := j.ctx.Err(); err != nil {
 		return err
 	}
-	return j.fn(context.WithValue(context.WithoutCancel(j.ctx), txKey{}, tx))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(j.ctx), longest)
+	defer cancel()
+	return j.fn(context.WithValue(ctx, txKey{}, tx))
 }
 
 // forUpdate locks the row of a sub-select where the engine has several writers.

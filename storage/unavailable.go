@@ -22,7 +22,7 @@ func Unavailable(err error) bool {
 	if _, ok := errors.AsType[net.Error](err); ok {
 		return true
 	}
-	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok || pgconn.SafeToRetry(err) { // the latter: nothing was sent, such as on a connection that is closed
 		return true
 	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
@@ -30,7 +30,7 @@ func Unavailable(err error) bool {
 		case "08", "53", "57", "58": // connection, resources, operator intervention, system
 			return true
 		}
-		return e.Code == "25006" // read-only: a standby since
+		return e.Code == "25006" || replan(err) // read-only: a standby since
 	}
 	text := err.Error()
 	for _, part := range []string{"database is locked", "disk I/O error", "database or disk is full", "unable to open database", "attempt to write a readonly", "sql: database is closed"} {
@@ -39,4 +39,11 @@ func Unavailable(err error) bool {
 		}
 	}
 	return false
+}
+
+// Malformed says whether PostgreSQL refused text that is no UTF-8 or holds a zero
+// byte. Nothing here makes such text: it came with the request.
+func Malformed(err error) bool {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && e.Code == "22021"
 }

@@ -33,6 +33,7 @@ type ConsoleList struct {
 	NewURL  string
 	NewKey  string
 	Action  string // of the filters; "" shows none
+	Post    bool   // the filters hold what must be in no URL
 	Filters []Input
 	Table   Table
 	Pager   Pager
@@ -50,9 +51,11 @@ type ConsoleForm struct {
 	Facts  []Fact
 	Inputs []Input
 	Action string
-	Submit string // catalogue key: the button says what happens
-	Danger bool
-	Cancel string // URL
+	// Confirm leads to a page that asks for a proof, in a tab of its own, so that what was typed stays. "" : not needed
+	Confirm string
+	Submit  string // catalogue key: the button says what happens
+	Danger  bool
+	Cancel  string // URL
 }
 
 // ConsoleObject is one thing: its state and why, what is done with it, its facts, lists and events.
@@ -124,7 +127,7 @@ type Fact struct {
 // Input is one field of a form or a filter.
 type Input struct {
 	Name, Label, Hint string // Label and Hint are catalogue keys
-	Kind              string // "", select, area, reason, checks, tick
+	Kind              string // "", select, area, reason, checks, tick, hidden
 	Type, Mode        string // of an input: tel, email; inputmode
 	Value             string
 	Options           []Option
@@ -139,6 +142,9 @@ type inputField struct {
 
 // Input joins a field with its place in the form's errors.
 func (p page) Input(in Input) inputField {
+	if in.Kind == "hidden" {
+		return inputField{field{Frame: p.Frame, Name: in.Name, Value: in.Value}, in}
+	}
 	hint := ""
 	if in.Hint != "" {
 		hint = p.T(in.Hint)

@@ -12,13 +12,13 @@ func consoleSamples() []sample {
 	}
 	roles := []Option{{"", "全部", false}, {"owner", "店主", true}, {"cashier", "收银员", false}}
 	users := ConsoleList{Desk: desk("/console/users"), Title: "console.users", NewURL: "/console/users/new", NewKey: "console.user.new", Action: "/console/users",
-		Filters: []Input{{Name: "who", Label: "console.user.find", Optional: true}, {Name: "role", Label: "col.role", Kind: "select", Options: roles}, {Name: "state", Label: "console.col.state", Kind: "select", Options: roles}},
+		Filters: []Input{{Name: "role", Label: "col.role", Kind: "select", Options: roles}, {Name: "state", Label: "console.col.state", Kind: "select", Options: roles}},
 		Table: Table{Caption: "console.users", Columns: []string{"console.col.name", "console.col.login", "console.merchant", "col.role", "console.col.state", "col.second"}, Rows: [][]Cell{
 			{{Text: "林薇", URL: "/console/users/u1"}, {Text: "lin.wei", Mono: true}, {Text: "林记小馆"}, {Key: "role.owner"}, {State: "active"}, {Text: "验证器 App"}},
 			{{Text: "陈小雨", URL: "/console/users/u2"}, {Text: "chen.xy", Mono: true}, {Text: "林记小馆"}, {Key: "role.cashier"}, {State: "invited"}, {Text: "没有"}},
 			{{Text: "赵建国", URL: "/console/users/u3"}, {Text: "zhaojg68", Mono: true}, {Text: "建国五金"}, {Key: "role.owner"}, {State: "locked"}, {Text: "验证器 App"}}}},
 		Pager: Pager{"每页 50 条", "/console/users?after=a", "/console/users?after=b"}}
-	none := ConsoleList{Desk: desk("/console/users"), Title: "console.users", Action: "/console/users", Filters: []Input{{Name: "who", Label: "console.user.find", Value: "lin", Optional: true}},
+	none := ConsoleList{Desk: desk("/console/events"), Title: "console.events", Action: "/console/events", Post: true, Filters: []Input{{Name: "who", Label: "console.user.find", Value: "lin", Optional: true}},
 		Table: Table{Caption: "console.users"}, None: Empty{Icon: "users", Title: "没有找到“lin”", Text: "名称和号码要写完整才找得到。"}}
 	events := ConsoleList{Desk: desk("/console/events"), Title: "console.events", Crumbs: []Crumb{{"人员", "/console/users"}, {"林薇", ""}}, Saved: "console.saved.changed",
 		Table: Table{Caption: "console.events", Columns: []string{"console.col.event", "console.col.when", "console.col.who", "console.col.about", "console.col.detail"}, Rows: [][]Cell{
@@ -43,8 +43,10 @@ func consoleSamples() []sample {
 	act := ConsoleForm{Desk: desk("/console/users"), Title: "停用林薇的账户？", Lead: "所有设备、应用和终端马上退出，不能再登录。重新启用以后要重新登录。", Crumbs: []Crumb{{"人员", "/console/users"}, {"林薇", "/console/users/u1"}, {"停用", ""}},
 		Note: &Note{Tone: "warn", Icon: "warn", Text: "还有 2 台终端在用"}, Facts: []Fact{{"console.col.state", []Cell{{State: "active"}}}}, Action: "/console/users/u1/disable", Submit: "console.user.disable", Danger: true, Cancel: "/console/users/u1",
 		Inputs: []Input{{Name: "reason", Label: "reason.label", Hint: "reason.hint", Kind: "reason"}}}
+	stale := act
+	stale.Confirm = act.Action
 	refused := act
-	refused.Form, refused.Inputs = bad("reason", "reason.short", 4), []Input{{Name: "reason", Label: "reason.label", Hint: "reason.hint", Kind: "reason", Value: `<"x">`}}
+	refused.Form, refused.Inputs = bad("reason", "reason.short", 4), []Input{{Name: "reason", Label: "reason.label", Hint: "reason.hint", Kind: "reason", Value: `<"x">`}, {Name: "version", Kind: "hidden", Value: "3"}}
 	client := ConsoleForm{Desk: desk("/console/clients"), Form: Form{Errors: []FieldError{{"grants", "error.choose", nil}, {"redirects", "error.redirect", []any{"https://*.example.com"}}}}, Title: "登记应用", Lead: "保密应用的密钥只显示一次。",
 		Action: "/console/clients/new", Submit: "console.client.create", Cancel: "/console/clients", Inputs: []Input{{Name: "name", Label: "console.col.name", Hint: "console.client.name_hint", Value: "收银"}, {Name: "id", Label: "console.client.id", Hint: "console.client.id_hint"},
 			{Name: "kind", Label: "console.client.kind", Hint: "console.client.kind_hint", Kind: "select", Options: []Option{{"public", "公开应用", true}, {"confidential", "保密应用", false}}},
@@ -56,6 +58,6 @@ func consoleSamples() []sample {
 		Doors: []Way{{Icon: "users", Title: "人员", Small: "谁能登录，现在是什么状态", URL: "/console/users"}, {Icon: "log", Title: "日志", URL: "/console/events"}}}
 	return []sample{{"console-dashboard", dashboard}, {"console-dashboard-quiet", ConsoleDashboard{Desk: desk("/console"), Saved: "console.saved.nothing"}},
 		{"console-users", users}, {"console-users-none", none}, {"console-events", events}, {"console-user", user}, {"console-explain", explain},
-		{"console-act", act}, {"console-act-refused", refused}, {"console-client-refused", client},
+		{"console-act", act}, {"console-act-stale", stale}, {"console-act-refused", refused}, {"console-client-refused", client},
 		{"console-secret", ConsoleSecret{Desk: desk("/console/clients"), Crumbs: []Crumb{{"应用", "/console/clients"}, {"应用密钥", ""}}, ClientID: "merchant-web", Secret: "q3J9v0n4Yb1kTzX8wPd5rLs7uAeC2mHfG6oIiN-_tQ0", Next: "/console/clients/merchant-web"}}}
 }

@@ -94,12 +94,12 @@ func Match(acceptLanguage, cookie, uiLocales string) string {
 // the plural form. A key that is missing shows itself, so that it is found and never an empty sentence.
 func T(lang, key string, args ...any) string { return Frame{Lang: lang}.filled().T(key, args...) }
 
-// T translates in the language and the time zone of the frame.
+// T translates in the language and the time zone of the frame. A time among the arguments is the end of a wait.
 func (f Frame) T(key string, args ...any) string {
 	for i, arg := range args {
 		if t, ok := arg.(time.Time); ok {
 			args = slices.Clone(args)
-			args[i] = f.Clock(t)
+			args[i] = f.Clock(fullMinute(t))
 		}
 	}
 	return translate(localizers[f.Lang], key, args...)

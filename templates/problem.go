@@ -16,7 +16,7 @@ type Problem struct {
 func (Problem) Page() string { return "problem" }
 
 // statuses with words of their own; others use those of 4xx and 5xx alike.
-var statuses = map[int]bool{400: true, 403: true, 404: true, 405: true, 413: true, 422: true, 429: true, 500: true, 503: true}
+var statuses = map[int]bool{400: true, 403: true, 404: true, 405: true, 409: true, 410: true, 413: true, 422: true, 429: true, 500: true, 503: true}
 
 func (p Problem) words(suffix string) string {
 	if statuses[p.Status] {

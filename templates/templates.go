@@ -119,8 +119,18 @@ func (p page) SummaryTitle() string {
 	return p.T("summary.title", len(p.Errors()))
 }
 
-// Say is the sentence of an error.
-func (p page) Say(e FieldError) string { return p.T(e.Key, e.Args...) }
+// Say is the sentence of an error in the summary. Where several inputs of the console are wrong, it names them.
+func (p page) Say(e FieldError) string {
+	words := p.T(e.Key, e.Args...)
+	if c, ok := p.Page.(ConsoleForm); ok && len(c.Form.Errors) > 1 {
+		for _, in := range c.Inputs {
+			if in.Name == e.Field {
+				return p.T(in.Label) + p.T("colon") + words
+			}
+		}
+	}
+	return words
+}
 
 // Text is the sentence of a problem page.
 func (p page) Text() string {

@@ -60,7 +60,7 @@ func (f Frame) Span(d time.Duration) string {
 
 // A deadline is when a waiting time ends.
 type deadline struct {
-	Until time.Time
+	Until time.Time     // for a clock that shows minutes
 	For   time.Duration // from now
 	Stamp string
 }
@@ -70,7 +70,15 @@ func (f Frame) Left(until time.Time, seconds int) deadline {
 	if until.IsZero() {
 		until = f.Now.Add(time.Duration(seconds) * time.Second)
 	}
-	return deadline{until, max(0, until.Sub(f.Now)), until.UTC().Format(time.RFC3339)}
+	return deadline{fullMinute(until), max(0, until.Sub(f.Now)), until.UTC().Format(time.RFC3339)}
+}
+
+// fullMinute is the first one at or after t: who comes back when a clock shows it has waited long enough.
+func fullMinute(t time.Time) time.Time {
+	if full := t.Truncate(time.Minute); full.Before(t) {
+		return full.Add(time.Minute)
+	}
+	return t
 }
 
 func largest(d time.Duration) (unit string, n int) {

@@ -165,7 +165,7 @@ func waitFor(t *testing.T, what string, yes func() bool) {
 	t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for limit := time.After(25 * time.Second); !yes(); {
+	for limit := time.After(40 * time.Second); !yes(); {
 		select {
 		case <-tick.C:
 		case <-limit:
@@ -245,15 +245,22 @@ func (w *world) tab(t *testing.T, name string, width int64) *tab {
 	ctx, cancel := chromedp.NewContext(w.browser, chromedp.WithNewBrowserContext(), chromedp.WithListener(b.hear))
 	t.Cleanup(cancel)
 	b.ctx = ctx
-	size := chromedp.EmulateViewport(width, 900)
-	if width == phone {
-		size = chromedp.EmulateViewport(width, 800, chromedp.EmulateMobile, chromedp.EmulateTouch)
-	}
-	b.must(chromedp.Do(ctx, size, chromedp.Func(func(ctx context.Context, tg *chromedp.Target) error {
+	b.resize(width)
+	b.must(chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, tg *chromedp.Target) error {
 		_, err := cdp.Call(ctx, tg, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": w.lang}})
 		return err
 	})))
 	return b
+}
+
+// resize gives the tab the screen of a phone or of a desk.
+func (b *tab) resize(width int64) {
+	b.t.Helper()
+	size := chromedp.EmulateViewport(width, 900)
+	if width == phone {
+		size = chromedp.EmulateViewport(width, 800, chromedp.EmulateMobile, chromedp.EmulateTouch)
+	}
+	b.must(chromedp.Do(b.ctx, size))
 }
 
 // withoutScript turns scripts off in every page of the tab.
@@ -398,6 +405,15 @@ func (b *tab) look() {
 	}
 	if b.page.Width > b.width {
 		b.t.Errorf("%s: %d px wide on a screen of %d", b.url, b.page.Width, b.width)
+	}
+	if b.width != phone { // the phone's width holds for the console too
+		b.resize(phone)
+		b.read()
+		if b.page.Width > phone {
+			b.t.Errorf("%s: %d px wide on a phone", b.url, b.page.Width)
+		}
+		b.resize(b.width)
+		b.read()
 	}
 	if !strings.Contains(b.page.Styled, "system-ui") {
 		b.t.Errorf("%s: drawn without its stylesheet", b.url)

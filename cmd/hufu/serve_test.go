@@ -35,13 +35,15 @@ func TestServeFromStartToSignal(t *testing.T) {
 		}
 		if line.Msg == "serving" {
 			served = line.Address
-			resp, err := http.Get("http://" + served + "/healthz")
-			if err != nil {
-				t.Error(err)
-			} else if _ = resp.Body.Close(); resp.StatusCode != http.StatusOK {
-				t.Errorf("/healthz answers %s", resp.Status)
-			}
-			go signal() // the log must be read on, or the server blocks in writing it
+			go func() { // the log must be read on, or the server blocks in writing it
+				defer signal()
+				resp, err := http.Get("http://" + line.Address + "/healthz")
+				if err != nil {
+					t.Error(err)
+				} else if _ = resp.Body.Close(); resp.StatusCode != http.StatusOK {
+					t.Errorf("/healthz answers %s", resp.Status)
+				}
+			}()
 		}
 	}
 	if code := <-exit; code != 0 || served == "" {

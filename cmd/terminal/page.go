@@ -106,17 +106,17 @@ type benchView struct {
 
 // face is one terminal as drawn. Tone colours its notice as its state deserves.
 type face struct {
-	Kind, Tail, Serial    string
-	State                 State
-	Says, More, Tone      string
-	UserCode              string
-	Address, Link, Until  string
-	Match                 int
-	QR                    *picture
-	Name, Role, Shop, At  string
-	Level, Printed        string
-	Renews                bool
-	Sets                  []set
+	Kind, Tail, Serial   string
+	State                State
+	Says, More, Tone     string
+	UserCode             string
+	Address, Link, Until string
+	Match                int
+	QR                   *picture
+	Name, Role, Shop, At string
+	Level, Printed       string
+	Renews               bool
+	Sets                 []set
 }
 
 // set is the claims of one token.

@@ -56,13 +56,15 @@ type Attempt struct {
 // Answer is what Check found.
 type Answer struct {
 	Right      bool
-	Credential string        // that was guessed at, "" for a name that nobody has
-	Counter    int64         // when right: the step or counter to move to; 0 has none
-	Used       bool          // the right answer of before: refused, not counted
-	Reason     string        // of a wrong answer: "pw.wrong", "otp.wrong", "otp.skew"
-	Mark       []byte        // of a wrong static secret: the same one twice counts once
-	Rehash     []byte        // when right: the same secret in today's form
-	Scratch    []byte        // the scratch after this try, nil: unchanged
-	Proof      idp.Proof     // when right: channels and flags; the engine fills in the rest
-	Drift      time.Duration // of the phone's clock, for the agent
+	Credential string // that was guessed at, "" for a name that nobody has
+	Counter    int64  // when right: the step or counter to move to; 0 has none
+	Used       bool   // the right answer of before: refused, not counted
+	Reason     string // of a wrong answer: "pw.wrong", "otp.wrong", "otp.skew"
+	Mark       []byte // of a wrong static secret: the same one twice counts once
+	// Rehash makes the same secret's data in today's form; nil when it has it. The
+	// engine calls it when a right answer is paid for.
+	Rehash  func(ctx context.Context) ([]byte, error)
+	Scratch []byte        // the scratch after this try, nil: unchanged
+	Proof   idp.Proof     // when right: channels and flags; the engine fills in the rest
+	Drift   time.Duration // of the phone's clock, for the agent
 }

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 
 	"hufu/idp"
@@ -130,7 +131,12 @@ func clientDo(do act) func(v *visit) (string, error) { return doAt("/console/cli
 
 func (v *visit) askSecret() (templates.ConsoleForm, error) {
 	p, err := clientAct("secret", false)(v)
+	if err != nil {
+		return p, err
+	}
+	c, err := v.Store.ClientNow(v.r.Context(), v.r.PathValue("id"))
 	p.Inputs = append([]templates.Input{{Name: "keep", Label: "console.client.keep", Hint: "console.client.keep_hint", Kind: "tick"}}, p.Inputs...)
+	p.Inputs = append(p.Inputs, templates.Input{Name: "version", Kind: "hidden", Value: strconv.FormatInt(c.Version, 10)})
 	return p, err
 }
 
@@ -141,7 +147,8 @@ func (v *visit) newSecret() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	secret, err := v.Manage.NewClientSecret(v.r.Context(), v.actor(), id, v.r.PostFormValue("keep") == "1")
+	seen, _ := strconv.ParseInt(v.r.PostFormValue("version"), 10, 64) // no number is no version
+	secret, err := v.Manage.NewClientSecret(v.r.Context(), v.actor(), id, seen, v.r.PostFormValue("keep") == "1")
 	if err != nil {
 		return "", err
 	}

@@ -5,10 +5,11 @@
 // in, operator staff, two factors, the row of manage's table that the route names,
 // and for acts a fresh proof. Every POST has a GET at the same path that draws its
 // form, so a step-up or a change of language comes back to where it was asked.
+// Names and numbers are looked for by POST: what was typed stands in no URL.
 //
 // Invariants: no handler decides by role what manage's table decides; a page about
-// another person or merchant opens only after a look was recorded; identifiers are
-// masked; nothing is read from a form but the fields it names. It never calls
+// another person or merchant, and every form about one, opens only after a look was
+// recorded, and names nobody before; identifiers are masked; nothing is read from a form but the fields it names. It never calls
 // flows or idp/oidc.
 package admin
 
@@ -40,7 +41,8 @@ type visit struct {
 	w http.ResponseWriter
 	r *http.Request
 	*session.Signed
-	lang string
+	lang  string
+	stale bool // the proof grew too old while the form was filled in: nothing is done
 }
 
 // A route is a pattern, the row of the table that it needs, and what serves it.
@@ -62,7 +64,8 @@ func (c *Console) Routes(mux *http.ServeMux) {
 func (c *Console) routes() []route {
 	list := []route{
 		{"GET /console", manage.Console, false, (*visit).dashboard},
-		{"GET /console/find", manage.Console, false, (*visit).find},
+		{"GET /console/find", manage.Console, false, (*visit).findPage},
+		{"POST /console/find", manage.Console, false, (*visit).find},
 		{"GET /console/merchants", manage.MerchantList, false, (*visit).merchants},
 		{"GET /console/merchants/{id}", manage.MerchantView, false, (*visit).merchant},
 		{"GET /console/users", manage.UserList, false, (*visit).users},
@@ -73,6 +76,7 @@ func (c *Console) routes() []route {
 		{"GET /console/terminals", manage.TerminalList, false, (*visit).terminals},
 		{"GET /console/terminals/{id}", manage.MerchantView, false, (*visit).terminal},
 		{"GET /console/events", manage.EventRead, false, (*visit).events},
+		{"POST /console/events", manage.EventRead, false, (*visit).narrowEvents},
 		{"GET /console/explain/{id}", manage.ExplainRead, false, (*visit).explain},
 	}
 	for _, f := range forms {
@@ -85,18 +89,15 @@ func (c *Console) routes() []route {
 // gate lets in whom a route is for.
 func (c *Console) gate(rt route) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
+		web.SameOriginForms(w)
 		signed, err := c.Site.Sessions.Signed(r)
 		if err != nil {
 			return err
 		}
-		back := r.URL.RequestURI()
-		if r.Method == http.MethodPost {
-			back = r.URL.Path
-		}
 		if signed == nil {
 			// What policy asks of the person: a cashier need not bind an authenticator
 			// only to hear that this is not for him.
-			return c.Site.Require(w, r, idp.Demand{Kind: idp.FlowSignIn, Return: back})
+			return c.Site.Require(w, r, idp.Demand{Kind: idp.FlowSignIn, Return: back(r)})
 		}
 		if !signed.User.Role.Operator() {
 			return c.Site.Write(w, r, http.StatusForbidden, templates.NotForYou{HomeURL: "/account", Login: signed.User.Name})
@@ -104,34 +105,52 @@ func (c *Console) gate(rt route) web.Handler {
 		if err := manage.Check(signed.User, rt.action); err != nil {
 			return err
 		}
-		for _, d := range c.demands(rt, r.Method) {
-			if !d.Met(signed.Session.Proofs) {
-				d.User, d.Return = signed.User.ID, back
-				return c.Site.Require(w, r, d)
-			}
-		}
 		v := &visit{Console: c, w: w, r: r, Signed: signed, lang: c.Site.Lang(r)}
+		if ok, err := v.proved(rt.action, rt.fresh); err != nil || !ok {
+			return err
+		}
 		return rt.serve(v)
 	}
 }
 
-// demands is what a route asks the session to have proved: two factors always, and
-// for acts possession shown lately. The form asks a little more than the act, so
-// that there is time to fill it in.
-func (c *Console) demands(rt route, method string) []idp.Demand {
-	all := []idp.Demand{{Kind: idp.FlowStepUp, ACR: idp.ACR2}}
-	if !rt.fresh {
-		return all
+// back is where a request comes back to after a flow.
+func back(r *http.Request) string {
+	if r.Method == http.MethodPost {
+		return r.URL.Path
 	}
-	age := c.Manage.Policy.StepUp.ConsoleAct
-	if manage.Grave(rt.action) {
-		age = c.Manage.Policy.StepUp.ConsoleSecret
+	return r.URL.RequestURI()
+}
+
+// proved holds the session to what an act asks: two factors always and, if fresh,
+// possession shown lately. Otherwise it has sent the browser to prove it, but never
+// away from a form that was filled in: then the visit is stale.
+func (v *visit) proved(act manage.Action, fresh bool) (bool, error) {
+	d := idp.Demand{Kind: idp.FlowStepUp, ACR: idp.ACR2, User: v.User.ID, Return: back(v.r)}
+	twice := d.Met(v.Session.Proofs)
+	if fresh {
+		d.One, d.Since = true, time.Now().Add(-v.age(act))
 	}
-	if method == http.MethodGet {
+	switch {
+	case d.Met(v.Session.Proofs):
+		return true, nil
+	case twice && v.r.Method == http.MethodPost:
+		v.stale = true
+		return true, nil
+	}
+	return false, v.Site.Require(v.w, v.r, d)
+}
+
+// age is how old the proof for an act may be. The form asks a little more than the
+// act, so that there is time to fill it in.
+func (v *visit) age(act manage.Action) time.Duration {
+	age := v.Manage.Policy.StepUp.ConsoleAct
+	if manage.Grave(act) {
+		age = v.Manage.Policy.StepUp.ConsoleSecret
+	}
+	if v.r.Method == http.MethodGet {
 		age = age * 2 / 3
 	}
-	all[0].One, all[0].Since = true, time.Now().Add(-age)
-	return all
+	return age
 }
 
 // actor is who acts, with the reason of the form.
@@ -186,7 +205,7 @@ func (v *visit) note() string {
 
 // desk is the frame around every page: the items that the person may open.
 func (v *visit) desk(active string) templates.Desk {
-	d := templates.Desk{Active: active, Find: "/console/find", Query: v.query("q")}
+	d := templates.Desk{Active: active, Find: "/console/find"}
 	for _, item := range []struct {
 		action manage.Action
 		nav    templates.NavItem

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -34,10 +35,31 @@ func (p *people) of(id string) string {
 	}
 	name := id
 	if u, err := p.v.Store.User(p.v.r.Context(), id); err == nil {
-		name = u.Name
+		name = p.v.t("role." + string(u.Role))
+		if p.v.knows(u) {
+			name = u.Name
+		}
 	}
 	p.known[id] = name
 	return name
+}
+
+// knows says whether this visitor may read a person's name: in the lists, as a
+// colleague's, or because he gave his reason.
+func (v *visit) knows(u idp.User) bool {
+	if v.may(manage.UserList) || u.Role.Operator() {
+		return true
+	}
+	seen, err := v.Manage.Looked(v.r.Context(), v.actor(), u.ID)
+	return seen && err == nil
+}
+
+// knowsMerchant is knows for a merchant's name and number together.
+func (v *visit) knowsMerchant(id string) (bool, error) {
+	if v.may(manage.MerchantList) {
+		return true, nil
+	}
+	return v.Manage.LookedAtMerchant(v.r.Context(), v.actor(), id)
 }
 
 // about is what an event is about: a person, else a terminal, a merchant or a client.
@@ -52,6 +74,9 @@ func (p *people) about(e idp.Event) templates.Cell {
 		}
 	case e.Merchant != "":
 		if m, err := p.v.Store.Merchant(ctx, e.Merchant); err == nil {
+			if known, err := p.v.knowsMerchant(m.ID); err != nil || !known {
+				m.LegalName = p.v.t("console.merchant")
+			}
 			return templates.Cell{Text: m.LegalName, URL: "/console/merchants/" + m.ID}
 		}
 	case e.Client != "":
@@ -73,7 +98,7 @@ func (v *visit) trail(ctx context.Context, f storage.EventFilter) ([]templates.E
 	names := v.names()
 	var out []templates.EventRow
 	for _, e := range list {
-		place := e.Network
+		place := v.place(e.Network)
 		if e.Actor != "" && e.Actor != e.Subject {
 			place = join(names.of(e.Actor), v.words(e.Reason))
 		} else if e.Reason != "" {
@@ -83,6 +108,9 @@ func (v *visit) trail(ctx context.Context, f storage.EventFilter) ([]templates.E
 	}
 	return out, err
 }
+
+// place is a network in words.
+func (v *visit) place(network string) string { return templates.Frame{Lang: v.lang}.Place(network) }
 
 // words is a reason in words, "" when there is none.
 func (v *visit) words(reason string) string {
@@ -108,56 +136,108 @@ func (v *visit) eventTable(list []idp.Event) templates.Table {
 	t, names := templates.Table{Caption: "console.events", Columns: eventColumns}, v.names()
 	for _, e := range list {
 		t.Rows = append(t.Rows, []templates.Cell{{Key: "event." + e.Name}, {Time: e.At}, {Text: names.of(e.Actor)}, names.about(e),
-			{Text: orDash(join(v.words(e.Reason), e.Network)), Small: e.Explain}})
+			{Text: orDash(join(v.words(e.Reason), v.place(e.Network))), Small: e.Explain}})
 	}
 	return t
 }
 
-// events is the log, narrowed by event, person, merchant or client.
-func (v *visit) events() error {
-	c := v.cursor("before")
-	name, who, no, client := v.query("name"), v.query("who"), v.query("merchant"), v.query("client")
-	f := storage.EventFilter{Before: c.at, Client: client}
-	p := templates.ConsoleList{Desk: v.desk("/console/events"), Title: "console.events", Action: "/console/events",
+// eventQuery is what the log is narrowed by. A person stands in the URL as an id:
+// what was typed to name him comes by POST.
+type eventQuery struct{ name, subject, no, client, who, code string }
+
+func (v *visit) eventList(q eventQuery) templates.ConsoleList {
+	p := templates.ConsoleList{Desk: v.desk("/console/events"), Title: "console.events", Action: "/console/events", Post: true,
 		Table: templates.Table{Caption: "console.events", Columns: eventColumns}, None: templates.Empty{Icon: "log", Title: v.t("console.none.events")}}
-	if _, known := idp.EventNames[name]; known {
-		f.Name = name
-	}
 	var kinds []templates.Option
 	for _, n := range slices.Sorted(maps.Keys(idp.EventNames)) {
-		kinds = append(kinds, templates.Option{Value: n, Text: v.t("event." + n), Chosen: n == f.Name})
+		kinds = append(kinds, templates.Option{Value: n, Text: v.t("event." + n), Chosen: n == q.name})
 	}
-	p.Filters = []templates.Input{{Name: "name", Label: "console.col.event", Kind: "select", Options: v.all(kinds)}, {Name: "who", Label: "console.user.find", Value: who, Optional: true},
-		{Name: "merchant", Label: "console.merchant.no", Value: no, Mode: "numeric", Optional: true}}
-	if client != "" {
-		p.Filters = append(p.Filters, templates.Input{Name: "client", Label: "console.client.id", Value: client, Optional: true})
+	who := templates.Input{Name: "who", Label: "console.user.find", Value: q.who, Optional: true}
+	if q.subject != "" {
+		who = templates.Input{Name: "subject", Label: "console.col.about", Kind: "select", Options: v.all([]templates.Option{{Value: q.subject, Text: v.names().of(q.subject), Chosen: true}})}
+	}
+	p.Filters = []templates.Input{{Name: "name", Label: "console.col.event", Kind: "select", Options: v.all(kinds)}, who,
+		{Name: "merchant", Label: "console.merchant.no", Value: q.no, Mode: "numeric", Optional: true}}
+	if q.client != "" {
+		p.Filters = append(p.Filters, templates.Input{Name: "client", Label: "console.client.id", Value: q.client, Optional: true})
 	}
 	if v.may(manage.ExplainRead) {
-		p.Filters = append(p.Filters, templates.Input{Name: "code", Label: "console.explain", Optional: true, Mode: "numeric"})
-		if code := v.query("code"); idp.ValidExplainCode(code) {
-			return redirect(v, "/console/explain/"+digits(code))
-		} else if code != "" {
-			p.None.Title, p.None.Text = v.t("console.none.found", code), v.t("error.explain_typo")
-			return v.write(p)
-		}
+		p.Filters = append(p.Filters, templates.Input{Name: "code", Label: "console.explain", Value: q.code, Optional: true, Mode: "numeric"})
 	}
-	for _, narrow := range []struct {
-		typed string
-		into  *string
-		find  func(string) (string, error)
-	}{{who, &f.Subject, v.person}, {no, &f.Merchant, func(s string) (string, error) { m, err := v.merchantByNo(s); return m.ID, err }}} {
-		if narrow.typed == "" {
-			continue
+	return p
+}
+
+// narrowEvents turns what was typed into an address that holds nobody's name or
+// number.
+func (v *visit) narrowEvents() error {
+	if err := v.parse(); err != nil {
+		return err
+	}
+	f := func(name string) string { return plain(v.r.PostFormValue(name)) }
+	q := eventQuery{f("name"), f("subject"), f("merchant"), f("client"), f("who"), f("code")}
+	none := func(typed, text string) error {
+		p := v.eventList(q)
+		p.None.Title, p.None.Text = v.t("console.none.found", typed), text
+		return v.write(p)
+	}
+	if q.code != "" && v.may(manage.ExplainRead) {
+		if !idp.ValidExplainCode(q.code) {
+			return none(q.code, v.t("error.explain_typo"))
 		}
-		id, err := narrow.find(narrow.typed)
+		return redirect(v, "/console/explain/"+digits(q.code))
+	}
+	if q.who != "" {
+		id, err := v.person(q.who)
 		if err != nil {
 			return err
 		}
 		if id == "" {
-			p.None.Title = v.t("console.none.found", narrow.typed)
+			return none(q.who, v.t("console.none.exact"))
+		}
+		q.subject = id
+	}
+	to := url.Values{}
+	for name, value := range map[string]string{"name": q.name, "subject": q.subject, "merchant": q.no, "client": q.client} {
+		if value != "" {
+			to.Set(name, value)
+		}
+	}
+	return redirect(v, strings.TrimSuffix("/console/events?"+to.Encode(), "?"))
+}
+
+// events is the log, narrowed by event, person, merchant or client. Narrowed to one
+// person or merchant it is about them.
+func (v *visit) events() error {
+	c := v.cursor("before")
+	q := eventQuery{name: v.query("name"), subject: v.query("subject"), no: v.query("merchant"), client: v.query("client")}
+	f := storage.EventFilter{Before: c.at, Client: q.client}
+	if _, known := idp.EventNames[q.name]; known {
+		f.Name = q.name
+	}
+	if q.subject != "" {
+		u, err := v.Store.User(v.r.Context(), q.subject)
+		if err != nil {
+			return err
+		}
+		if open, err := v.userOpen(u); err != nil || !open {
+			return err
+		}
+		f.Subject = u.ID
+	}
+	p := v.eventList(q)
+	if q.no != "" {
+		m, err := v.merchantByNo(q.no)
+		if err != nil {
+			return err
+		}
+		if m.ID == "" {
+			p.None.Title = v.t("console.none.found", q.no)
 			return v.write(p)
 		}
-		*narrow.into = id
+		if open, err := v.merchantOpen(m.ID, back(v.r)); err != nil || !open {
+			return err
+		}
+		f.Merchant = m.ID
 	}
 	return v.writeEvents(p, f, c)
 }
@@ -222,49 +302,6 @@ func (v *visit) explain() error {
 		{Key: "console.col.network", Lines: []templates.Cell{{Text: orDash(e.Network), Mono: true}}}}
 	p.Blocks = []templates.Block{{ID: "event", Key: "console.explain.event", None: "console.none.events", Table: v.eventTable([]idp.Event{e})}}
 	return v.write(p)
-}
-
-// find opens whatever a typed name, number or code names exactly.
-func (v *visit) find() error {
-	q := v.query("q")
-	to, err := v.named(q)
-	if err != nil {
-		return err
-	}
-	if to != "" {
-		return redirect(v, to)
-	}
-	return v.write(templates.ConsoleList{Desk: v.desk(""), Title: "console.find", Table: templates.Table{Caption: "console.find"},
-		None: templates.Empty{Icon: "search", Title: v.t("console.none.found", q), Text: v.t("console.none.exact")}})
-}
-
-func (v *visit) named(q string) (string, error) {
-	if q == "" {
-		return "", nil
-	}
-	if v.may(manage.ExplainRead) && idp.ValidExplainCode(q) {
-		code := digits(q)
-		list, err := v.Store.Events(v.r.Context(), storage.EventFilter{Explain: code[:3] + "-" + code[3:6] + "-" + code[6:]}, 1)
-		if err != nil || len(list) > 0 {
-			return "/console/explain/" + code, err
-		}
-	}
-	if m, err := v.merchantByNo(q); err != nil || m.ID != "" {
-		return "/console/merchants/" + m.ID, err
-	}
-	if id, err := v.person(q); err != nil || id != "" {
-		return "/console/users/" + id, err
-	}
-	if t, err := v.bySerial(q); err != nil || t.ID != "" {
-		return "/console/terminals/" + t.ID, err
-	}
-	if u, err := v.Store.User(v.r.Context(), q); err == nil {
-		return "/console/users/" + u.ID, nil
-	}
-	if c, err := v.Store.Client(v.r.Context(), q); err == nil && v.may(manage.ClientRead) {
-		return "/console/clients/" + c.ID, nil
-	}
-	return "", nil
 }
 
 // dashboard says what waits for this person, and how things stand.

@@ -16,49 +16,75 @@ type form struct {
 	path   string
 	action manage.Action
 	fresh  bool
+	open   func(v *visit) (bool, error) // the gate of what the form is about; nil: of nobody
 	draw   func(v *visit) (templates.ConsoleForm, error)
 	do     func(v *visit) (next string, err error) // "" if it has answered itself
 }
 
 // forms lists them all: a new act is one more line.
 var forms = []form{
-	{"/console/merchants/new", manage.MerchantNew, true, (*visit).newMerchant, (*visit).createMerchant},
-	{"/console/merchants/{id}/look", manage.MerchantView, false, (*visit).askMerchantLook, (*visit).lookAtMerchant},
-	{"/console/merchants/{id}/stores/new", manage.StoreNew, true, (*visit).newStore, (*visit).createStore},
-	{"/console/merchants/{id}/open", manage.MerchantOpen, true, merchantAct("open", false), merchantDo((*manage.Manager).OpenMerchant)},
-	{"/console/merchants/{id}/suspend", manage.MerchantStop, true, merchantAct("suspend", true), merchantDo((*manage.Manager).SuspendMerchant)},
-	{"/console/merchants/{id}/return", manage.MerchantBack, true, merchantAct("return", false), merchantDo((*manage.Manager).ReturnMerchant)},
+	{"/console/merchants/new", manage.MerchantNew, true, nil, (*visit).newMerchant, (*visit).createMerchant},
+	{"/console/merchants/{id}/look", manage.MerchantView, false, nil, (*visit).askMerchantLook, (*visit).lookAtMerchant},
+	{"/console/merchants/{id}/stores/new", manage.StoreNew, true, (*visit).merchantPathOpen, (*visit).newStore, (*visit).createStore},
+	{"/console/merchants/{id}/open", manage.MerchantOpen, true, (*visit).merchantPathOpen, merchantAct("open", false), merchantDo((*manage.Manager).OpenMerchant)},
+	{"/console/merchants/{id}/suspend", manage.MerchantStop, true, (*visit).merchantPathOpen, merchantAct("suspend", true), merchantDo((*manage.Manager).SuspendMerchant)},
+	{"/console/merchants/{id}/return", manage.MerchantBack, true, (*visit).merchantPathOpen, merchantAct("return", false), merchantDo((*manage.Manager).ReturnMerchant)},
 
-	{"/console/users/new", manage.StaffNew, true, (*visit).newUser, (*visit).createUser},
-	{"/console/users/{id}/look", manage.UserView, false, (*visit).askLook, (*visit).look},
-	{"/console/users/{id}/invite-again", manage.UserInvite, true, userAct("invite-again", false), userDo((*manage.Manager).InviteAgain, "invited-again")},
-	{"/console/users/{id}/lock", manage.UserLock, true, userAct("lock", true), userDo((*manage.Manager).LockUser, "changed")},
-	{"/console/users/{id}/unlock", manage.UserUnlock, true, userAct("unlock", false), userDo((*manage.Manager).UnlockUser, "changed")},
-	{"/console/users/{id}/end-sessions", manage.UserEnd, true, userAct("end-sessions", true), userDo((*manage.Manager).EndSessions, "ended")},
-	{"/console/users/{id}/disable", manage.UserDisable, true, userAct("disable", true), userDo((*manage.Manager).DisableUser, "changed")},
-	{"/console/users/{id}/enable", manage.UserEnable, true, userAct("enable", false), userDo((*manage.Manager).EnableUser, "changed")},
+	{"/console/users/new", manage.StaffNew, true, nil, (*visit).newUser, (*visit).createUser},
+	{"/console/users/{id}/look", manage.UserView, false, nil, (*visit).askLook, (*visit).look},
+	{"/console/users/{id}/invite-again", manage.UserInvite, true, (*visit).userPathOpen, userAct("invite-again", false), userDo((*manage.Manager).InviteAgain, "invited-again")},
+	{"/console/users/{id}/lock", manage.UserLock, true, (*visit).userPathOpen, userAct("lock", true), userDo((*manage.Manager).LockUser, "changed")},
+	{"/console/users/{id}/unlock", manage.UserUnlock, true, (*visit).userPathOpen, userAct("unlock", false), userDo((*manage.Manager).UnlockUser, "changed")},
+	{"/console/users/{id}/end-sessions", manage.UserEnd, true, (*visit).userPathOpen, userAct("end-sessions", true), userDo((*manage.Manager).EndSessions, "ended")},
+	{"/console/users/{id}/disable", manage.UserDisable, true, (*visit).userPathOpen, userAct("disable", true), userDo((*manage.Manager).DisableUser, "changed")},
+	{"/console/users/{id}/enable", manage.UserEnable, true, (*visit).enableOpen, userAct("enable", false), userDo((*manage.Manager).EnableUser, "changed")},
 
-	{"/console/terminals/new", manage.TerminalNew, true, (*visit).newTerminal, (*visit).createTerminal},
-	{"/console/terminals/{id}/suspend", manage.TerminalStop, true, terminalAct("suspend"), terminalDo((*manage.Manager).SuspendTerminal)},
-	{"/console/terminals/{id}/lost", manage.TerminalLost, true, terminalAct("lost"), terminalDo((*manage.Manager).LoseTerminal)},
-	{"/console/terminals/{id}/retire", manage.TerminalEnd, true, terminalAct("retire"), terminalDo((*manage.Manager).RetireTerminal)},
+	{"/console/terminals/new", manage.TerminalNew, true, (*visit).newTerminalOpen, (*visit).newTerminal, (*visit).createTerminal},
+	{"/console/terminals/{id}/suspend", manage.TerminalStop, true, (*visit).terminalPathOpen, terminalAct("suspend"), terminalDo((*manage.Manager).SuspendTerminal)},
+	{"/console/terminals/{id}/lost", manage.TerminalLost, true, (*visit).terminalPathOpen, terminalAct("lost"), terminalDo((*manage.Manager).LoseTerminal)},
+	{"/console/terminals/{id}/retire", manage.TerminalEnd, true, (*visit).terminalPathOpen, terminalAct("retire"), terminalDo((*manage.Manager).RetireTerminal)},
 
-	{"/console/clients/new", manage.ClientNew, true, (*visit).newClient, (*visit).createClient},
-	{"/console/clients/{id}/disable", manage.ClientDisable, true, clientAct("disable", true), clientDo((*manage.Manager).DisableClient)},
-	{"/console/clients/{id}/enable", manage.ClientEnable, true, clientAct("enable", false), clientDo((*manage.Manager).EnableClient)},
-	{"/console/clients/{id}/secret", manage.ClientSecret, true, (*visit).askSecret, (*visit).newSecret},
+	{"/console/clients/new", manage.ClientNew, true, nil, (*visit).newClient, (*visit).createClient},
+	{"/console/clients/{id}/disable", manage.ClientDisable, true, nil, clientAct("disable", true), clientDo((*manage.Manager).DisableClient)},
+	{"/console/clients/{id}/enable", manage.ClientEnable, true, nil, clientAct("enable", false), clientDo((*manage.Manager).EnableClient)},
+	{"/console/clients/{id}/secret", manage.ClientSecret, true, nil, (*visit).askSecret, (*visit).newSecret},
 }
 
 // show draws a form with nothing typed in it.
-func (v *visit) show(f form) error { return v.draw(f, http.StatusOK, nil) }
+func (v *visit) show(f form) error {
+	if ok, err := f.opens(v); err != nil || !ok {
+		return err
+	}
+	return v.draw(f, http.StatusOK, nil)
+}
 
-// submit acts, and draws the form again, with all that was typed, when refused.
+func (f form) opens(v *visit) (bool, error) {
+	if f.open == nil {
+		return true, nil
+	}
+	return f.open(v)
+}
+
+// parse reads a form's fields.
+func (v *visit) parse() error {
+	err := v.r.ParseForm()
+	if err == nil || web.Status(err) == http.StatusRequestEntityTooLarge {
+		return err
+	}
+	return &idp.Error{Kind: idp.Invalid, Msg: "problem.400.text", Err: err}
+}
+
+// submit acts, and draws the form again, with all that was typed, when refused or
+// when the proof is to be given again first.
 func (v *visit) submit(f form) error {
-	if err := v.r.ParseForm(); err != nil {
-		if web.Status(err) == http.StatusRequestEntityTooLarge {
-			return err
-		}
-		return &idp.Error{Kind: idp.Invalid, Msg: "problem.400.text", Err: err}
+	if err := v.parse(); err != nil {
+		return err
+	}
+	if ok, err := f.opens(v); err != nil || !ok {
+		return err
+	}
+	if v.stale {
+		return v.draw(f, http.StatusUnprocessableEntity, nil)
 	}
 	next, err := f.do(v)
 	if err == nil {
@@ -87,11 +113,20 @@ func (v *visit) draw(f form, status int, errs []templates.FieldError) error {
 	if q := v.r.URL.RawQuery; q != "" {
 		p.Action += "?" + q
 	}
+	if v.stale {
+		p.Confirm = p.Action
+	}
+	// Whoever was told that something changed decides anew, on what stands there now.
+	moved := slices.ContainsFunc(errs, func(e templates.FieldError) bool { return e.Key == "error.moved" })
 	for i, in := range p.Inputs {
-		if v.r.Method == http.MethodPost {
+		if v.r.Method == http.MethodPost && !(moved && in.Kind == "hidden") {
 			p.Inputs[i] = typed(in, v.r.PostForm[in.Name])
 		}
 	}
+	place := func(e templates.FieldError) int {
+		return slices.IndexFunc(p.Inputs, func(in templates.Input) bool { return in.Name == e.Field })
+	}
+	slices.SortStableFunc(p.Form.Errors, func(a, b templates.FieldError) int { return place(a) - place(b) })
 	// An error of a field that the page does not show belongs to the form as a whole.
 	for i, e := range p.Form.Errors {
 		if !slices.ContainsFunc(p.Inputs, func(in templates.Input) bool { return in.Name == e.Field }) {

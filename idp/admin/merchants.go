@@ -7,49 +7,40 @@ import (
 
 	"hufu/idp"
 	"hufu/idp/manage"
-	"hufu/idp/normal"
 	"hufu/storage"
 	"hufu/templates"
 )
 
 var merchantStatuses = []idp.MerchantStatus{idp.MerchantPending, idp.MerchantActive, idp.MerchantSuspended, idp.MerchantClosed}
 
-// merchants lists merchants, or finds one by its exact number or name.
+// merchants lists merchants.
 func (v *visit) merchants() error {
-	ctx, c := v.r.Context(), v.cursor("after")
-	status, typed := idp.MerchantStatus(v.query("status")), v.query("merchant")
-	rows, err := v.findMerchants(ctx, c, status, typed)
+	ctx, c, status := v.r.Context(), v.cursor("after"), idp.MerchantStatus(v.query("status"))
+	read := func() ([]idp.Merchant, error) { return v.Store.Merchants(ctx, c.at, "", "", pageSize+1) }
+	if status != "" {
+		read = func() ([]idp.Merchant, error) { return v.Store.MerchantsIn(ctx, status, c.at, pageSize+1) }
+	}
+	rows, err := read()
 	if err != nil {
 		return err
 	}
 	rows, pager := page(v, c, rows, func(m idp.Merchant) string { return m.No })
-	p := templates.ConsoleList{Desk: v.desk("/console/merchants"), Title: "console.merchants", Saved: v.note(), Action: "/console/merchants", Pager: pager,
-		Filters: []templates.Input{
-			{Name: "merchant", Label: "console.merchant.find", Value: typed, Optional: true},
-			{Name: "status", Label: "console.col.state", Kind: "select", Options: v.all(merchantStates(v, status))}},
-		Table: templates.Table{Caption: "console.merchants", Columns: []string{"console.merchant.name", "console.merchant.no", "console.merchant.tier", "console.col.state", "console.col.created"}},
-		None:  templates.Empty{Icon: "merchant", Title: v.t("console.none.merchants"), Text: v.t("console.none.exact")}}
+	p := templates.ConsoleList{Desk: v.desk("/console/merchants"), Title: "console.merchants", Saved: v.note(), Action: "/console/merchants", Pager: pager, Table: merchantTable(rows),
+		Filters: []templates.Input{{Name: "status", Label: "console.col.state", Kind: "select", Options: v.all(merchantStates(v, status))}},
+		None:    templates.Empty{Icon: "merchant", Title: v.t("console.none.merchants")}}
 	if v.may(manage.MerchantNew) {
 		p.NewURL, p.NewKey = "/console/merchants/new", "console.merchant.new"
-	}
-	for _, m := range rows {
-		p.Table.Rows = append(p.Table.Rows, []templates.Cell{{Text: m.LegalName, URL: "/console/merchants/" + m.ID}, {Text: m.No, Mono: true},
-			{Key: "tier." + string(m.Tier)}, {State: merchantState(m.Status)}, {Time: m.CreatedAt}})
 	}
 	return v.write(p)
 }
 
-func (v *visit) findMerchants(ctx context.Context, c cursor, status idp.MerchantStatus, typed string) ([]idp.Merchant, error) {
-	switch {
-	case typed != "":
-		if kind, no, ok := normal.Identifier(typed); ok && kind == idp.IdentifierMerchantNo {
-			return v.Store.Merchants(ctx, c.at, no, "", pageSize+1)
-		}
-		return v.Store.Merchants(ctx, c.at, "", typed, pageSize+1)
-	case status != "":
-		return v.Store.MerchantsIn(ctx, status, c.at, pageSize+1)
+func merchantTable(rows []idp.Merchant) templates.Table {
+	t := templates.Table{Caption: "console.merchants", Columns: []string{"console.merchant.name", "console.merchant.no", "console.merchant.tier", "console.col.state", "console.col.created"}}
+	for _, m := range rows {
+		t.Rows = append(t.Rows, []templates.Cell{{Text: m.LegalName, URL: "/console/merchants/" + m.ID}, {Text: m.No, Mono: true},
+			{Key: "tier." + string(m.Tier)}, {State: merchantState(m.Status)}, {Time: m.CreatedAt}})
 	}
-	return v.Store.Merchants(ctx, c.at, "", "", pageSize+1)
+	return t
 }
 
 // merchantState is the catalogue's word for a status: a pending merchant waits for
@@ -79,7 +70,7 @@ func (v *visit) merchant() error {
 	if err != nil {
 		return err
 	}
-	if open, err := v.merchantOpen(m.ID); err != nil || !open {
+	if open, err := v.merchantOpen(m.ID, back(v.r)); err != nil || !open {
 		return err
 	}
 	p := templates.ConsoleObject{Desk: v.desk("/console/merchants"), Saved: v.note(), Crumbs: v.merchantCrumbs(m, ""), Title: m.LegalName, State: merchantState(m.Status),
@@ -184,24 +175,56 @@ func (v *visit) merchantBlocks(m idp.Merchant) ([]templates.Block, error) {
 	return []templates.Block{people, shops, devices}, nil
 }
 
-// merchantOpen says whether the page about a merchant may be drawn now; if not, it
-// has sent the browser to give a reason.
-func (v *visit) merchantOpen(id string) (bool, error) {
-	a := v.actor()
-	open, err := v.Manage.LookedAtMerchant(v.r.Context(), a, id)
-	if err != nil || open {
-		return open, err
+// merchantSeen says whether what is about a merchant may be drawn now. Whoever owes
+// no reason has looked by this.
+func (v *visit) merchantSeen(id string) (bool, error) {
+	seen, err := v.Manage.LookedAtMerchant(v.r.Context(), v.actor(), id)
+	if err == nil && !seen && manage.May(v.User.Role, manage.MerchantView) == manage.Yes {
+		return true, v.Manage.LookAtMerchant(v.r.Context(), v.actor(), id)
 	}
-	if manage.May(v.User.Role, manage.MerchantView) == manage.Yes {
-		return true, v.Manage.LookAtMerchant(v.r.Context(), a, id)
+	return seen, err
+}
+
+// merchantOpen is the gate of all that is about a merchant: unless he was looked at,
+// it has sent the browser to give a reason, and from there back.
+func (v *visit) merchantOpen(id, back string) (bool, error) {
+	if seen, err := v.merchantSeen(id); err != nil || seen {
+		return seen, err
 	}
-	return false, v.askWhy("/console/merchants/" + id + "/look")
+	return false, v.askWhy("/console/merchants/"+id+"/look", back)
+}
+
+func (v *visit) merchantPathOpen() (bool, error) {
+	m, err := v.merchantOfPath()
+	if err != nil {
+		return false, err
+	}
+	return v.merchantOpen(m.ID, back(v.r))
 }
 
 func (v *visit) askMerchantLook() (templates.ConsoleForm, error) {
 	m, err := v.merchantOfPath()
-	return templates.ConsoleForm{Desk: v.desk("/console/merchants"), Title: v.t("console.look.merchant", m.LegalName), Lead: v.t("console.look.merchant_lead"),
-		Crumbs: v.merchantCrumbs(m, ""), Inputs: []templates.Input{reasonInput()}, Submit: "console.look.do", Cancel: "/console"}, err
+	return v.merchantLook(m.ID, plain(v.r.PostFormValue("typed"))), err
+}
+
+// merchantLook asks for the reason of a look. It says no more of the merchant than
+// what the person typed to find it.
+func (v *visit) merchantLook(id, typed string) templates.ConsoleForm {
+	title := v.t("console.look.this_merchant")
+	if typed != "" {
+		title = v.t("console.look.merchant", typed)
+	}
+	return v.lookForm(title, "console.look.merchant_lead", "console.merchants", manage.MerchantList, "/console/merchants", id, typed)
+}
+
+// lookForm is the page before a page about a person or a merchant.
+func (v *visit) lookForm(title, lead, list string, may manage.Action, base, id, typed string) templates.ConsoleForm {
+	above := templates.Crumb{Text: v.t(list)}
+	if v.may(may) {
+		above.URL = base
+	}
+	return templates.ConsoleForm{Desk: v.desk(base), Title: title, Lead: v.t(lead), Crumbs: []templates.Crumb{above, {Text: title}}, Action: base + "/" + id + "/look",
+		Inputs: []templates.Input{reasonInput(), {Name: "typed", Kind: "hidden", Value: typed}}, Submit: "console.look.do", Cancel: "/console"}
 }
 
 func (v *visit) lookAtMerchant() (string, error) {
@@ -278,9 +301,9 @@ func doAt(base string, do act, saved string) func(v *visit) (string, error) {
 }
 
 // askWhy sends the browser to the page that asks for the reason of a look, and
-// from there back here.
-func (v *visit) askWhy(form string) error {
-	return redirect(v, form+"?"+url.Values{"to": {v.r.URL.RequestURI()}}.Encode())
+// from there back.
+func (v *visit) askWhy(form, back string) error {
+	return redirect(v, form+"?"+url.Values{"to": {back}}.Encode())
 }
 
 // wanted is the page of the console that a look was asked for.

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"net/http"
 	"net/url"
 
 	"hufu/idp"
@@ -101,6 +102,15 @@ func (v *visit) terminalOfPath() (idp.Terminal, error) {
 	return v.Store.Terminal(v.r.Context(), id)
 }
 
+// terminalPathOpen: what is about a terminal is about its merchant.
+func (v *visit) terminalPathOpen() (bool, error) {
+	t, err := v.terminalOfPath()
+	if err != nil {
+		return false, err
+	}
+	return v.merchantOpen(t.MerchantID, back(v.r))
+}
+
 // terminal is the page of one terminal; it opens with its merchant's.
 func (v *visit) terminal() error {
 	ctx := v.r.Context()
@@ -108,7 +118,7 @@ func (v *visit) terminal() error {
 	if err != nil {
 		return err
 	}
-	if open, err := v.merchantOpen(t.MerchantID); err != nil || !open {
+	if open, err := v.merchantOpen(t.MerchantID, back(v.r)); err != nil || !open {
 		return err
 	}
 	m, err := v.Store.Merchant(ctx, t.MerchantID)
@@ -177,12 +187,30 @@ func terminalDo(do act) func(v *visit) (string, error) {
 	return doAt("/console/terminals/", do, "changed")
 }
 
+// typedNo is the merchant number that the form of a new terminal stands at.
+func (v *visit) typedNo() string {
+	if v.r.Method == http.MethodPost {
+		return plain(v.r.PostFormValue("merchant_no"))
+	}
+	return v.query("merchant_no")
+}
+
+// newTerminalOpen: as soon as the form names a merchant it shows the merchant's stores.
+func (v *visit) newTerminalOpen() (bool, error) {
+	m, err := v.merchantByNo(v.typedNo())
+	if err != nil || m.ID == "" {
+		return err == nil, err
+	}
+	return v.merchantOpen(m.ID, newTerminalAt(m.No))
+}
+
+func newTerminalAt(no string) string {
+	return "/console/terminals/new?" + url.Values{"merchant_no": {no}}.Encode()
+}
+
 // newTerminal asks for the merchant first: the stores to choose from are its own.
 func (v *visit) newTerminal() (templates.ConsoleForm, error) {
-	no := v.query("merchant_no")
-	if v.r.Method == "POST" {
-		no = plain(v.r.PostFormValue("merchant_no"))
-	}
+	no := v.typedNo()
 	p := templates.ConsoleForm{Desk: v.desk("/console/terminals"), Title: v.t("console.terminal.new"), Lead: v.t("console.terminal.new_lead"),
 		Crumbs: []templates.Crumb{{Text: v.t("console.terminals"), URL: "/console/terminals"}, {Text: v.t("console.terminal.new")}},
 		Inputs: []templates.Input{{Name: "merchant_no", Label: "console.merchant.no", Mode: "numeric", Most: 40, Value: no}}, Submit: "next", Cancel: "/console/terminals"}
@@ -214,7 +242,7 @@ func (v *visit) createTerminal() (string, error) {
 		if m.ID == "" {
 			return "", idp.FieldError("merchant_no", "error.no_merchant")
 		}
-		return "/console/terminals/new?" + url.Values{"merchant_no": {m.No}}.Encode(), nil
+		return newTerminalAt(m.No), nil
 	}
 	a := v.actor()
 	t, err := v.Manage.CreateTerminal(v.r.Context(), a, manage.NewTerminal{MerchantNo: f("merchant_no"), StoreID: f("store"), Serial: f("serial"), Model: f("model"), Kind: idp.TerminalKind(f("kind"))})

@@ -42,26 +42,15 @@ func (v *visit) login(ctx context.Context, user string) (string, error) {
 	return "–", err
 }
 
-// users lists people by role and state, or opens the page of the one that an exact
-// login name names.
+// users lists people by role and state.
 func (v *visit) users() error {
 	ctx, c := v.r.Context(), v.cursor("after")
-	who, role, state := v.query("who"), idp.Role(v.query("role")), v.query("state")
-	p := templates.ConsoleList{Desk: v.desk("/console/users"), Title: "console.users", Saved: v.note(), Action: "/console/users", Filters: v.userFilters(who, role, state),
+	role, state := idp.Role(v.query("role")), v.query("state")
+	p := templates.ConsoleList{Desk: v.desk("/console/users"), Title: "console.users", Saved: v.note(), Action: "/console/users", Filters: v.userFilters(role, state),
 		Table: templates.Table{Caption: "console.users", Columns: []string{"console.col.name", "console.col.login", "console.merchant", "col.role", "console.col.state", "col.second"}},
-		None:  templates.Empty{Icon: "users", Title: v.t("console.none.users"), Text: v.t("console.none.exact")}}
+		None:  templates.Empty{Icon: "users", Title: v.t("console.none.users")}}
 	if v.may(manage.StaffNew) || v.may(manage.OwnerNew) {
 		p.NewURL, p.NewKey = "/console/users/new", "console.user.new"
-	}
-	if who != "" {
-		if found, err := v.person(who); err != nil || found != "" {
-			if err != nil {
-				return err
-			}
-			return redirect(v, "/console/users/"+found)
-		}
-		p.None.Title = v.t("console.none.found", who)
-		return v.write(p)
 	}
 	f := storage.UserFilter{After: c.at, Status: state}
 	if state == "locked" {
@@ -81,9 +70,8 @@ func (v *visit) users() error {
 	return v.write(p)
 }
 
-func (v *visit) userFilters(who string, role idp.Role, state string) []templates.Input {
-	return []templates.Input{{Name: "who", Label: "console.user.find", Value: who, Optional: true},
-		{Name: "role", Label: "col.role", Kind: "select", Options: v.all(choices(v, "role.", role, idp.Roles...))},
+func (v *visit) userFilters(role idp.Role, state string) []templates.Input {
+	return []templates.Input{{Name: "role", Label: "col.role", Kind: "select", Options: v.all(choices(v, "role.", role, idp.Roles...))},
 		{Name: "state", Label: "console.col.state", Kind: "select", Options: v.all(choices(v, "state.", state, "active", "invited", "locked", "disabled", "left"))}}
 }
 
@@ -161,17 +149,44 @@ func (v *visit) userOfPath() (idp.User, error) {
 	return v.Store.User(v.r.Context(), id)
 }
 
-// userOpen says whether the page about a person may be drawn now; if not, it has
-// sent the browser to give a reason.
+// userSeen says whether what is about a person may be drawn now. Whoever owes no
+// reason has looked by this.
+func (v *visit) userSeen(id string) (bool, error) {
+	seen, err := v.Manage.Looked(v.r.Context(), v.actor(), id)
+	if err == nil && !seen && manage.May(v.User.Role, manage.UserView) == manage.Yes {
+		return true, v.Manage.Look(v.r.Context(), v.actor(), id)
+	}
+	return seen, err
+}
+
+// userOpen is the gate of all that is about a person: unless he was looked at, it
+// has sent the browser to give a reason, and from there back.
 func (v *visit) userOpen(u idp.User) (bool, error) {
-	open, err := v.Manage.Looked(v.r.Context(), v.actor(), u.ID)
-	if err != nil || open {
+	if seen, err := v.userSeen(u.ID); err != nil || seen {
+		return seen, err
+	}
+	return false, v.askWhy("/console/users/"+u.ID+"/look", back(v.r))
+}
+
+func (v *visit) userPathOpen() (bool, error) {
+	u, err := v.userOfPath()
+	if err != nil {
+		return false, err
+	}
+	return v.userOpen(u)
+}
+
+// enableOpen: to bring back one of the operator's own asks for what that row of the
+// table asks.
+func (v *visit) enableOpen() (bool, error) {
+	u, err := v.userOfPath()
+	if err != nil {
+		return false, err
+	}
+	if open, err := v.userOpen(u); err != nil || !open || !u.Role.Operator() {
 		return open, err
 	}
-	if manage.May(v.User.Role, manage.UserView) == manage.Yes {
-		return true, v.Manage.Look(v.r.Context(), v.actor(), u.ID)
-	}
-	return false, v.askWhy("/console/users/" + u.ID + "/look")
+	return v.proved(manage.StaffEnable, true)
 }
 
 // user is everything about one person on one page.
@@ -312,7 +327,12 @@ func (v *visit) userFacts(ctx context.Context, u idp.User) ([]templates.Fact, er
 		if err != nil {
 			return nil, err
 		}
-		lines := []templates.Cell{{Text: m.LegalName, URL: "/console/merchants/" + m.ID, Small: m.No}}
+		lines := []templates.Cell{{Text: m.LegalName, URL: "/console/merchants/" + m.ID}}
+		if known, err := v.knowsMerchant(m.ID); err != nil {
+			return nil, err
+		} else if known {
+			lines[0].Small = m.No
+		}
 		if m.Status != idp.MerchantActive {
 			lines = append(lines, templates.Cell{State: merchantState(m.Status)})
 		}
@@ -348,7 +368,7 @@ func (v *visit) sessionBlock(ctx context.Context, u idp.User) (templates.Block, 
 	b := templates.Block{ID: "sessions", Key: "console.user.sessions", None: "console.none.sessions", Table: templates.Table{Caption: "console.user.sessions",
 		Columns: []string{"col.device", "col.place", "col.started", "col.seen", "console.col.strength"}}}
 	for _, s := range list {
-		b.Table.Rows = append(b.Table.Rows, []templates.Cell{{Text: orDash(s.Device)}, {Text: orDash(s.Network), Mono: true}, {Time: s.CreatedAt}, {Time: s.LastSeenAt, Clock: true},
+		b.Table.Rows = append(b.Table.Rows, []templates.Cell{{Text: orDash(s.Device)}, {Text: orDash(v.place(s.Network))}, {Time: s.CreatedAt}, {Time: s.LastSeenAt, Clock: true},
 			{Key: fmt.Sprintf("console.acr.%d", idp.Assess(s.Proofs).ACR)}})
 	}
 	return b, err
@@ -390,8 +410,17 @@ func (v *visit) grantee(ctx context.Context, g idp.Grant) (templates.Cell, error
 
 func (v *visit) askLook() (templates.ConsoleForm, error) {
 	u, err := v.userOfPath()
-	return templates.ConsoleForm{Desk: v.desk("/console/users"), Title: v.t("console.look.user", u.Name), Lead: v.t("console.look.user_lead"), Crumbs: v.userCrumbs(u, ""),
-		Inputs: []templates.Input{reasonInput()}, Submit: "console.look.do", Cancel: "/console"}, err
+	return v.userLook(u.ID, plain(v.r.PostFormValue("typed"))), err
+}
+
+// userLook asks for the reason of a look. It says no more of the person than what
+// was typed to find him.
+func (v *visit) userLook(id, typed string) templates.ConsoleForm {
+	title := v.t("console.look.this_user")
+	if typed != "" {
+		title = v.t("console.look.user", typed)
+	}
+	return v.lookForm(title, "console.look.user_lead", "console.users", manage.UserList, "/console/users", id, typed)
 }
 
 func (v *visit) look() (string, error) {

@@ -71,13 +71,15 @@ func newSecret(c *idp.Client, keep bool) idp.Secret {
 }
 
 // NewClientSecret gives a confidential client another secret. keepOld lets the one
-// before work on until the next change, so that a change needs no standstill.
-func (m *Manager) NewClientSecret(ctx context.Context, a Actor, id string, keepOld bool) (secret idp.Secret, err error) {
+// before work on until the next change, so that a change needs no standstill. seen
+// is the version of the client that the actor decided on: if somebody changed the
+// client since, nothing happens, and the secret that he gave out goes on working.
+func (m *Manager) NewClientSecret(ctx context.Context, a Actor, id string, seen int64, keepOld bool) (secret idp.Secret, err error) {
 	if err := a.allow(ClientSecret); err != nil {
 		return "", err
 	}
 	err = m.Store.Tx(ctx, func(ctx context.Context) error {
-		c, err := m.Store.Client(ctx, id)
+		c, err := m.Store.ClientNow(ctx, id) // memory may still hold a secret that was taken away
 		if err != nil {
 			return err
 		}
@@ -85,12 +87,15 @@ func (m *Manager) NewClientSecret(ctx context.Context, a Actor, id string, keepO
 			return idp.Errorf(idp.Conflict, "error.public_client")
 		}
 		secret = newSecret(&c, keepOld)
-		if ok, err := m.Store.SetClientSecrets(ctx, id, c.SecretHashes); err != nil || !ok {
+		if ok, err := m.Store.SetClientSecrets(ctx, id, seen, c.SecretHashes); err != nil || !ok {
 			return orMoved(err)
 		}
 		return m.record(ctx, a, idp.Event{Name: "client.secret", Client: id, Data: map[string]any{"old_kept": keepOld}})
 	})
-	return secret, err
+	if err != nil {
+		return "", err
+	}
+	return secret, nil
 }
 
 // DisableClient stops a client: no token is issued to it, and refreshes are refused.

@@ -166,7 +166,7 @@ func (h *house) calls() map[Action]func(a Actor) error {
 		ClientNew:     func(a Actor) error { _, _, err := h.CreateClient(ctx, a, NewClient{}); return err },
 		ClientDisable: func(a Actor) error { return h.DisableClient(ctx, a, "none") },
 		ClientEnable:  func(a Actor) error { return h.EnableClient(ctx, a, "none") },
-		ClientSecret:  func(a Actor) error { _, err := h.NewClientSecret(ctx, a, "none", false); return err },
+		ClientSecret:  func(a Actor) error { _, err := h.NewClientSecret(ctx, a, "none", 1, false); return err },
 		ExplainRead:   func(a Actor) error { _, err := h.Explain(ctx, a, "0"); return err },
 	}
 	return c
@@ -519,6 +519,80 @@ func TestExplain(t *testing.T) {
 	wants(t, err, idp.Invalid, "error.explain_typo")
 }
 
+// Of many who change a secret at once one does, the others are told; and what memory
+// still holds of a secret that was taken away does not come back.
+func TestSecretsAtOnce(t *testing.T) {
+	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
+		h, ctx := newHouse(t, s), t.Context()
+		admin := h.as(idp.RolePolicyAdmin)
+		_, _, err := h.CreateClient(ctx, admin, NewClient{ID: "web", Name: "Web", Confidential: true, Redirects: []string{"https://shop.example/cb"}, Scopes: []string{"openid"}, Grants: []string{"authorization_code"}})
+		h.must(err)
+		var wg sync.WaitGroup
+		secrets, errs := make([]idp.Secret, 8), make([]error, 8)
+		for i := range secrets {
+			wg.Go(func() { secrets[i], errs[i] = h.NewClientSecret(ctx, admin, "web", 1, true) })
+		}
+		wg.Wait()
+		c, err := s.ClientNow(ctx, "web")
+		h.must(err)
+		won := 0
+		for i, err := range errs {
+			if err != nil {
+				wants(t, err, idp.Conflict, "error.moved")
+				if secrets[i] != "" {
+					t.Error("a secret that does not work was given out")
+				}
+				continue
+			}
+			won++
+			if sum := sha256.Sum256([]byte(secrets[i].Reveal())); string(c.SecretHashes[0]) != string(sum[:]) {
+				t.Error("the secret that was given out does not work")
+			}
+		}
+		if won != 1 || len(c.SecretHashes) != 2 || c.Version != 2 || len(h.events(storage.EventFilter{Client: "web", Name: "client.secret"})) != 1 {
+			t.Errorf("%d changes, client %+v", won, c)
+		}
+	})
+}
+
+// A secret that another replica took away does not come back out of this one's memory.
+func TestOldSecretStaysAway(t *testing.T) {
+	for _, d := range []storage.Dialect{storage.SQLite, storage.Postgres} {
+		dsn, ctx := storagetest.DSN(t, d), t.Context()
+		_, ring := storagetest.KeyFile(t)
+		here, there := newHouse(t, storagetest.Open(t, dsn, ring)), &Manager{Store: storagetest.Open(t, dsn, ring), Policy: policy.Default()}
+		admin := here.as(idp.RolePolicyAdmin)
+		_, old, err := here.CreateClient(ctx, admin, NewClient{ID: "web", Name: "Web", Confidential: true, Redirects: []string{"https://shop.example/cb"}, Scopes: []string{"openid"}, Grants: []string{"authorization_code"}})
+		here.must(err)
+		_, err = here.Store.Client(ctx, "web") // now in memory
+		here.must(err)
+		taken := sha256.Sum256([]byte(old.Reveal()))
+		_, err = there.NewClientSecret(ctx, admin, "web", 1, false)
+		here.must(err)
+		_, err = here.NewClientSecret(ctx, admin, "web", 2, true)
+		here.must(err)
+		c, err := here.Store.ClientNow(ctx, "web")
+		here.must(err)
+		if len(c.SecretHashes) != 2 || slices.ContainsFunc(c.SecretHashes, func(h []byte) bool { return string(h) == string(taken[:]) }) {
+			t.Errorf("%v: the secret that was taken away works again", d)
+		}
+	}
+}
+
+// Every act of level Four asks for the fresher proof, and no other.
+func TestGraveIsLevelFour(t *testing.T) {
+	for _, act := range Actions() {
+		if Grave(act) != (May(idp.RolePolicyAdmin, act) == Four) {
+			t.Errorf("%s: grave %v", act, Grave(act))
+		}
+		for _, role := range []idp.Role{idp.RoleSupportAgent, idp.RoleSupportSupervisor, idp.RoleAuditor} {
+			if May(role, act) == Four {
+				t.Errorf("%s is more than a policy administrator's", act)
+			}
+		}
+	}
+}
+
 func TestClients(t *testing.T) {
 	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
 		h, ctx := newHouse(t, s), t.Context()
@@ -532,7 +606,7 @@ func TestClients(t *testing.T) {
 		}
 		_, _, err = h.CreateClient(ctx, admin, in)
 		wants(t, err, idp.Conflict, "error.taken.client")
-		second, err := h.NewClientSecret(ctx, admin, "web", true)
+		second, err := h.NewClientSecret(ctx, admin, "web", 1, true)
 		h.must(err)
 		if c, _ := s.Client(ctx, "web"); len(c.SecretHashes) != 2 || string(c.SecretHashes[1]) != string(sum[:]) {
 			t.Error("the old secret was not kept")
@@ -540,12 +614,12 @@ func TestClients(t *testing.T) {
 		if second == secret {
 			t.Error("the same secret")
 		}
-		_, err = h.NewClientSecret(ctx, admin, "web", false)
+		_, err = h.NewClientSecret(ctx, admin, "web", 2, false)
 		h.must(err)
 		if c, _ := s.Client(ctx, "web"); len(c.SecretHashes) != 1 {
 			t.Error("old secrets were kept")
 		}
-		_, err = h.NewClientSecret(ctx, admin, "merchant-app", false)
+		_, err = h.NewClientSecret(ctx, admin, "merchant-app", 1, false)
 		wants(t, err, idp.Conflict, "error.public_client")
 		h.must(h.DisableClient(ctx, admin, "web"))
 		wants(t, h.DisableClient(ctx, admin, "web"), idp.Conflict, "error.moved")

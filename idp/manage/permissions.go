@@ -48,12 +48,13 @@ const (
 	No     Level = iota
 	Yes          // may
 	Reason       // may, giving a reason
-	Four         // may, giving a reason, when another person approves
+	Four         // may, giving a reason and a fresher proof
 )
 
-// Four is held as Reason for now: the second person is not asked yet. The level
-// stands here so that the table says what is right and the approval, once it
-// exists, needs no other list.
+// Four marks the acts that hand out or bring back power, keys and whole merchants.
+// An act of this level asks for a policy administrator, a reason and a proof of
+// possession younger than policy's StepUp.ConsoleSecret (300 s). The approval of a
+// second person is not part of this version.
 
 type row struct{ admin, agent, supervisor, auditor Level }
 
@@ -112,15 +113,9 @@ func May(role idp.Role, act Action) Level {
 	return No
 }
 
-// Grave says whether an act hands out power or keys and therefore asks for a
-// fresher proof than others.
-func Grave(act Action) bool {
-	switch act {
-	case StaffNew, StaffEnable, ClientNew, ClientDisable, ClientEnable, ClientSecret:
-		return true
-	}
-	return false
-}
+// Grave says whether an act asks for a fresher proof than others: those of level
+// Four.
+func Grave(act Action) bool { return table[act].admin == Four }
 
 // Actions lists every row of the table.
 func Actions() []Action {

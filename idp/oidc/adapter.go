@@ -58,7 +58,8 @@ func (a adapter) create(ctx context.Context, kind storage.TokenKind, signature s
 }
 
 // GetAuthorizeCodeSession loads a code into the session it is given. Inside the
-// transaction of the exchange it also asks whether the grant may be redeemed.
+// transaction of the exchange, which uses the code up or is undone, it also asks
+// whether the grant may be redeemed, and gives it its life.
 func (a adapter) GetAuthorizeCodeSession(ctx context.Context, signature string, s fosite.Session) (fosite.Requester, error) {
 	row, err := a.p.Store.Token(ctx, storage.TokenCode, signature)
 	if err != nil {
@@ -86,6 +87,9 @@ func (a adapter) GetAuthorizeCodeSession(ctx context.Context, signature string, 
 	c, _ := r.Client.(client)
 	parties, scopes, err := a.p.redeem(ctx, row.Family, c.Client)
 	if err != nil {
+		return nil, err
+	}
+	if err := a.p.settle(ctx, &parties, scopes); err != nil {
 		return nil, err
 	}
 	sess.Parties, sess.Redeemed, r.GrantedScope = parties, true, scopes

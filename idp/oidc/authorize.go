@@ -6,14 +6,12 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/ory/fosite"
 
 	"hufu/idp"
-	"hufu/idp/session"
 	"hufu/idp/web"
 	"hufu/storage"
 )
@@ -56,7 +54,7 @@ func (p *Provider) begin(w http.ResponseWriter, r *http.Request, form url.Values
 		return p.consider(w, r, v)
 	}
 	if v.row == nil {
-		if err := p.remember(ctx, v, now, p.Policy.Flow.Whole); err != nil {
+		if err := p.hold(ctx, v, now); err != nil {
 			return err
 		}
 	}
@@ -84,6 +82,25 @@ type pending struct {
 }
 
 func (v *pending) path() string { return "/authorize?continue=" + url.QueryEscape(v.id) }
+
+// hold stores the request while its person is away. Nobody has signed in yet, so a
+// network holds no more than it is allowed.
+func (p *Provider) hold(ctx context.Context, v *pending, now time.Time) error {
+	if v.row == nil {
+		if err := p.admit(ctx); err != nil {
+			return err
+		}
+	}
+	return p.remember(ctx, v, now, p.Policy.Flow.Whole)
+}
+
+// admit asks whether the network of a stranger may fill another row.
+func (p *Provider) admit(ctx context.Context) error {
+	if p.Admit == nil {
+		return nil
+	}
+	return p.Admit(ctx)
+}
 
 // remember stores the request for a time, or what has changed of it.
 func (p *Provider) remember(ctx context.Context, v *pending, now time.Time, life time.Duration) error {
@@ -162,16 +179,16 @@ func (p *Provider) consider(w http.ResponseWriter, r *http.Request, v *pending) 
 	}
 	c := look.unmet()
 	if c == nil {
-		return p.grant(w, r, v, signed)
+		return p.grant(w, r, v, look)
 	}
-	if v.q.prompted("none") || v.q.Tries[c.name] >= mostTries {
+	if c.demand == nil || v.q.prompted("none") || v.q.Tries[c.name] >= mostTries {
 		return p.refuseTo(w, r, v.q, refuse(c.code, "the check "+c.name+" is not met").because(c.name, nil))
 	}
 	if v.q.Tries == nil {
 		v.q.Tries = map[string]int{}
 	}
 	v.q.Tries[c.name]++
-	if err := p.remember(ctx, v, now, p.Policy.Flow.Whole); err != nil {
+	if err := p.hold(ctx, v, now); err != nil {
 		return err
 	}
 	d := c.demand(look)
@@ -183,8 +200,8 @@ func (p *Provider) consider(w http.ResponseWriter, r *http.Request, v *pending) 
 }
 
 // grant issues the code and sends the browser back to the client.
-func (p *Provider) grant(w http.ResponseWriter, r *http.Request, v *pending, signed *session.Signed) error {
-	params, err := p.issueCode(r.Context(), v, signed)
+func (p *Provider) grant(w http.ResponseWriter, r *http.Request, v *pending, look *visit) error {
+	params, err := p.issueCode(r.Context(), v, look)
 	if _, ok := errors.AsType[*refusal](err); ok {
 		return p.refuseTo(w, r, v.q, err)
 	}
@@ -195,17 +212,18 @@ func (p *Provider) grant(w http.ResponseWriter, r *http.Request, v *pending, sig
 }
 
 // issueCode makes the grant and its code and uses the request up, in one
-// transaction.
-func (p *Provider) issueCode(ctx context.Context, v *pending, signed *session.Signed) (params url.Values, err error) {
-	now := time.Now()
-	g := idp.Grant{ID: idp.NewID(), UserID: signed.User.ID, ClientID: v.client.ID, SessionID: signed.Session.ID, Scopes: v.q.Scopes,
-		Proofs: signed.Session.Proofs, AuthTime: idp.Assess(signed.Session.Proofs).AuthTime, CreatedAt: now}
-	g.ExpiresAt = now.Add(p.Policy.Tokens.Code + p.Policy.Tokens.Access)
-	if slices.Contains(g.Scopes, "offline_access") {
-		_, absolute := p.refreshLife(idp.Parties{User: signed.User, Merchant: signed.Merchant})
-		g.ExpiresAt = now.Add(absolute)
-	}
+// transaction. It holds the session meanwhile: a grant stands before everything of
+// the person ends, and ends with it, or is not made.
+func (p *Provider) issueCode(ctx context.Context, v *pending, look *visit) (params url.Values, err error) {
+	now, signed := time.Now(), look.signed
+	g := idp.Grant{ID: idp.NewID(), UserID: signed.User.ID, ClientID: v.client.ID, SessionID: signed.Session.ID, Scopes: look.scopes,
+		Proofs: signed.Session.Proofs, AuthTime: idp.Assess(signed.Session.Proofs).AuthTime, CreatedAt: now, ExpiresAt: now.Add(p.unredeemed())}
 	err = p.Store.Tx(ctx, func(ctx context.Context) error {
+		if live, err := p.Store.HoldSession(ctx, g.SessionID); err != nil {
+			return err
+		} else if !live {
+			return refuse("login_required", "the session has ended").because("session.ended", nil)
+		}
 		if v.row != nil {
 			used, err := p.Store.UseToken(ctx, storage.TokenAuthorize, v.row.Signature, now)
 			if err == nil && !used {

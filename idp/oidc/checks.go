@@ -16,6 +16,7 @@ type visit struct {
 	q           *request
 	client      idp.Client
 	signed      *session.Signed // nil: nobody
+	scopes      []string        // what of those asked for the person may give away
 	consented   []string
 	consentedAt time.Time
 	now         time.Time
@@ -25,7 +26,7 @@ type visit struct {
 type check struct {
 	name   string
 	met    func(*visit) bool
-	demand func(*visit) idp.Demand // the flow that cures it
+	demand func(*visit) idp.Demand // the flow that cures it; nil: nothing does
 	code   string                  // what prompt=none is told, and whoever cannot be cured
 	once   bool                    // voluntary: asked for once, then gone on without
 }
@@ -48,6 +49,8 @@ var checks = []check{
 	{name: "max_age", code: "login_required",
 		met:    func(v *visit) bool { return v.q.MaxAge == nil || v.meets(v.signIn(v.oldest())) },
 		demand: func(v *visit) idp.Demand { return v.signIn(v.oldest()) }},
+	{name: "scope", code: "invalid_scope",
+		met: func(v *visit) bool { return len(v.scopes) > 0 }},
 	{name: "acr", code: "interaction_required", once: true,
 		met:    func(v *visit) bool { return v.q.ACR == 0 || v.meets(v.stepUp()) },
 		demand: func(v *visit) idp.Demand { return v.stepUp() }},
@@ -55,7 +58,7 @@ var checks = []check{
 		met:    func(v *visit) bool { return v.allowed() },
 		demand: func(v *visit) idp.Demand { return v.askConsent() }},
 	{name: "money", code: "interaction_required",
-		met:    func(v *visit) bool { return !slices.ContainsFunc(v.q.Scopes, idp.MoneyScope) || v.meets(v.money()) },
+		met:    func(v *visit) bool { return !slices.ContainsFunc(v.scopes, idp.MoneyScope) || v.meets(v.money()) },
 		demand: func(v *visit) idp.Demand { return v.money() }},
 }
 
@@ -93,7 +96,7 @@ func (v *visit) money() idp.Demand {
 }
 
 func (v *visit) askConsent() idp.Demand {
-	return idp.Demand{Kind: idp.FlowConsent, Scopes: v.q.Scopes}
+	return idp.Demand{Kind: idp.FlowConsent, Scopes: v.scopes}
 }
 
 // allowed says whether the person has allowed the client these scopes; the
@@ -103,7 +106,7 @@ func (v *visit) allowed() bool {
 	if v.client.FirstParty && !again {
 		return true
 	}
-	for _, s := range v.q.Scopes {
+	for _, s := range v.scopes {
 		if !slices.Contains(v.consented, s) {
 			return false
 		}
@@ -111,12 +114,14 @@ func (v *visit) allowed() bool {
 	return !again || !v.consentedAt.Before(v.q.At)
 }
 
-// look gathers what the checks test.
+// look gathers what the checks test. The scopes are narrowed by the role of whoever is
+// there, for this look alone: another person may yet sign in.
 func (p *Provider) look(ctx context.Context, q *request, c idp.Client, signed *session.Signed, now time.Time) (*visit, error) {
-	v := &visit{p: p, q: q, client: c, signed: signed, now: now}
+	v := &visit{p: p, q: q, client: c, signed: signed, scopes: q.Scopes, now: now}
 	if signed == nil {
 		return v, nil
 	}
+	v.scopes = idp.ScopesFor(signed.User.Role, q.Scopes)
 	var err error
 	if v.consented, err = p.Store.Consented(ctx, signed.User.ID, c.ID); err != nil {
 		return nil, err

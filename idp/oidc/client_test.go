@@ -83,7 +83,7 @@ func TestTrap14ClientAuthentication(t *testing.T) {
 // A new secret works beside the old one.
 func TestSecretRollover(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.must(second(w.store.SetClientSecrets(t.Context(), "settlement", [][]byte{hash("new"), hash(secret)})))
+		w.must(second(w.store.SetClientSecrets(t.Context(), "settlement", 1, [][]byte{hash("new"), hash(secret)})))
 		for s, status := range map[string]int{"new": 200, secret: 200, "old": 401} {
 			res := w.do(formRequest("/token", serviceForm("client_id", "settlement", "client_secret", s)))
 			if res.StatusCode != status {

@@ -37,6 +37,10 @@ func (p *Provider) deviceAuthorization(w http.ResponseWriter, r *http.Request) e
 	if err != nil {
 		return err
 	}
+	// Before the serial is looked at, so that nobody tries one after the other.
+	if err := p.takeDevice(ctx, time.Now()); err != nil {
+		return err
+	}
 	terminal, err := p.askingTerminal(ctx, form)
 	if err != nil {
 		return err
@@ -69,32 +73,40 @@ func requestedScopes(c idp.Client, form url.Values) ([]string, error) {
 }
 
 // askingTerminal returns the registered terminal that a request names, nil if it
-// names none.
+// names none. Whoever asks has shown nothing, so he hears the same of one that nobody
+// knows and of one that may not sign in now; the log has the reason.
 func (p *Provider) askingTerminal(ctx context.Context, form url.Values) (*idp.Terminal, error) {
 	typed := form.Get("terminal_serial")
 	if typed == "" {
 		return nil, nil
 	}
-	unknown := refuse("invalid_request", "no terminal with this serial is registered")
+	t, reason, err := p.terminalOf(ctx, typed)
+	if err == nil && reason != "" {
+		err = refuse("invalid_request", "this terminal cannot sign in now; ask the owner").because(reason, nil)
+	}
+	return &t, err
+}
+
+// terminalOf finds a terminal and the reason why it may not ask for a sign-in.
+func (p *Provider) terminalOf(ctx context.Context, typed string) (t idp.Terminal, reason string, err error) {
 	serial, ok := normal.Serial(typed)
 	if !ok {
-		return nil, unknown
+		return t, "terminal.unknown", nil
 	}
-	t, err := p.Store.TerminalBySerial(ctx, serial)
-	if err != nil && idp.KindOf(err) == idp.NotFound {
-		return nil, unknown
-	}
-	if err != nil {
-		return nil, err
-	}
-	if !t.State.MayRequest() {
-		return nil, refuse("access_denied", "this terminal may not sign in: it is "+string(t.State)).because("terminal."+string(t.State), nil)
+	t, err = p.Store.TerminalBySerial(ctx, serial)
+	switch {
+	case err != nil && idp.KindOf(err) == idp.NotFound:
+		return t, "terminal.unknown", nil
+	case err != nil:
+		return t, "", err
+	case !t.State.MayRequest():
+		return t, "terminal." + string(t.State), nil
 	}
 	m, err := p.Store.Merchant(ctx, t.MerchantID)
 	if err == nil && m.Status != idp.MerchantActive {
-		err = refuse("access_denied", "this terminal may not sign in: its merchant is not active").because("merchant.suspended", nil)
+		reason = "merchant.suspended"
 	}
-	return &t, err
+	return t, reason, err
 }
 
 // deviceAnswer is RFC 8628 3.2 with the number that device and page both show.
@@ -110,13 +122,10 @@ type deviceAnswer struct {
 
 func (p *Provider) requestDevice(ctx context.Context, c idp.Client, t *idp.Terminal, scopes []string) (*deviceAnswer, error) {
 	now, rules := time.Now(), p.Policy.Device
-	d := idp.DeviceRequest{ClientID: c.ID, Scopes: scopes, Network: web.Network(ctx), CreatedAt: now, ExpiresAt: now.Add(rules.Life)}
+	d := idp.DeviceRequest{ClientID: c.ID, Scopes: scopes, Network: web.Network(ctx), Asker: web.LimitKey(ctx), CreatedAt: now, ExpiresAt: now.Add(rules.Life)}
 	event := idp.Event{Name: "device.requested", Client: c.ID, Network: d.Network, Policy: p.Policy.Version}
 	if t != nil {
 		d.TerminalID, event.Terminal, event.Merchant, event.Store = t.ID, t.ID, t.MerchantID, t.StoreID
-	}
-	if err := p.takeDevice(ctx, now); err != nil {
-		return nil, err
 	}
 	for try := 0; ; try++ {
 		code, user := idp.NewToken(), newUserCode()
@@ -138,9 +147,12 @@ func (p *Provider) requestDevice(ctx context.Context, c idp.Client, t *idp.Termi
 }
 
 // takeDevice bounds how many requests one network makes, so that nobody fills the
-// table or the space of user codes.
+// table or the space of user codes, or looks for serials.
 func (p *Provider) takeDevice(ctx context.Context, now time.Time) error {
 	b := p.Policy.Device.Network
+	if p.Loopback > 0 && web.Peer(ctx).IsLoopback() {
+		b = b.Times(p.Loopback)
+	}
 	ok, next, err := p.Store.TakeBucket(ctx, "device.network", p.Store.MAC("device.network", []byte(web.LimitKey(ctx))), b.Burst, b.Refill, now)
 	if err == nil && !ok {
 		err = &idp.Error{Kind: idp.Limited, Msg: "problem.429.text", Until: next}
@@ -246,6 +258,9 @@ func (h *deviceHandler) issue(ctx context.Context, r fosite.AccessRequester, a f
 	scopes = slices.DeleteFunc(scopes, func(s string) bool { return !slices.Contains(d.Scopes, s) })
 	if fresh := (idp.Demand{ACR: idp.ACR2, Since: parties.Grant.CreatedAt.Add(-h.p.Policy.StepUp.Money), One: true}); !fresh.Met(parties.Grant.Proofs) {
 		scopes = idp.WithoutMoney(scopes)
+	}
+	if err := h.p.settle(ctx, &parties, scopes); err != nil {
+		return err
 	}
 	s := sessionOf(r)
 	s.Parties, s.Redeemed = parties, true

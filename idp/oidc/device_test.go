@@ -88,7 +88,7 @@ func TestDeviceErrors(t *testing.T) {
 		}
 		w.must(second(w.store.SetTerminalState(t.Context(), w.terminal.ID, idp.TerminalNew, idp.TerminalRetired)))
 		res, answer := w.post("/device_authorization", "terminal", url.Values{"scope": {"openid"}, "terminal_serial": {"N910-0001"}})
-		refused(t, res, answer, 400, "access_denied")
+		refused(t, res, answer, 400, "invalid_request")
 		if d := w.device("terminal_serial", ""); d["device_code"] == nil {
 			t.Error("a device without a registered terminal may ask")
 		}

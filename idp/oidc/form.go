@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -60,6 +61,23 @@ func wellFormed(form url.Values) error {
 		for _, v := range append(values, name) {
 			if !utf8.ValidString(v) || strings.ContainsRune(v, 0) {
 				return refuse("invalid_request", "a parameter is not valid UTF-8 text")
+			}
+		}
+	}
+	return nil
+}
+
+// longest bounds, in bytes, what of a stranger's request is kept, compared or told
+// again. A parameter of another name is not looked at, or must be one that we know.
+var longest = map[string]int{"state": 1024, "nonce": 255, "login_hint": 255, "client_id": 255, "scope": 1024, "prompt": 255, "acr_values": 1024,
+	"ui_locales": 255, "redirect_uri": 2048, "post_logout_redirect_uri": 2048, "id_token_hint": 8192, "resource": 2048, "audience": 2048}
+
+// bounded refuses parameters that are longer than anybody needs.
+func bounded(form url.Values) error {
+	for name, most := range longest {
+		for _, v := range form[name] {
+			if len(v) > most {
+				return refuse("invalid_request", name+" is longer than "+strconv.Itoa(most)+" bytes")
 			}
 		}
 	}

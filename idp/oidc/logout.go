@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -79,7 +80,7 @@ func (p *Provider) storeLogout(w http.ResponseWriter, r *http.Request) error {
 // readLogout reads a sign-out request. A redirect URI counts only when it is
 // registered for the client that the hint or client_id names.
 func (p *Provider) readLogout(ctx context.Context, form url.Values) (*leaving, error) {
-	if err := wellFormed(form); err != nil {
+	if err := cmp.Or(wellFormed(form), bounded(form)); err != nil {
 		return nil, err
 	}
 	l := &leaving{Client: form.Get("client_id")}
@@ -132,6 +133,9 @@ func (p *Provider) readLogoutHint(ctx context.Context, l *leaving, hint string) 
 }
 
 func (p *Provider) rememberLogout(ctx context.Context, l *leaving) (id string, err error) {
+	if err := p.admit(ctx); err != nil {
+		return "", err
+	}
 	data, err := json.Marshal(l)
 	if err != nil {
 		return "", err

@@ -30,6 +30,11 @@ func (p *Provider) push(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if c.Public() { // it has shown nothing
+		if err := p.admit(ctx); err != nil {
+			return err
+		}
+	}
 	v := &pending{q: q, client: c}
 	if err := p.remember(ctx, v, now, p.Policy.Tokens.PAR); err != nil {
 		return err

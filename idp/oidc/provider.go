@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -20,6 +21,14 @@ type Provider struct {
 	Policy *policy.Document
 	Issuer string // origin, without a slash at its end
 	Log    *slog.Logger
+
+	// Loopback multiplies what loopback networks may ask; 0: nothing. The
+	// demonstration world gives them room.
+	Loopback int
+
+	// Admit refuses a network that makes too many requests that must be remembered;
+	// nil admits all.
+	Admit func(ctx context.Context) error
 
 	once sync.Once
 	core *fosite.Fosite

@@ -44,6 +44,39 @@ func (p *Provider) alive(ctx context.Context, grant string) (parties idp.Parties
 	return parties, scopes, reason, nil
 }
 
+// unredeemed is how long a grant lives whose code nobody redeems: longer than the
+// code, so that no exchange and no end of everything meets it while it expires.
+func (p *Provider) unredeemed() time.Duration { return 2 * p.Policy.Tokens.Code }
+
+// settle gives a grant that is redeemed for the first time the life of what is issued
+// from it, in the transaction that does so, and ends the oldest of its kind over the
+// limit.
+func (p *Provider) settle(ctx context.Context, parties *idp.Parties, scopes []string) error {
+	g, now := &parties.Grant, time.Now()
+	g.ExpiresAt = now.Add(p.Policy.Tokens.Code + p.Policy.Tokens.Access)
+	if slices.Contains(scopes, "offline_access") && parties.Client.May(grantRefresh) {
+		_, absolute := p.refreshLife(*parties)
+		g.ExpiresAt = now.Add(absolute)
+	}
+	live, err := p.Store.ExtendGrant(ctx, g.ID, g.ExpiresAt)
+	if err == nil && !live {
+		err = refuse("invalid_grant", "the grant is no longer valid").because("grant.ended", nil)
+	}
+	if err != nil {
+		return err
+	}
+	over, err := p.Store.LimitGrants(ctx, *g, p.Policy.Tokens.MostGrants, "limit", now.Add(p.unredeemed()), now)
+	if err != nil {
+		return err
+	}
+	for _, id := range over {
+		if err := p.Store.Revoked(ctx, id, "limit", idp.Event{Actor: g.UserID, Network: web.Network(ctx), Policy: p.Policy.Version}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // endFamily ends a grant and all its tokens, with its event.
 func (p *Provider) endFamily(ctx context.Context, grant, event, reason string) error {
 	return p.Store.Tx(ctx, func(ctx context.Context) error {

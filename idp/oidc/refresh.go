@@ -47,6 +47,11 @@ func (h *refreshHandler) PopulateTokenEndpointResponse(ctx context.Context, r fo
 	if err != nil {
 		return err
 	}
+	if !row.Active { // before anything that is wrong with the request besides
+		if err := h.judge(ctx, row, now); err != nil {
+			return err
+		}
+	}
 	s := sessionOf(r)
 	if s.Audience, err = rowAudience(row); err != nil {
 		return err
@@ -102,28 +107,35 @@ func (h *refreshHandler) load(ctx context.Context, r fosite.AccessRequester, now
 // rotate uses the token up and returns the next one: a new one, or again the one
 // that an earlier request of the grace time made.
 func (h *refreshHandler) rotate(ctx context.Context, r fosite.Requester, row storage.Token, now time.Time) (next string, err error) {
-	if row.Active {
-		next = idp.NewToken()
-		won, err := h.p.Store.RotateToken(ctx, storage.TokenRefresh, row.Signature, next, now)
-		if err != nil {
-			return "", err
-		}
-		if won {
-			return next, adapter{h.p}.CreateRefreshTokenSession(ctx, signature(next), "", r)
-		}
-		// A parallel request was faster: what it made is there now.
-		if row, err = h.p.Store.Token(ctx, storage.TokenRefresh, row.Signature); err != nil {
-			return "", err
-		}
+	if !row.Active {
+		return row.Successor, nil // judged before
 	}
-	again, err := h.inGrace(ctx, row, now)
-	if err != nil || again {
-		return row.Successor, err
-	}
-	if err := h.p.endFamily(ctx, row.Family, "grant.reuse_detected", "refresh.reuse"); err != nil {
+	next = idp.NewToken()
+	won, err := h.p.Store.RotateToken(ctx, storage.TokenRefresh, row.Signature, next, now)
+	if err != nil {
 		return "", err
 	}
-	return "", kept{refuse("invalid_grant", "the refresh token is not valid").because("refresh.reuse", nil)}
+	if won {
+		return next, adapter{h.p}.CreateRefreshTokenSession(ctx, signature(next), "", r)
+	}
+	// A parallel request was faster: what it made is there now.
+	if row, err = h.p.Store.Token(ctx, storage.TokenRefresh, row.Signature); err != nil {
+		return "", err
+	}
+	return row.Successor, h.judge(ctx, row, now)
+}
+
+// judge looks at a token that was used before: within the grace time its use is a
+// repeated request, at any other time it is theft, which ends the family.
+func (h *refreshHandler) judge(ctx context.Context, row storage.Token, now time.Time) error {
+	again, err := h.inGrace(ctx, row, now)
+	if err != nil || again {
+		return err
+	}
+	if err := h.p.endFamily(ctx, row.Family, "grant.reuse_detected", "refresh.reuse"); err != nil {
+		return err
+	}
+	return kept{refuse("invalid_grant", "the refresh token is not valid").because("refresh.reuse", nil)}
 }
 
 // inGrace says whether a used token may be answered with its successor: shortly

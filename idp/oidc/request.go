@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"slices"
@@ -56,10 +57,10 @@ func (p *Provider) parse(ctx context.Context, form url.Values, now time.Time) (*
 		return q, c, refuse("invalid_request", "redirect_uri is none that is registered for the client")
 	}
 	q.Redirect = uri
-	if state := form["state"]; wellFormed(url.Values{"state": state}) == nil {
+	if state := (url.Values{"state": form["state"]}); cmp.Or(wellFormed(state), bounded(state)) == nil {
 		q.State = form.Get("state") // before the first error that the client is told
 	}
-	if err := wellFormed(form); err != nil {
+	if err := cmp.Or(wellFormed(form), bounded(form)); err != nil {
 		return q, c, err
 	}
 	return q, c, p.read(ctx, q, c, form)

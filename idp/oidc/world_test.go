@@ -60,7 +60,7 @@ func newWorld(t testing.TB, s *storage.Store) *world {
 	log := slog.New(slog.DiscardHandler)
 	doc := policy.Default()
 	sessions := &session.Manager{Store: s, Policy: doc, Ring: storagetest.Ring(), Network: web.Network, Device: func(*http.Request) string { return "test" },
-		Admit: func(context.Context) error { return nil }, Log: log}
+		Admit: func(*http.Request) error { return nil }, Log: log}
 	site := &web.Site{Sessions: sessions, Issuer: issuer, Operator: "Hufu", Zone: time.UTC, Log: log}
 	w := &world{t: t, store: s, p: &Provider{Store: s, Site: site, Policy: doc, Issuer: issuer, Log: log}}
 	w.must(w.p.addKey(t.Context(), algs[0]))

@@ -79,6 +79,11 @@ type Bucket struct {
 	Refill time.Duration
 }
 
+// Times is a bucket with room for n times as many.
+func (b Bucket) Times(n int) Bucket {
+	return Bucket{Burst: b.Burst * n, Refill: b.Refill / time.Duration(n)}
+}
+
 // Wait bounds the growing delay after failures: none for the first four, then
 // 30 s doubling up to Cap, forgotten a day after the last (NIST SP 800-63B-4
 // 3.2.2).
@@ -115,6 +120,7 @@ type Tokens struct {
 	Grace                          time.Duration // a lost answer is given again, sealed
 	PAR                            time.Duration // to first use
 	Assertion                      time.Duration
+	MostGrants                     int // live grants of a person to one client and terminal; the oldest ends
 }
 
 // Device bounds the device flow (RFC 8628).
@@ -196,6 +202,7 @@ func Default() *Document {
 			Grace:            30 * time.Second,
 			PAR:              time.Minute,
 			Assertion:        time.Minute,
+			MostGrants:       50,
 		},
 		Device:   Device{Life: 600 * time.Second, Interval: 5 * time.Second, SlowDown: 5 * time.Second, IdleAfter: 30 * day, Network: Bucket{30, 2 * time.Second}},
 		Browsers: Browsers{Life: 180 * day, PreviousGeneration: 10 * time.Minute, Most: 10},

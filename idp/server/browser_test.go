@@ -30,6 +30,7 @@ type demoWorld struct {
 	*httptest.Server
 	Service *server.Server
 	Issuer  string
+	dir     string // its data
 	Clients map[string]struct {
 		ID         string `json:"client_id"`
 		Secret     string `json:"client_secret"`
@@ -66,13 +67,14 @@ func newWorld(t *testing.T, dsn string) *demoWorld {
 	cfg := server.Defaults(dir, true)
 	cfg.Issuer = strings.Replace(ts.URL, "127.0.0.1", "localhost", 1)
 	cfg.Database.DSN = idp.Secret(dsn)
+	cfg.Limits.RequestsPerMinute, cfg.Limits.FlowsPerMinute = 1e6, 1e6
 	service, err := server.New(t.Context(), cfg, slog.New(slog.NewTextHandler(logSink{t}, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = service.Close() })
 	handler = service.Handler()
-	w := &demoWorld{Server: ts, Service: service}
+	w := &demoWorld{Server: ts, Service: service, dir: dir}
 	text, err := os.ReadFile(filepath.Join(dir, "demo.json"))
 	if err != nil {
 		t.Fatal(err)

@@ -120,7 +120,7 @@ func TestZitadelDeviceFlow(t *testing.T) {
 		must(t, err)
 		match = deviceAnswer{Match: stored.Match}.number()
 		b.submit("do", "approve", "match", match).see(200, "")
-		token, err := rp.DeviceAccessToken(ctx, d.DeviceCode, 100*time.Millisecond, z)
+		token, err := rp.DeviceAccessToken(ctx, d.DeviceCode, 2*time.Second, z) // it bounds each poll by the interval, too
 		must(t, err)
 		if token.AccessToken == "" || token.RefreshToken == "" || token.IDToken == "" {
 			t.Errorf("tokens %+v", token)

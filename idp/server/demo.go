@@ -110,6 +110,16 @@ func openWorld(ctx context.Context, store *storage.Store, hasher *phc.Hasher, cf
 	return w, nil
 }
 
+// refuseWorld keeps the made-up people of a demonstration, whose passwords lie in a
+// file, from working anywhere else.
+func refuseWorld(ctx context.Context, store *storage.Store) error {
+	made, err := store.Events(ctx, storage.EventFilter{Name: "config.demo"}, 1)
+	if err == nil && len(made) > 0 {
+		err = errors.New("database: it holds the demonstration world; start with --demo, or name another database (database.dsn) or folder (data_dir)")
+	}
+	return err
+}
+
 // make fills an empty database and writes the file. The file comes first: what is
 // in the database can then be signed in to.
 func (w *world) make(ctx context.Context, store *storage.Store, hasher *phc.Hasher, cfg Config) error {

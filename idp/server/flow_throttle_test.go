@@ -28,7 +28,7 @@ func TestWrongPasswordsMakeWait(t *testing.T) {
 		for i := range 5 {
 			b.submit("password", fmt.Sprintf("wrong one %d", i)).see(422, "登录名或密码不对")
 		}
-		until := time.Now().Add(30 * time.Second)
+		until := time.Now().Add(90*time.Second - 1) // the page says the full minute after it
 		b.submit("password", storyPassword).see(429, "试得太多").see(429, until.In(time.FixedZone("", 8*3600)).Format("15:04"))
 		if s, err := strconv.Atoi(b.Header.Get("Retry-After")); err != nil || s < 29 || s > 31 {
 			t.Errorf("Retry-After %q, want half a minute", b.Header.Get("Retry-After"))
@@ -62,6 +62,7 @@ func TestSameWrongPasswordCountsOnce(t *testing.T) {
 			b := w.from(t, "203.0.113.1").name(name)
 			for range 9 {
 				b.submit("password", "the old password").see(422, "不对")
+				time.Sleep(time.Millisecond)
 			}
 			// Four more different ones: five in all, so the next is refused.
 			for i := range 4 {
@@ -105,18 +106,26 @@ func differ(got, want string) string {
 // same status, headers and words, and wait as long.
 func TestUnknownNameAnswersAlike(t *testing.T) {
 	moves := map[string]func(b *browser, n int){
-		"wrong":   func(b *browser, n int) { b.post(b.URL.Path, url.Values{"password": {fmt.Sprint("wrong ", n)}}) },
-		"same":    func(b *browser, _ int) { b.post(b.URL.Path, url.Values{"password": {"the same again"}}) },
-		"empty":   func(b *browser, _ int) { b.post(b.URL.Path, url.Values{"password": {""}}) },
-		"long":    func(b *browser, n int) { b.post(b.URL.Path, url.Values{"password": {strings.Repeat("好", 2000) + fmt.Sprint(n)}}) },
-		"reload":  func(b *browser, _ int) { b.open(b.URL.Path) },
-		"resend":  func(b *browser, _ int) { b.post(b.URL.Path+"/resend", nil) },
-		"way":     func(b *browser, _ int) { b.post(b.URL.Path+"/way", url.Values{"way": {"totp"}}) },
-		"second":  func(b *browser, _ int) { b.open(strings.TrimSuffix(b.URL.Path, "/password") + "/second") },
-		"way2":    func(b *browser, _ int) { b.post(strings.TrimSuffix(b.URL.Path, "/password")+"/second/way", url.Values{"way": {"totp"}}) },
-		"code":    func(b *browser, _ int) { b.post(strings.TrimSuffix(b.URL.Path, "/password")+"/second", url.Values{"code": {"123456"}}) },
-		"enrol":   func(b *browser, _ int) { b.open(strings.TrimSuffix(b.URL.Path, "/password") + "/enrol-totp") },
-		"change":  func(b *browser, _ int) { b.post(strings.TrimSuffix(b.URL.Path, "/password")+"/new-password", url.Values{"password": {"x"}, "again": {"x"}}) },
+		"wrong": func(b *browser, n int) { b.post(b.URL.Path, url.Values{"password": {fmt.Sprint("wrong ", n)}}) },
+		"same":  func(b *browser, _ int) { b.post(b.URL.Path, url.Values{"password": {"the same again"}}) },
+		"empty": func(b *browser, _ int) { b.post(b.URL.Path, url.Values{"password": {""}}) },
+		"long": func(b *browser, n int) {
+			b.post(b.URL.Path, url.Values{"password": {strings.Repeat("好", 2000) + fmt.Sprint(n)}})
+		},
+		"reload": func(b *browser, _ int) { b.open(b.URL.Path) },
+		"resend": func(b *browser, _ int) { b.post(b.URL.Path+"/resend", nil) },
+		"way":    func(b *browser, _ int) { b.post(b.URL.Path+"/way", url.Values{"way": {"totp"}}) },
+		"second": func(b *browser, _ int) { b.open(strings.TrimSuffix(b.URL.Path, "/password") + "/second") },
+		"way2": func(b *browser, _ int) {
+			b.post(strings.TrimSuffix(b.URL.Path, "/password")+"/second/way", url.Values{"way": {"totp"}})
+		},
+		"code": func(b *browser, _ int) {
+			b.post(strings.TrimSuffix(b.URL.Path, "/password")+"/second", url.Values{"code": {"123456"}})
+		},
+		"enrol": func(b *browser, _ int) { b.open(strings.TrimSuffix(b.URL.Path, "/password") + "/enrol-totp") },
+		"change": func(b *browser, _ int) {
+			b.post(strings.TrimSuffix(b.URL.Path, "/password")+"/new-password", url.Values{"password": {"x"}, "again": {"x"}})
+		},
 		"restart": nil,
 		"rest":    func(*browser, int) { time.Sleep(47 * time.Second) },
 		"hour":    func(*browser, int) { time.Sleep(time.Hour) },
@@ -139,6 +148,7 @@ func TestUnknownNameAnswersAlike(t *testing.T) {
 			start(i)
 		}
 		for n, move := range script {
+			time.Sleep(time.Millisecond) // here only a sleep moves the clock
 			var want string
 			page := browsers[0].URL.Path
 			for i, b := range browsers {
@@ -175,7 +185,7 @@ func TestPasswordClosesToStrangersOnly(t *testing.T) {
 	eachHour(t, func(t *testing.T, w *demoWorld) {
 		w.add(t, somebody{Login: "shut.out", Mail: "shut.out@example.com"})
 		known := w.from(t, "198.51.100.1")
-		known.open("/sign-in").signIn("shut.out").see(200, "某人").open("/sign-out").submit("").see(200, "")
+		known.open("/sign-in").signIn("shut.out").see(200, "某人").signOut()
 		for i := range 20 {
 			w.from(t, fmt.Sprintf("203.0.113.%d", i/4)).try("shut.out", fmt.Sprint("guess ", i)).see(422, "不对")
 		}
@@ -189,7 +199,7 @@ func TestPasswordClosesToStrangersOnly(t *testing.T) {
 		known.open("/sign-in").signIn("shut.out").see(200, "某人")
 		time.Sleep(18*time.Hour + time.Second)
 		w.from(t, "203.0.113.102").try("shut.out", storyPassword).see(200, "某人") // free: it was right
-		w.from(t, "203.0.113.103").try("shut.out", "guess 22").see(422, "不对")     // pays the one that came back
+		w.from(t, "203.0.113.103").try("shut.out", "guess 22").see(422, "不对")    // pays the one that came back
 		w.from(t, "203.0.113.104").try("shut.out", storyPassword).see(422, "不对")
 	})
 }
@@ -222,7 +232,7 @@ func TestCodesOfStrangers(t *testing.T) {
 			t.Errorf("closed, but the right code is answered\n%s\nand a wrong one\n%s", right, wrong)
 		}
 		// The owner, on his browser, comes in and must change the password.
-		known.open("/sign-out").submit("")
+		known.signOut()
 		known.open("/sign-in").signIn("code.owner").see(200, "新密码")
 		known.submit("password", storyPassword, "again", storyPassword).see(422, "和现在的密码一样")
 		known.submit("password", "staple battery horse correct", "again", "staple battery horse correct").see(200, "某人")
@@ -317,7 +327,8 @@ func TestParallelGuesses(t *testing.T) {
 
 		// All in one flow, the right one among wrong ones: only what was paid for is
 		// looked at, and what was not looks the same for right and wrong.
-		for round := range 4 {
+		lucky := 0
+		for round := range 6 {
 			login := fmt.Sprint("par.mixed", round)
 			key := owner(login)
 			b := w.half(t, login, "203.0.113.1")
@@ -331,16 +342,23 @@ func TestParallelGuesses(t *testing.T) {
 			})
 			in := len(w.sessions(t, login))
 			paid := throttle.TOTPStranger.Burst - w.left(t, "totp", key, throttle.TOTPStranger)
-			if looked := paid + in; places["/account"] != in || count[422] > max(5, looked) && in == 1 || paid > 5 {
+			if places["/account"] != in || paid > 5 || count[422] > 5 && in == 1 {
 				t.Errorf("mixed codes in one flow: %v, %v: %d paid, %d sessions", count, places, paid, in)
 			}
-			delete(places, "/account")
+			for to := range places { // after three wrong ones the owner has to change his password first
+				if to == "/account" || strings.HasSuffix(to, "/new-password") {
+					in = 1
+					delete(places, to)
+				}
+			}
 			if len(places) > 1 {
 				t.Errorf("a guess that was not paid for is answered in different ways: %v", places)
 			}
-			if in == 1 && paid == 0 && count[422] > 0 {
-				t.Errorf("%d wrong guesses for nothing", count[422])
-			}
+			lucky += in
+		}
+		// At most five of 64 are looked at, so the right one is seldom among them.
+		if lucky > 4 {
+			t.Errorf("the right one of 64 guesses was found in %d of 6 flows", lucky)
 		}
 	})
 }
@@ -388,7 +406,7 @@ func TestParallelPasswords(t *testing.T) {
 
 // No stranger locks out an owner on a known browser: what it is answered is the same
 // with and without all that strangers do. (Up to its own allowance: nine wrong
-// passwords and four wrong codes here.)
+// passwords and three wrong codes, for the right one must find a try too.)
 func TestStrangersChangeNothingForKnownBrowser(t *testing.T) {
 	eachHour(t, func(t *testing.T, w *demoWorld) {
 		rnd := rand.New(rand.NewPCG(20, 26))
@@ -397,28 +415,34 @@ func TestStrangersChangeNothingForKnownBrowser(t *testing.T) {
 		for _, login := range []string{calm, hit} {
 			w.add(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: login, TOTP: true})
 			mine[login] = w.from(t, "198.51.100.1")
-			mine[login].open("/sign-in").signIn(login).see(200, "某人").open("/sign-out").submit("")
+			mine[login].open("/sign-in").signIn(login).see(200, "某人").signOut()
 			time.Sleep(30 * time.Second)
 		}
 		stranger := 0
 		interfere := func() {
 			for range rnd.IntN(5) {
 				stranger++
-				b := w.half(t, hit, fmt.Sprintf("203.0.113.%d", stranger))
-				if stranger%3 == 0 {
-					b = w.from(t, "198.51.100.1") // even from the owner's own network
-					b.try(hit, fmt.Sprint("stranger ", stranger))
+				if stranger > 2 { // more would have the owner change his password, as they should
+					from := "198.51.100.1" // even from the owner's own network
+					if stranger%3 != 0 {
+						from = fmt.Sprintf("203.0.113.%d", stranger)
+					}
+					w.from(t, from).try(hit, fmt.Sprint("stranger ", stranger))
 					continue
 				}
+				b := w.half(t, hit, fmt.Sprintf("203.0.113.%d", stranger))
 				b.post(b.URL.Path, url.Values{"code": {w.wrongCode(t, hit, stranger)}})
 			}
 		}
+		for _, kind := range []string{"totp", "pw"} { // what others did in the weeks before
+			w.left(t, kind, []byte(w.user(t, hit).ID), policy.Bucket{Burst: 30, Refill: 18 * time.Hour})
+		}
 		in, codes := map[string]bool{}, 0
-		for n := range 24 {
+		for n := range 20 {
 			var want string
 			kind := rnd.IntN(4)
 			if kind == 1 {
-				if codes++; codes > 4 {
+				if codes++; codes > 3 {
 					kind = 3
 				}
 			}
@@ -447,7 +471,7 @@ func TestStrangersChangeNothingForKnownBrowser(t *testing.T) {
 					}
 					in[login] = strings.Contains(b.text(), "某人")
 					if in[login] {
-						b.open("/sign-out").submit("")
+						b.signOut()
 					}
 				}
 				got := b.answer(calm, hit)
@@ -459,9 +483,7 @@ func TestStrangersChangeNothingForKnownBrowser(t *testing.T) {
 			}
 			time.Sleep(time.Duration(rnd.IntN(200)+31) * time.Second)
 		}
-		if n := w.left(t, "totp", []byte(w.user(t, hit).ID), policy.Default().Throttle.TOTPStranger); n != 0 {
-			t.Errorf("the strangers left %d tries: the test shows nothing", n)
-		}
+		w.from(t, "203.0.113.250").try(hit, storyPassword).see(422, "不对") // or the test would show nothing
 	})
 }
 
@@ -473,19 +495,19 @@ func TestKnownBrowserLost(t *testing.T) {
 		b := w.from(t, "198.51.100.1")
 		b.open("/sign-in").signIn("lost.mark").see(200, "某人")
 		first := b.cookie("hufu-kb").Value
-		b.open("/sign-out").submit("")
+		b.signOut()
 		time.Sleep(time.Hour)
-		b.open("/sign-in").signIn("lost.mark").open("/sign-out").submit("")
+		b.open("/sign-in").signIn("lost.mark").signOut()
 		time.Sleep(time.Hour)
-		b.open("/sign-in").signIn("lost.mark").open("/sign-out").submit("")
+		b.open("/sign-in").signIn("lost.mark").signOut()
 
 		thief := w.from(t, "203.0.113.1")
 		thief.set("hufu-kb", first)
-		thief.name("lost.mark")
+		thief.try("lost.mark", "a guess")
 		if n := len(w.events(t, "lost.mark", "browser.copied")); n != 1 {
 			t.Errorf("browser.copied %d times, want once", n)
 		}
-		b.open("/sign-in").signIn("lost.mark").see(200, "某人").open("/sign-out").submit("") // as a stranger; known again
+		b.open("/sign-in").signIn("lost.mark").see(200, "某人").signOut() // as a stranger; known again
 		for i := range 12 {
 			b.try("lost.mark", fmt.Sprint("mistake ", i))
 			time.Sleep(16 * time.Minute) // beyond the longest wait of a browser
@@ -503,7 +525,7 @@ func TestHardEnd(t *testing.T) {
 	eachHour(t, func(t *testing.T, w *demoWorld) {
 		u := w.person(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "hard.end", TOTP: true})
 		known := w.from(t, "198.51.100.1")
-		known.open("/sign-in").signIn("hard.end").see(200, "某人").open("/sign-out").submit("")
+		known.open("/sign-in").signIn("hard.end").see(200, "某人").signOut()
 		creds, err := w.Service.Store.Credentials(t.Context(), u.ID)
 		must(t, err)
 		for _, c := range creds {

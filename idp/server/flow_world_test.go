@@ -321,3 +321,46 @@ func (b *browser) once(method, path string, form url.Values, headers ...string) 
 	_ = res.Body.Close()
 	return res
 }
+
+func (b *browser) signOut() *browser {
+	b.t.Helper()
+	return b.post("/sign-out", nil).see(200, "")
+}
+
+// quietWorldOf is a quiet world under the real clock, for fuzzing.
+func quietWorldOf(f *testing.F) *demoWorld {
+	f.Helper()
+	dir := f.TempDir()
+	cfg := server.Defaults(dir, true)
+	cfg.Database.DSN = idp.Secret(storagetest.DSN(f, storage.SQLite))
+	cfg.Limits.RequestsPerMinute, cfg.Limits.FlowsPerMinute = 1e6, 1e6
+	service, err := server.New(context.Background(), cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { _ = service.Close() })
+	return &demoWorld{Service: service, Issuer: cfg.Issuer}
+}
+
+// raw sends a body and a cookie header as they are and returns the status.
+func (b *browser) raw(method, path, body, cookies string) int {
+	b.t.Helper()
+	r := httptest.NewRequest(method, "/", strings.NewReader(body))
+	u, err := url.ParseRequestURI(path)
+	if err != nil {
+		return 0
+	}
+	r.URL, r.RequestURI, r.RemoteAddr = u, path, "127.0.0.1:40000"
+	r.Header.Set("Accept", "text/html")
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	if c := b.cookie("hufu-b"); c != nil {
+		r.AddCookie(c)
+	}
+	if cookies != "" {
+		r.Header["Cookie"] = append(r.Header["Cookie"], cookies)
+	}
+	rec := httptest.NewRecorder()
+	b.world.Service.Handler().ServeHTTP(rec, r)
+	return rec.Code
+}

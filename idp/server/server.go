@@ -69,8 +69,8 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 		return nil, errors.Join(err, store.Close())
 	}
 	flowsOf := &web.Flood{PerMinute: cfg.Limits.FlowsPerMinute}
-	sessions := &session.Manager{Store: store, Policy: s.policy, Ring: ring, Secure: cfg.Secure(), Network: web.Network, Device: web.Device, Log: log,
-		Admit: func(ctx context.Context) error { return admit(ctx, flowsOf) }}
+	sessions := &session.Manager{Store: store, Policy: s.policy, Ring: ring, Secure: cfg.Secure(), Network: web.Network, Device: web.Device, Log: log}
+	sessions.Admit = func(r *http.Request) error { return admit(flowsOf, web.FloodKey(sessions, r)) }
 	s.site = &web.Site{Sessions: sessions, Issuer: cfg.Issuer, Operator: cfg.Operator, Demo: cfg.Demo, Zone: cfg.Location(), Log: log}
 	hasher := phc.NewHasher(runtime.NumCPU())
 	engine := &flows.Engine{Store: store, Sessions: sessions, Site: s.site, Policy: s.policy, Hasher: hasher, Log: log,
@@ -79,11 +79,18 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 	manager := &manage.Manager{Store: store, Policy: s.policy, Issuer: cfg.Issuer, Invite: invitation(cfg.Operator)}
 	console := &admin.Console{Manage: manager, Site: s.site, Store: store}
 	if cfg.Demo {
-		engine.Loopback = 100
+		engine.Loopback, provider.Loopback = 100, 100
 		if s.demo, err = openWorld(ctx, store, hasher, cfg); err != nil {
 			return nil, errors.Join(err, store.Close())
 		}
 	}
+	if !cfg.Demo {
+		if err := refuseWorld(ctx, store); err != nil {
+			return nil, errors.Join(err, store.Close())
+		}
+	}
+	asked := &web.Flood{PerMinute: 2 * cfg.Limits.FlowsPerMinute}
+	provider.Admit = func(ctx context.Context) error { return admit(asked, web.LimitKey(ctx)) }
 	if err := provider.Start(ctx); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
@@ -98,8 +105,8 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 	return s, nil
 }
 
-func admit(ctx context.Context, f *web.Flood) error {
-	if until, ok := f.Allow(web.LimitKey(ctx)); !ok {
+func admit(f *web.Flood, key string) error {
+	if until, ok := f.Allow(key); !ok {
 		return &idp.Error{Kind: idp.Limited, Msg: "problem.429.text", Until: until, Reason: "flood"}
 	}
 	return nil
@@ -186,8 +193,15 @@ func (s *Server) sameOrigin(next http.Handler) http.Handler {
 	return guard.Handler(next)
 }
 
+// requestMost is how long a request may wait for the database: one that is cut off
+// without a word must not gather requests.
+const requestMost = 10 * time.Second
+
 // route serves a request, and draws our own page where no route fits.
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), requestMost)
+	defer cancel()
+	r = r.WithContext(ctx)
 	h, pattern := s.mux.Handler(r)
 	if pattern != "" {
 		s.mux.ServeHTTP(w, r)

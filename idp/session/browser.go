@@ -49,6 +49,15 @@ func (m *Manager) entries(r *http.Request) []entry {
 	return out
 }
 
+// Asker names the browser of a request for flood limits, "" for a stranger's: only a
+// sealed cookie that opens names it, so nobody else can use its share up.
+func (m *Manager) Asker(r *http.Request) string {
+	if all := m.entries(r); len(all) > 0 {
+		return "b:" + all[0].Row
+	}
+	return ""
+}
+
 // Known returns the row by which this browser is known for a user, nil for a
 // stranger. A generation older than the one before shows a copied cookie: the row
 // is revoked and its owner is told by the caller's event.

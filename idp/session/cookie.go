@@ -113,7 +113,7 @@ func (m *Manager) OpenFlow(w http.ResponseWriter, r *http.Request, d idp.Demand)
 
 // OpenFlowFor is OpenFlow for a flow that starts with a user and facts.
 func (m *Manager) OpenFlowFor(w http.ResponseWriter, r *http.Request, d idp.Demand, user string, facts []byte) (path string, err error) {
-	if err := m.Admit(r.Context()); err != nil {
+	if err := m.Admit(r); err != nil {
 		return "", err
 	}
 	now := time.Now()

@@ -32,7 +32,7 @@ type Manager struct {
 	Secure  bool                                 // https: __Host- cookies
 	Network func(ctx context.Context) string     // of the request, for rows and events
 	Device  func(r *http.Request) (label string) // class of browser, for display only
-	Admit   func(ctx context.Context) error      // refuses a network that opens too many flows
+	Admit   func(r *http.Request) error          // refuses who opens too many flows
 	Log     *slog.Logger
 }
 
@@ -173,5 +173,12 @@ func (m *Manager) SignOut(ctx context.Context, w http.ResponseWriter, r *http.Re
 		}
 	}
 	http.SetCookie(w, m.cookie(sessionCookie, "", -1))
+	// What was begun here ends too: the next person at this browser meets nothing of it.
+	if hash, ok := m.Binding(r); ok {
+		if err := m.Store.DropFlows(ctx, hash); err != nil {
+			return err
+		}
+		http.SetCookie(w, m.cookie(bindingCookie, "", -1))
+	}
 	return nil
 }

@@ -17,6 +17,9 @@ type Flood struct {
 	swept time.Time
 }
 
+// floodMost bounds how many networks are remembered at once.
+const floodMost = 1 << 17
+
 type floodRow struct {
 	limiter *rate.Limiter
 	seen    time.Time
@@ -28,6 +31,9 @@ func (f *Flood) Allow(key string) (until time.Time, ok bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.sweep(now)
+	if len(f.rows) > floodMost { // a flood of addresses: all begin again rather than fill the memory
+		clear(f.rows)
+	}
 	row := f.rows[key]
 	if row == nil {
 		row = &floodRow{limiter: rate.NewLimiter(rate.Limit(float64(f.PerMinute)/60), f.PerMinute)}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"hufu/idp"
+	"hufu/idp/session"
 )
 
 type peerKey struct{}
@@ -36,6 +38,16 @@ func Network(ctx context.Context) string {
 // IPv6 /64.
 func LimitKey(ctx context.Context) string {
 	return prefix(Peer(ctx), 32, 64)
+}
+
+// WiderKeys are the networks around an IPv6 peer that one customer may hold: /56,
+// /48. An IPv4 peer has none.
+func WiderKeys(ctx context.Context) []string {
+	a := Peer(ctx)
+	if !a.Is6() {
+		return nil
+	}
+	return []string{prefix(a, 32, 56), prefix(a, 32, 48)}
 }
 
 func prefix(a netip.Addr, v4, v6 int) string {
@@ -93,12 +105,39 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 			g.Log.InfoContext(ctx, "request", "method", r.Method, "path", publicPath(r.URL.Path), "status", rec.status,
 				"bytes", rec.bytes, "ms", float64(time.Since(start).Microseconds())/1000, "network", Network(ctx), "request_id", RequestID(ctx))
 		}()
-		if until, ok := g.Flood.Allow(LimitKey(ctx)); !ok {
-			g.Site.Fail(rec, r, &idp.Error{Kind: idp.Limited, Msg: "problem.429.text", Until: until})
+		if until, ok := g.admit(r); !ok {
+			g.tooMany(rec, r, until)
 			return
 		}
 		next.ServeHTTP(rec, r)
 	})
+}
+
+// tooMany refuses a flood: people get a page, programs what OAuth clients can read.
+func (g *Guard) tooMany(w http.ResponseWriter, r *http.Request, until time.Time) {
+	if strings.Contains(r.Header.Get("Accept"), "text/html") {
+		g.Site.Fail(w, r, &idp.Error{Kind: idp.Limited, Msg: "problem.429.text", Until: until})
+		return
+	}
+	RetryAfter(w, until)
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusTooManyRequests)
+	_, _ = w.Write([]byte(`{"error":"temporarily_unavailable","error_description":"too many requests, try again later"}`))
+}
+
+// admit takes one request from the share of the browser, if it is known for anybody,
+// else of its network. Probes and files cost nothing.
+func (g *Guard) admit(r *http.Request) (until time.Time, ok bool) {
+	if p := r.URL.Path; p == "/healthz" || p == "/readyz" || strings.HasPrefix(p, "/static/") {
+		return time.Time{}, true
+	}
+	return g.Flood.Allow(FloodKey(g.Site.Sessions, r))
+}
+
+// FloodKey is whose share of a [Flood] a request takes from.
+func FloodKey(m *session.Manager, r *http.Request) string {
+	return cmp.Or(m.Asker(r), LimitKey(r.Context()))
 }
 
 func publicPath(path string) string {
@@ -111,11 +150,18 @@ func publicPath(path string) string {
 	return path
 }
 
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// SameOriginForms forbids a page's forms to end anywhere but here.
+func SameOriginForms(w http.ResponseWriter) {
+	w.Header().Set("Content-Security-Policy", contentPolicy+"; form-action 'self'")
+}
+
 // headers: no script, style or frame but our own. form-action is left to pages
 // that post nothing which ends at a client: Chromium applies it to the redirects
 // after a POST too.
 func (g *Guard) headers(h http.Header, ctx context.Context) {
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy", contentPolicy)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("Referrer-Policy", "no-referrer")

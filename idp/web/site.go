@@ -62,6 +62,9 @@ func Status(err error) int {
 	if storage.Unavailable(err) {
 		return http.StatusServiceUnavailable
 	}
+	if storage.Malformed(err) {
+		return http.StatusBadRequest
+	}
 	return http.StatusInternalServerError
 }
 
@@ -72,6 +75,9 @@ func (s *Site) Fail(w http.ResponseWriter, r *http.Request, err error) {
 	if e, ok := errors.AsType[*idp.Error](err); ok && e.Kind != idp.Internal {
 		p.Text, p.Args = e.Msg, e.Args
 		RetryAfter(w, e.Until)
+	}
+	if strings.HasPrefix(r.URL.Path, "/console/") {
+		p.WayURL, p.WayText = "/console", "problem.way_console"
 	}
 	switch {
 	case status == http.StatusInternalServerError:

@@ -58,8 +58,9 @@ func (f Factor) Check(ctx context.Context, a *factor.Attempt, form url.Values) (
 	ans.Right = true
 	ans.Proof = idp.Proof{Method: idp.MethodPassword, Channels: []string{"memory"}}
 	if outdated {
-		if hash, err := f.Hasher.Hash(ctx, plain); err == nil {
-			ans.Rehash = []byte(hash)
+		ans.Rehash = func(ctx context.Context) ([]byte, error) {
+			hash, err := f.Hasher.Hash(ctx, plain)
+			return []byte(hash), err
 		}
 	}
 	return ans, nil

@@ -22,6 +22,7 @@ CREATE TABLE users (
   status text NOT NULL, frozen boolean NOT NULL, locked text NOT NULL, must_change boolean NOT NULL,
   created_at bigint NOT NULL, grace_from bigint NOT NULL);
 CREATE INDEX users_merchant ON users (merchant_id, id);
+CREATE INDEX users_role ON users (role, id);
 
 -- lookup is a keyed hash of kind and normalised value: a login name names one user for ever.
 CREATE TABLE identifiers (
@@ -34,22 +35,28 @@ CREATE TABLE credentials (
   counter bigint NOT NULL, failures integer NOT NULL, closed boolean NOT NULL, pending boolean NOT NULL, version bigint NOT NULL,
   created_at bigint NOT NULL, last_used_at bigint NOT NULL);
 CREATE INDEX credentials_user ON credentials (user_id, method, id);
+-- A guess is checked against exactly one password and one authenticator.
+CREATE UNIQUE INDEX credentials_one ON credentials (user_id, method) WHERE method IN ('password', 'totp');
 
 CREATE TABLE browsers (
   id text PRIMARY KEY, user_id text NOT NULL REFERENCES users (id), label text NOT NULL, generation bigint NOT NULL, moved_at bigint NOT NULL,
   created_at bigint NOT NULL, last_used_at bigint NOT NULL, revoked boolean NOT NULL);
 CREATE INDEX browsers_user ON browsers (user_id, id);
+CREATE INDEX browsers_used ON browsers (last_used_at);
 
 CREATE TABLE sessions (
   id text PRIMARY KEY, token_hash bytea NOT NULL UNIQUE, user_id text NOT NULL REFERENCES users (id), proofs text NOT NULL,
   browser_id text NOT NULL, device text NOT NULL, network text NOT NULL, created_at bigint NOT NULL, last_seen_at bigint NOT NULL,
   idle_until bigint NOT NULL, expires_at bigint NOT NULL, ended_at bigint NOT NULL, ended_reason text NOT NULL);
 CREATE INDEX sessions_user ON sessions (user_id, ended_at, created_at);
+CREATE INDEX sessions_expiry ON sessions (expires_at);
 
 CREATE TABLE flows (
-  id text PRIMARY KEY, token_hash bytea NOT NULL UNIQUE, browser_hash bytea NOT NULL, kind text NOT NULL, user_id text NOT NULL, demand text NOT NULL,
+  id text PRIMARY KEY, token_hash bytea NOT NULL UNIQUE, browser_hash bytea NOT NULL, kind text NOT NULL, user_id text NOT NULL, demand bytea NOT NULL,
   facts bytea NOT NULL, version bigint NOT NULL, created_at bigint NOT NULL, expires_at bigint NOT NULL, ends_at bigint NOT NULL);
 CREATE INDEX flows_expiry ON flows (expires_at);
+CREATE INDEX flows_user ON flows (user_id);
+CREATE INDEX flows_browser ON flows (browser_hash);
 
 CREATE TABLE terminals (
   id text PRIMARY KEY, serial text NOT NULL UNIQUE, model text NOT NULL, kind text NOT NULL, merchant_id text NOT NULL REFERENCES merchants (id),
@@ -66,9 +73,10 @@ CREATE TABLE grants (
   id text PRIMARY KEY, user_id text NOT NULL REFERENCES users (id), client_id text NOT NULL, terminal_id text NOT NULL, session_id text NOT NULL,
   scopes text NOT NULL, proofs text NOT NULL, auth_time bigint NOT NULL, created_at bigint NOT NULL, expires_at bigint NOT NULL,
   ended_at bigint NOT NULL, ended_reason text NOT NULL);
-CREATE INDEX grants_user ON grants (user_id, ended_at, id);
+CREATE INDEX grants_user ON grants (user_id, ended_at, expires_at);
 CREATE INDEX grants_terminal ON grants (terminal_id, ended_at);
 CREATE INDEX grants_session ON grants (session_id, ended_at);
+CREATE INDEX grants_expiry ON grants (expires_at);
 
 -- Scopes a user has consented to, by client.
 CREATE TABLE consents (
@@ -84,7 +92,7 @@ CREATE INDEX tokens_expiry ON tokens (expires_at);
 
 -- Device authorization requests (RFC 8628); both codes as hashes.
 CREATE TABLE device_requests (
-  id text PRIMARY KEY, device_hash bytea NOT NULL UNIQUE, user_code_mac bytea NOT NULL UNIQUE, client_id text NOT NULL, terminal_id text NOT NULL,
+  id text PRIMARY KEY, device_hash bytea NOT NULL UNIQUE, user_code_mac bytea NOT NULL UNIQUE, client_id text NOT NULL, terminal_id text NOT NULL, asker bytea NOT NULL,
   scopes text NOT NULL, match_number integer NOT NULL, choices text NOT NULL, state text NOT NULL, grant_id text NOT NULL, network text NOT NULL,
   created_at bigint NOT NULL, expires_at bigint NOT NULL, poll_interval bigint NOT NULL, next_poll_at bigint NOT NULL,
   was_state text NOT NULL, too_soon boolean NOT NULL); -- as the last poll found it
@@ -99,15 +107,19 @@ CREATE TABLE events (
   id text PRIMARY KEY, at bigint NOT NULL, name text NOT NULL, actor text NOT NULL, subject text NOT NULL, merchant text NOT NULL, store text NOT NULL,
   terminal text NOT NULL, client text NOT NULL, session text NOT NULL, flow text NOT NULL, network text NOT NULL, reason text NOT NULL,
   explain text NOT NULL, policy bigint NOT NULL, data text NOT NULL);
+CREATE INDEX events_at ON events (at);
 CREATE INDEX events_subject ON events (subject, id);
 CREATE INDEX events_merchant ON events (merchant, id);
 CREATE INDEX events_name ON events (name, id);
+CREATE INDEX events_client ON events (client, id);
+CREATE INDEX events_terminal ON events (terminal, id);
 CREATE INDEX events_explain ON events (explain);
 
 -- The outbox. Address and texts are sealed.
 CREATE TABLE messages (
   id text PRIMARY KEY, user_id text NOT NULL, channel text NOT NULL, address bytea NOT NULL, template text NOT NULL, language text NOT NULL,
   body bytea NOT NULL, created_at bigint NOT NULL, sent_at bigint NOT NULL);
+CREATE INDEX messages_created ON messages (created_at);
 
 -- Buckets and waits of throttling: one conditional statement each.
 CREATE TABLE limits (kind text NOT NULL, key bytea NOT NULL, tat bigint NOT NULL, PRIMARY KEY (kind, key));

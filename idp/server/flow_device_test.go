@@ -1,0 +1,246 @@
+package server_test
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"hufu/idp"
+	"hufu/idp/session"
+)
+
+// asked is a request with the code that its device polls with.
+type asked struct {
+	idp.DeviceRequest
+	device string
+}
+
+// asks has a terminal of the demonstration ("" for a device that names none) ask to
+// be signed in, and returns its user code.
+func (w *demoWorld) asks(t *testing.T, kind, code string, scopes ...string) asked {
+	t.Helper()
+	now := time.Now()
+	d := asked{device: idp.NewToken()}
+	d.DeviceRequest = idp.DeviceRequest{ClientID: "terminal", Scopes: append([]string{"openid", "terminal"}, scopes...), Match: 42, Choices: []int{17, 42, 88}, Network: "203.0.113.0/24",
+		CreatedAt: now, ExpiresAt: now.Add(600 * time.Second)}
+	if kind != "" {
+		terminal, err := w.Service.Store.TerminalBySerial(t.Context(), w.Terminals[kind].Serial)
+		must(t, err)
+		d.TerminalID = terminal.ID
+	}
+	must(t, w.Service.Store.CreateDeviceRequest(t.Context(), &d.DeviceRequest, session.Hash(d.device), code, 5*time.Second))
+	return d
+}
+
+// state is what the device is told.
+func (w *demoWorld) state(t *testing.T, d asked) idp.DeviceState {
+	t.Helper()
+	p, err := w.Service.Store.PollDevice(t.Context(), session.Hash(d.device), "terminal", time.Now(), 0)
+	must(t, err)
+	return p.Request.State
+}
+
+// Staff of the terminal's merchant approve and deny; one wrong number ends the
+// request; a code is decided once, while it lives.
+func TestDeviceDecisions(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		b := w.from(t, "203.0.113.1")
+		d := w.asks(t, "esign", "BCDFGHJK")
+		b.open("/device?user_code=bcdf-ghjk").see(200, "登录名").signIn("cashier").see(200, "批准这台终端登录") // and comes back
+		for _, words := range []string{"林记小馆", "鼓楼店", "HF-E20", w.Terminals["esign"].Serial[9:], "203.0.113.*", "BCDF-GHJK", "17", "42", "88"} {
+			b.see(200, words)
+		}
+		b.submit("do", "approve", "match", "").see(422, "请选终端屏幕上的数字")
+		if w.state(t, d) != idp.DevicePending {
+			t.Error("decided without a number")
+		}
+		b.submit("do", "approve", "match", "42").see(200, "已经批准").see(200, "HF-E20")
+		if w.state(t, d) != idp.DeviceApproved {
+			t.Error("not approved")
+		}
+		events := w.events(t, "chen.xy", "device.approved")
+		if len(events) != 1 || events[0].Terminal != d.TerminalID {
+			t.Errorf("events %+v", events)
+		}
+		b.post("/device", url.Values{"user_code": {"BCDFGHJK"}, "do": {"deny"}}).see(422, "没有这个终端码的请求") // decided
+
+		d = w.asks(t, "smart", "CCDFGHJK")
+		b.open("/device").submit("user_code", "ccdf ghjk").submit("do", "deny").see(200, "已经拒绝")
+		if w.state(t, d) != idp.DeviceDenied {
+			t.Error("not denied")
+		}
+		for i, wrong := range []string{"17", "0", "-42", "042 ", "４２", "42.0", "x"} {
+			code := "DCDFGHJ" + string("BCDFGHJK"[i])
+			d = w.asks(t, "traditional", code)
+			b.open("/device?user_code="+code).submit("do", "approve", "match", wrong).see(200, "数字不对")
+			if w.state(t, d) != idp.DeviceDenied {
+				t.Errorf("%q is no wrong number: %s", wrong, w.state(t, d))
+			}
+			b.post("/device", url.Values{"user_code": {code}, "do": {"approve"}, "match": {"42"}}).see(422, "没有这个终端码的请求")
+		}
+		if n := len(w.events(t, "chen.xy", "device.wrong_digits")); n != 7 {
+			t.Errorf("%d events device.wrong_digits", n)
+		}
+
+		time.Sleep(time.Hour) // for the limits of the misses above
+		d = w.asks(t, "esign", "FCDFGHJK")
+		b.open("/device?user_code=FCDFGHJK").see(200, "批准这台")
+		time.Sleep(601 * time.Second)
+		b.submit("do", "approve", "match", "42").see(422, "没有这个终端码的请求")
+		if w.state(t, d) != idp.DevicePending {
+			t.Error("decided after its end")
+		}
+	})
+}
+
+// Who may approve what, and how freshly proved.
+func TestDeviceRights(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		ctx, store := t.Context(), w.Service.Store
+		// Another merchant's owner: there is no such request for him.
+		m := idp.Merchant{No: "822290059430002", LegalName: "别家", Tier: idp.TierMicro, Status: idp.MerchantActive}
+		must(t, store.CreateMerchant(ctx, &m))
+		other := idp.Store{MerchantID: w.merchant(t).ID, Name: "别的店"}
+		must(t, store.CreateStore(ctx, &other))
+		w.add(t, somebody{User: idp.User{Role: idp.RoleOwner, MerchantID: m.ID}, Login: "foreign.owner", TOTP: true},
+			somebody{User: idp.User{Role: idp.RoleCashier, StoreID: other.ID}, Login: "other.store"})
+		fresh := idp.Terminal{Serial: "HFE2000000001", Model: "HF-E20", Kind: idp.TerminalESign, MerchantID: w.merchant(t).ID, StoreID: w.user(t, "chen.xy").StoreID, State: idp.TerminalNew}
+		must(t, store.CreateTerminal(ctx, &fresh))
+		w.Terminals["new"] = struct{ Serial string }{fresh.Serial}
+
+		active := w.asks(t, "esign", "QCDFGHJK")
+		foreign := w.from(t, "203.0.113.1")
+		foreign.open("/device?user_code=QCDFGHJK").signIn("foreign.owner").see(422, "没有这个终端码的请求")
+		none := foreign.answer("QCDF-GHJK", "QCDFGHJK")
+		if nobody := foreign.open("/device?user_code=XXXXXXXX").see(422, "没有这个").answer("XXXX-XXXX", "XXXXXXXX"); nobody != none {
+			t.Errorf("another merchant's request and none differ: %s", differ(none, nobody))
+		}
+		foreign.post("/device", url.Values{"user_code": {"QCDFGHJK"}, "do": {"approve"}, "match": {"42"}}).see(422, "没有这个终端码的请求")
+		foreign.post("/device", url.Values{"user_code": {"QCDFGHJK"}, "do": {"deny"}}).see(422, "没有这个终端码的请求")
+		w.from(t, "203.0.113.2").open("/device?user_code=QCDFGHJK").signIn("other.store").see(403, "另一家门店")
+		w.from(t, "203.0.113.3").open("/device?user_code=QCDFGHJK").signIn("auditor").see(403, "不属于任何商户")
+		if w.state(t, active) != idp.DevicePending {
+			t.Fatal("decided by strangers")
+		}
+
+		pending := w.asks(t, "new", "CCDFGHJK")
+		cashier := w.from(t, "203.0.113.4")
+		cashier.open("/device?user_code=CCDFGHJK").signIn("cashier").see(403, "店长或店主")
+		cashier.post("/device", url.Values{"user_code": {"CCDFGHJK"}, "do": {"approve"}, "match": {"42"}}).see(403, "店长或店主")
+		if w.state(t, pending) != idp.DevicePending {
+			t.Fatal("a cashier approved a new terminal")
+		}
+		manager := w.from(t, "203.0.113.5")
+		manager.open("/device?user_code=CCDFGHJK").signIn("manager").see(200, "批准这台")
+		time.Sleep(301 * time.Second) // a new terminal wants a code of the last five minutes
+		manager.submit("do", "approve", "match", "42").see(200, "动态码")
+		if w.state(t, pending) != idp.DevicePending {
+			t.Fatal("approved by a stale session")
+		}
+		manager.submit("code", w.code(t, "manager")).see(200, "批准这台").submit("do", "approve", "match", "42").see(200, "已经批准")
+		terminal, err := store.Terminal(ctx, fresh.ID)
+		if err != nil || terminal.State != idp.TerminalActive || w.state(t, pending) != idp.DeviceApproved {
+			t.Errorf("%+v %v", terminal, err)
+		}
+
+		// A cashier at work for more than twelve hours types his password again, once.
+		for range 2 {
+			time.Sleep(7 * time.Hour)
+			cashier.open("/account").see(200, "陈小燕")
+		}
+		active = w.asks(t, "esign", "DCDFGHJK")
+		cashier.open("/device?user_code=DCDFGHJK").see(200, "输入密码").submit("password", w.Users["cashier"].Password).see(200, "批准这台")
+		cashier.submit("do", "approve", "match", "42").see(200, "已经批准")
+		if w.state(t, active) != idp.DeviceApproved {
+			t.Error("not approved")
+		}
+
+		// A manager who has no authenticator yet proves his phone beside the password.
+		w.add(t, somebody{User: idp.User{Role: idp.RoleManager}, Login: "new.manager", Phone: "+8613900000009"})
+		b := w.from(t, "203.0.113.6")
+		b.open("/sign-in").signIn("new.manager").see(200, "某人")
+		time.Sleep(time.Hour)
+		pending = w.asks(t, "", "FCDFGHJK") // names no terminal: as good as new
+		b.open("/device?user_code=FCDFGHJK").see(200, "输入密码").submit("password", storyPassword).see(200, "139****0009")
+		b.submit("code", w.sent(t, "+8613900000009")).see(200, "我们不认识这台设备").submit("do", "approve", "match", "42").see(200, "已经批准")
+		if w.state(t, pending) != idp.DeviceApproved {
+			t.Error("not approved")
+		}
+
+		_, err = store.SetMerchantStatus(ctx, w.merchant(t).ID, idp.MerchantActive, idp.MerchantSuspended)
+		must(t, err)
+		w.asks(t, "esign", "GCDFGHJK")
+		cashier.open("/device?user_code=GCDFGHJK").see(403, "商户暂停")
+	})
+}
+
+// What is granted is what was shown: the scopes that the device asked for.
+func TestDeviceGrant(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		b := w.from(t, "203.0.113.1")
+		b.open("/sign-in").signIn("owner")
+		w.asks(t, "esign", "BCDFGHJK", "payments:read")
+		b.open("/device?user_code=BCDFGHJK")
+		b.post("/device", url.Values{"user_code": {"BCDFGHJK"}, "do": {"approve"}, "match": {"42"}, "scope": {"settlement:manage"}, "scopes": {"settlement:manage"}, "terminal": {"x"}}).see(200, "已经批准")
+		grants, err := w.Service.Store.Grants(t.Context(), w.user(t, "lin.wei").ID)
+		must(t, err)
+		if len(grants) != 1 || !slices.Equal(grants[0].Scopes, []string{"openid", "terminal", "payments:read"}) {
+			t.Errorf("granted %+v", grants)
+		}
+	})
+}
+
+// Guesses at user codes are counted by account and by network; malformed ones are
+// free; a right one is refused while they are.
+func TestDeviceGuesses(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		w.add(t, somebody{Login: "guess.codes", User: idp.User{StoreID: w.user(t, "chen.xy").StoreID}})
+		b := w.from(t, "203.0.113.1")
+		b.open("/sign-in").signIn("guess.codes").see(200, "某人")
+		for _, code := range []string{"BCDFGHJ", "BCDFGHJKL", "AEIOUAEI", "12345678", "bcdf/ghjk", "<script>", "\x00", "\xff", strings.Repeat("B", 9000), "   "} {
+			for _, do := range []string{"", "approve"} {
+				b.post("/device", url.Values{"user_code": {code}, "do": {do}, "match": {"42"}})
+				if b.Status != 422 && b.Status != 200 {
+					t.Errorf("%q: %d", code, b.Status)
+				}
+			}
+		}
+		guess := func(i int) string { return fmt.Sprintf("WWWWWW%c%c", "BCDFGHJKLM"[i/10], "BCDFGHJKLM"[i%10]) }
+		misses := 0
+		for i := 0; misses < 10; i++ {
+			if b.open("/device?user_code=" + guess(i)); b.Status == 429 { // the growing wait
+				if b.Header.Get("Retry-After") == "" {
+					t.Error("no Retry-After")
+				}
+				time.Sleep(15*time.Minute + time.Second)
+				continue
+			}
+			b.see(422, "没有这个终端码的请求")
+			misses++
+		}
+		w.asks(t, "esign", "BCDFGHJK")
+		b.open("/device?user_code=BCDFGHJK").see(429, "试得太多")
+		b.post("/device", url.Values{"user_code": {"BCDFGHJK"}, "do": {"approve"}, "match": {"42"}}).see(429, "试得太多")
+		time.Sleep(6*time.Hour + time.Minute)
+		w.asks(t, "esign", "CCDFGHJK")
+		b.open("/device?user_code=CCDFGHJK").see(200, "输入密码").submit("password", storyPassword).see(200, "批准这台") // half a day later
+
+		// Twenty a network, whoever asks.
+		for i := range 20 {
+			if i%4 == 0 {
+				login := fmt.Sprint("guess.net", i)
+				w.add(t, somebody{Login: login})
+				b = w.from(t, "203.0.113.77")
+				b.open("/sign-in").signIn(login)
+			}
+			b.open("/device?user_code="+guess(i)).see(422, "没有这个")
+		}
+		login := "guess.last"
+		w.add(t, somebody{Login: login})
+		b = w.from(t, "203.0.113.77")
+		b.open("/sign-in").signIn(login).open("/device?user_code="+guess(50)).see(429, "试得太多")
+	})
+}
