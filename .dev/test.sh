@@ -88,6 +88,8 @@ if can_race; then
 	step "go test -race, for $RACE_PACKAGES"
 	# shellcheck disable=SC2086
 	CGO_ENABLED=1 go test -race -timeout 9m $raced
+	step "go test -race, for the stories of many at once"
+	CGO_ENABLED=1 go test -race -timeout 9m -run "$RACE_STORIES" ./idp/server
 	step "go test, for the other packages"
 else
 	step "go test, without the race detector: it needs a C compiler (and RACE_PACKAGES not empty)"

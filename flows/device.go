@@ -135,12 +135,12 @@ func (a asking) name() string {
 var errDecided = idp.Errorf(idp.Conflict, "device-done.gone")
 
 // approve turns the request into a grant of the approver's, with the scopes that
-// were frozen when the device asked.
+// were frozen when the device asked, as far as he may give them.
 func (e *Engine) approve(ctx context.Context, signed *session.Signed, ask asking) error {
 	now := time.Now()
 	a := idp.Assess(signed.Session.Proofs)
 	g := idp.Grant{ID: idp.NewID(), UserID: signed.User.ID, ClientID: ask.ClientID, TerminalID: ask.TerminalID, Scopes: ask.Scopes, Proofs: signed.Session.Proofs,
-		AuthTime: a.AuthTime, CreatedAt: now, ExpiresAt: now.Add(e.Policy.Tokens.TerminalAbsolute[signed.Class()])}
+		AuthTime: a.AuthTime, CreatedAt: now, ExpiresAt: ask.ExpiresAt.Add(e.Policy.Tokens.Code)} // its long life begins when the device redeems it
 	return e.Store.Tx(ctx, func(ctx context.Context) error {
 		live, err := e.Store.HoldSession(ctx, signed.Session.ID)
 		if err != nil {
@@ -277,6 +277,7 @@ func (e *Engine) deviceOf(ctx context.Context, signed *session.Signed, code stri
 		}
 		return ask, false, err
 	}
+	ask.Scopes = idp.ScopesFor(signed.User.Role, ask.Scopes) // shown = granted: what this person may give
 	if ask.TerminalID == "" {
 		return ask, true, nil
 	}

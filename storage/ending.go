@@ -64,14 +64,16 @@ func (s *Store) Revoked(ctx context.Context, grant, cause string, by idp.Event) 
 }
 
 // HoldSession says whether a session is live and keeps it so until the transaction
-// ends: what it allows is allowed before or after its end, never beside it.
+// ends: what it allows is allowed before or after its end, never beside it. One
+// holds it at a time: those who share a row pass whoever waits to end it, for as long
+// as they keep coming.
 func (s *Store) HoldSession(ctx context.Context, id string) (live bool, err error) {
 	if !InTx(ctx) {
 		return false, errors.New("storage: HoldSession outside a transaction")
 	}
 	lock := ""
 	if s.Dialect == Postgres {
-		lock = " FOR SHARE"
+		lock = " FOR NO KEY UPDATE"
 	}
 	var found string
 	err = s.db(ctx).Raw("SELECT id FROM sessions WHERE id = ? AND ended_at = 0"+lock, id).Scan(&found).Error

@@ -1,6 +1,13 @@
 package storage
 
-import "context"
+import (
+	"context"
+
+	"gorm.io/gorm"
+)
+
+// GroupMost is how many transactions SQLite's writer commits together.
+const GroupMost = groupMost
 
 // Exec runs a statement where writes go: in the transaction of the context.
 func (s *Store) Exec(ctx context.Context, sql string, args ...any) error {
@@ -17,4 +24,9 @@ func (s *Store) Waiting() int {
 	s.group.mu.Lock()
 	defer s.group.mu.Unlock()
 	return len(s.group.queue)
+}
+
+// BeforeExec runs fn before every statement that SQLite's writer executes.
+func (s *Store) BeforeExec(fn func(sql string)) error {
+	return s.group.db.Callback().Raw().Before("gorm:raw").Register("test:before", func(db *gorm.DB) { fn(db.Statement.SQL.String()) })
 }

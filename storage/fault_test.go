@@ -151,6 +151,46 @@ func TestFailedGroupCommitIsToldToAll(t *testing.T) {
 	}
 }
 
+// A panic between the transactions of a batch is told to all of it, and the callers
+// behind it find a leader.
+func TestPanicInGroupCommit(t *testing.T) {
+	s := storagetest.New(t, storage.SQLite)
+	ctx := t.Context()
+	var panicked atomic.Bool
+	if err := s.BeforeExec(func(sql string) {
+		if strings.HasPrefix(sql, "SAVEPOINT") && panicked.CompareAndSwap(false, true) {
+			panic("the driver is broken")
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	release := hold(t, s)
+	var wg sync.WaitGroup
+	var told atomic.Int64
+	const n = storage.GroupMost + 6 // a batch, and some behind it
+	for range n {
+		wg.Go(func() {
+			defer func() {
+				if recover() != nil {
+					t.Error("the panic reached a caller")
+				}
+			}()
+			if err := s.Tx(ctx, func(ctx context.Context) error { return s.Append(ctx, idp.Event{Name: "config.demo"}) }); err != nil {
+				told.Add(1)
+			}
+		})
+	}
+	queued(t, s, n)
+	release()
+	within(t, 10*time.Second, "batches", wg.Wait)
+	if told.Load() != storage.GroupMost || !panicked.Load() {
+		t.Errorf("%d of %d were told of a panic", told.Load(), storage.GroupMost)
+	}
+	if events, err := s.Events(ctx, storage.EventFilter{}, 100); err != nil || len(events) != n-storage.GroupMost {
+		t.Errorf("%d events were kept, %v", len(events), err)
+	}
+}
+
 // A caller who has left takes nothing of the others with him, and does nothing.
 func TestCancelledCallerInBatch(t *testing.T) {
 	storagetest.Each(t, func(t *testing.T, s *storage.Store) {

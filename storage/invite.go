@@ -89,8 +89,8 @@ func (s *Store) UnlockUser(ctx context.Context, id string) (bool, error) {
 // EndMerchantGrants ends all live grants of a merchant's staff and terminals.
 func (s *Store) EndMerchantGrants(ctx context.Context, merchant, reason string, at time.Time) (ended []string, err error) {
 	err = s.Tx(ctx, func(ctx context.Context) error {
-		return s.db(ctx).Raw(`UPDATE grants SET ended_at = ?, ended_reason = ? WHERE ended_at = 0 AND (user_id IN (SELECT id FROM users WHERE merchant_id = ?)
-			OR terminal_id IN (SELECT id FROM terminals WHERE merchant_id = ?)) RETURNING id`, micros(at), reason, merchant, merchant).Scan(&ended).Error
+		return s.db(ctx).Raw(`UPDATE grants SET ended_at = ?, ended_reason = ? WHERE ended_at = 0 AND expires_at > ? AND (user_id IN (SELECT id FROM users WHERE merchant_id = ?)
+			OR terminal_id IN (SELECT id FROM terminals WHERE merchant_id = ?)) RETURNING id`, micros(at), reason, micros(at), merchant, merchant).Scan(&ended).Error
 	})
 	return ended, err
 }
@@ -147,10 +147,12 @@ func (s *Store) Count(ctx context.Context, since, now time.Time) (c Counts, err 
 	return c, err
 }
 
-// holding locks the rows of a SELECT where the engine has several writers.
+// holding locks the rows of a SELECT where the engine has several writers. Rows that
+// refer to them may go on being inserted: FOR UPDATE would wait for those, and they
+// for what is ended under it.
 func (s *Store) holding() string {
 	if s.Dialect == Postgres {
-		return " FOR UPDATE"
+		return " FOR NO KEY UPDATE"
 	}
 	return ""
 }

@@ -221,14 +221,6 @@ func (j *job) run(tx *gorm.DB) (err error) {
 	return j.fn(context.WithValue(ctx, txKey{}, tx))
 }
 
-// forUpdate locks the row of a sub-select where the engine has several writers.
-func (s *Store) forUpdate() string {
-	if s.Dialect == Postgres {
-		return " FOR UPDATE"
-	}
-	return ""
-}
-
 // micros and fromMicros are the stored form of times: 0 is "never".
 func micros(t time.Time) int64 {
 	if t.IsZero() {
