@@ -4,12 +4,22 @@ import (
 	"errors"
 	"fmt"
 
+	"hufu/idp/server"
 	"hufu/storage"
 )
 
 type migrateCmd struct{}
 
-func (migrateCmd) Run(a *app) (err error) {
+func (migrateCmd) Run(a *app) error {
+	return a.withStore(func(server.Config, *storage.Store) error {
+		_, err := fmt.Fprintln(a.stdout, "the database has this version's schema")
+		return err
+	})
+}
+
+// withStore opens the configured database, brings its schema up to date and closes
+// it afterwards.
+func (a *app) withStore(do func(cfg server.Config, store *storage.Store) error) (err error) {
 	cfg, err := a.config()
 	if err != nil {
 		return err
@@ -26,6 +36,5 @@ func (migrateCmd) Run(a *app) (err error) {
 	if err := store.Migrate(a.ctx); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(a.stdout, "the database has this version's schema")
-	return err
+	return do(cfg, store)
 }

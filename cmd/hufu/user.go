@@ -13,6 +13,7 @@ import (
 	"hufu/idp"
 	"hufu/idp/manage"
 	"hufu/idp/policy"
+	"hufu/idp/server"
 	"hufu/storage"
 	"hufu/templates"
 )
@@ -73,24 +74,10 @@ func (c userResetCmd) Run(a *app) error {
 }
 
 // manage runs an act on the configured database and says in words what it refuses.
-func (a *app) manage(do func(m *manage.Manager) error) (err error) {
-	cfg, err := a.config()
-	if err != nil {
-		return err
-	}
-	ring, err := cfg.Ring()
-	if err != nil {
-		return err
-	}
-	store, err := storage.Open(a.ctx, cfg.Database.DSN.Reveal(), ring, newLogger(cfg.Log, a.stderr))
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, store.Close()) }()
-	if err := store.Migrate(a.ctx); err != nil {
-		return err
-	}
-	return sentence(do(&manage.Manager{Store: store, Policy: policy.Default(), Issuer: cfg.Issuer, Operator: cfg.Operator}))
+func (a *app) manage(do func(m *manage.Manager) error) error {
+	return a.withStore(func(cfg server.Config, store *storage.Store) error {
+		return sentence(do(&manage.Manager{Store: store, Policy: policy.Default(), Issuer: cfg.Issuer, Operator: cfg.Operator}))
+	})
 }
 
 // flagOf names the flag of a field, so that a refusal says what to change.
