@@ -13,7 +13,7 @@ const sweepBatch = 1000
 // codes and device requests a day after their end, limits once full again for a
 // day, sessions, grants and refresh tokens 30 days after their end, known browsers
 // 210 days after their last use, messages after 90, events of every day after 180
-// days and all others after three years.
+// days and all others after three years; that it is a demonstration stays known.
 func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 	day := 24 * time.Hour
 	return errors.Join(
@@ -29,7 +29,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 		s.sweep(ctx, "grants", "id", "(ended_at > 0 AND ended_at < ?) OR (expires_at > 0 AND expires_at < ?)", micros(now.Add(-30*day)), micros(now.Add(-30*day))),
 		s.sweep(ctx, "browsers", "id", "last_used_at < ?", micros(now.Add(-210*day))),
 		s.sweep(ctx, "events", "id", "at < ? AND name IN ('signin.failed', 'code.sent', 'device.requested', 'device.redeemed')", micros(now.Add(-180*day))),
-		s.sweep(ctx, "events", "id", "at < ?", micros(now.Add(-3*365*day))),
+		s.sweep(ctx, "events", "id", "at < ? AND name <> 'config.demo'", micros(now.Add(-3*365*day))),
 		s.sweep(ctx, "messages", "id", "created_at < ?", micros(now.Add(-90*day))),
 	)
 }

@@ -185,7 +185,7 @@ func TestTrap07Mapping(t *testing.T) {
 // Trap 8: two of our errors with the same code are not each other's.
 func TestTrap08ErrorIdentity(t *testing.T) {
 	a, b := refuse("invalid_grant", "a"), refuse("invalid_grant", "b")
-	if errors.Is(a, b) || errors.Is(errUsed, fosite.ErrInvalidatedAuthorizeCode) || errors.Is(fosite.ErrInvalidGrant, a) {
+	if errors.Is(a, b) || errors.Is(errUsed, fosite.ErrInvalidatedAuthorizeCode) || fosite.ErrInvalidGrant.Is(a) {
 		t.Error("different errors match")
 	}
 	before := *errClient

@@ -70,7 +70,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 	}
 	flowsOf := &web.Flood{PerMinute: cfg.Limits.FlowsPerMinute}
 	sessions := &session.Manager{Store: store, Policy: s.policy, Ring: ring, Secure: cfg.Secure(), Network: web.Network, Device: web.Device, Log: log}
-	sessions.Admit = func(r *http.Request) error { return admit(flowsOf, web.FloodKey(sessions, r)) }
+	sessions.Admit = func(r *http.Request) error { return admit(flowsOf, web.Share(r.Context())) }
 	s.site = &web.Site{Sessions: sessions, Issuer: cfg.Issuer, Operator: cfg.Operator, Demo: cfg.Demo, Zone: cfg.Location(), Log: log}
 	hasher := phc.NewHasher(runtime.NumCPU())
 	engine := &flows.Engine{Store: store, Sessions: sessions, Site: s.site, Policy: s.policy, Hasher: hasher, Log: log,
@@ -90,7 +90,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 		}
 	}
 	asked := &web.Flood{PerMinute: 2 * cfg.Limits.FlowsPerMinute}
-	provider.Admit = func(ctx context.Context) error { return admit(asked, web.LimitKey(ctx)) }
+	provider.Admit = func(ctx context.Context) error { return admit(asked, web.Share(ctx)) }
 	if err := provider.Start(ctx); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}

@@ -221,6 +221,18 @@ func TestFloodOfStrangers(t *testing.T) {
 		floods(stranger, "/sign-in") // opens a flow each time
 		refused("/sign-in", stranger, forger)
 		known.open("/sign-in").signIn("known.one").see(200, "某人").signOut()
+		ask := url.Values{"client_id": {"merchant-app"}, "response_type": {"code"}, "redirect_uri": {w.Clients["merchant_app"].Redirect}, "scope": {"openid"},
+			"code_challenge": {"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"}, "code_challenge_method": {"S256"}}
+		for range 20 {
+			stranger.once("POST", "/authorize", ask)
+		}
+		if res := stranger.once("POST", "/authorize", ask); res.StatusCode != 429 {
+			t.Errorf("requests that must be remembered: %d", res.StatusCode)
+		}
+		if res := known.once("POST", "/authorize", ask); res.StatusCode != 303 {
+			t.Errorf("a known browser's request: %d", res.StatusCode)
+		}
+		time.Sleep(10 * time.Second)
 		floods(stranger, "/sign-out")
 		refused("/sign-out", stranger, forger)
 		known.open("/sign-in").signIn("known.one").see(200, "某人")
@@ -359,46 +371,57 @@ func TestScopesFollowRole(t *testing.T) {
 // Whose session ends while he approves a terminal gives it nothing: the end of
 // everything ends this, too.
 func TestApprovalAfterSessionEnded(t *testing.T) {
-	eachWorld(t, func(t *testing.T, w *demoWorld) {
-		b, store := w.browser(t), w.Service.Store
-		b.open("/sign-in").signIn("owner").see(200, "林薇")
-		d := w.asks(t, "esign", "BCDFGHJK")
-		form := url.Values{"user_code": {"BCDFGHJK"}, "do": {"approve"}, "match": {"42"}}
-		r := httptest.NewRequest(http.MethodPost, "/device", strings.NewReader(form.Encode()))
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set("Sec-Fetch-Site", "same-origin")
-		r.AddCookie(b.cookie("hufu-s"))
-		r.RemoteAddr = "127.0.0.1:40000"
-
-		// The approval has found the session alive when it waits for its first transaction
-		// behind this one, or, where there are several writers, has begun its second.
-		var tally storage.Tally
-		before := int64(1)
-		if store.Dialect == storage.Postgres {
-			before = 2
-		}
-		answer, done := httptest.NewRecorder(), make(chan struct{})
-		must(t, store.Tx(t.Context(), func(ctx context.Context) error {
-			if err := store.EndAll(ctx, w.user(t, "lin.wei"), storage.Keep{}, "locked", idp.Event{Actor: "system"}); err != nil {
-				return err
-			}
-			go func() {
-				defer close(done)
-				w.Service.Handler().ServeHTTP(answer, r.WithContext(storage.WithTally(context.WithoutCancel(r.Context()), &tally)))
-			}()
-			for start := time.Now(); tally.Transactions.Load() < before; time.Sleep(time.Millisecond) {
-				if time.Since(start) > 5*time.Second {
-					return errors.New("the approval did not begin")
+	for _, d := range []storage.Dialect{storage.SQLite, storage.Postgres} {
+		t.Run(string(d), func(t *testing.T) {
+			t.Parallel()
+			dsn := storagetest.DSN(t, d)
+			w := newWorld(t, dsn)
+			b, store := w.browser(t), w.Service.Store
+			b.open("/sign-in").signIn("owner").see(200, "林薇")
+			asked := w.asks(t, "esign", "BCDFGHJK")
+			form := url.Values{"user_code": {"BCDFGHJK"}, "do": {"approve"}, "match": {"42"}}
+			var tally storage.Tally
+			r := httptest.NewRequestWithContext(storage.WithTally(context.Background(), &tally), http.MethodPost, "/device", strings.NewReader(form.Encode()))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.Header.Set("Sec-Fetch-Site", "same-origin")
+			r.AddCookie(b.cookie("hufu-s"))
+			r.RemoteAddr = "127.0.0.1:40000"
+			answer, done := httptest.NewRecorder(), make(chan struct{})
+			must(t, store.Tx(t.Context(), func(ctx context.Context) error {
+				if err := store.EndAll(ctx, w.user(t, "lin.wei"), storage.Keep{}, "locked", idp.Event{Actor: "system"}); err != nil {
+					return err
 				}
+				go func() { defer close(done); w.Service.Handler().ServeHTTP(answer, r) }()
+				return stands(t, d, dsn, &tally, done)
+			}))
+			<-done
+			grants, err := store.Grants(t.Context(), w.user(t, "lin.wei").ID)
+			if err != nil || len(grants) != 0 || answer.Code != http.StatusGone || w.state(t, asked) != idp.DevicePending {
+				t.Errorf("answered %d, %d grants, %v, the request is %s", answer.Code, len(grants), err, w.state(t, asked))
 			}
+		})
+	}
+}
+
+// stands waits until a request stands before what the caller's transaction holds, or
+// has passed it: before SQLite's one writer with its first transaction, in PostgreSQL
+// before the lock of a row.
+func stands(t *testing.T, d storage.Dialect, dsn string, tally *storage.Tally, done <-chan struct{}) error {
+	t.Helper()
+	for start := time.Now(); time.Since(start) < 5*time.Second; time.Sleep(5 * time.Millisecond) {
+		select {
+		case <-done:
 			return nil
-		}))
-		<-done
-		grants, err := store.Grants(t.Context(), w.user(t, "lin.wei").ID)
-		if err != nil || len(grants) != 0 || answer.Code != http.StatusGone || w.state(t, d) != idp.DevicePending {
-			t.Errorf("answered %d, %d grants, %v, the request is %s", answer.Code, len(grants), err, w.state(t, d))
+		default:
 		}
-	})
+		if d == storage.SQLite && tally.Transactions.Load() > 0 {
+			return nil
+		}
+		if d == storage.Postgres && len(cells(t, d, dsn, "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")) > 0 {
+			return nil
+		}
+	}
+	return errors.New("the request did not get that far")
 }
 
 // Who reads the table of flows learns neither who signs in nor an address that goes

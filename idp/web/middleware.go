@@ -88,6 +88,8 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 		start := time.Now()
 		ctx := WithPeer(context.WithValue(r.Context(), requestKey{}, idp.NewID()), g.Peer(r))
 		r = r.WithContext(ctx)
+		ctx = context.WithValue(ctx, shareKey{}, FloodKey(g.Site.Sessions, r))
+		r = r.WithContext(ctx)
 		rec := &recorder{ResponseWriter: w}
 		g.headers(rec.Header(), ctx)
 		r.Body = http.MaxBytesReader(rec, r.Body, g.BodyBytes)
@@ -132,7 +134,15 @@ func (g *Guard) admit(r *http.Request) (until time.Time, ok bool) {
 	if p := r.URL.Path; p == "/healthz" || p == "/readyz" || strings.HasPrefix(p, "/static/") {
 		return time.Time{}, true
 	}
-	return g.Flood.Allow(FloodKey(g.Site.Sessions, r))
+	return g.Flood.Allow(Share(r.Context()))
+}
+
+type shareKey struct{}
+
+// Share is whose share of a [Flood] the request takes from, see [FloodKey].
+func Share(ctx context.Context) string {
+	key, _ := ctx.Value(shareKey{}).(string)
+	return cmp.Or(key, LimitKey(ctx))
 }
 
 // FloodKey is whose share of a [Flood] a request takes from.
