@@ -359,6 +359,25 @@ func (b *tab) click(css string) *tab {
 	return b
 }
 
+// sendsOnce holds that the second click of a double click sends nothing.
+func (b *tab) sendsOnce() *tab {
+	b.t.Helper()
+	ctx, cancel := b.patient()
+	defer cancel()
+	got, err := chromedp.Run(ctx, chromedp.Evaluate[string](`(() => {
+		const form = document.forms[0], stopped = [];
+		for (const field of form.elements) if (field.required) field.value = "x";
+		form.addEventListener("submit", (event) => { stopped.push(event.defaultPrevented); event.preventDefault(); });
+		form.requestSubmit(); form.requestSubmit();
+		return JSON.stringify(stopped);
+	})()`))
+	b.must(err)
+	if got != "[false,true]" {
+		b.t.Errorf("%s: a double click: stopped %s, want only the second", b.name, got)
+	}
+	return b
+}
+
 // follow does something that leads to a page, and looks at it.
 func (b *tab) follow(what string, act chromedp.Action[chromedp.Void]) *tab {
 	b.t.Helper()

@@ -36,7 +36,11 @@ func (b *tab) signIn(who string) *tab {
 }
 
 // The owner signs in to the merchant app, uses what he got, and is signed out everywhere.
-func (w *world) merchantApp(t *testing.T) { w.signInAndOut(w.tab(t, "owner", phone)) }
+func (w *world) merchantApp(t *testing.T) {
+	b := w.tab(t, "owner", phone)
+	w.signInAndOut(b)
+	b.sendsOnce()
+}
 
 // The same pages do the same when the browser runs no script.
 func (w *world) withoutScript(t *testing.T) {

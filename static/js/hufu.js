@@ -39,3 +39,13 @@ for (const place of document.querySelectorAll("[data-until]")) {
   const timer = setInterval(tick, 1000);
   tick();
 }
+
+// The second click of a double click would send the form twice, and one would see the second answer only.
+for (const form of document.forms) {
+  form.addEventListener("submit", (event) => {
+    if (Date.now() - (form.dataset.sent ?? 0) < 3000) event.preventDefault();
+    else form.dataset.sent = Date.now();
+  });
+}
+// Coming back by the back button, the form is new.
+addEventListener("pageshow", () => { for (const form of document.forms) delete form.dataset.sent; });
