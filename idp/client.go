@@ -41,9 +41,9 @@ func WithoutMoney(scopes []string) []string {
 	return slices.DeleteFunc(slices.Clone(scopes), MoneyScope)
 }
 
-// ScopesFor returns the scopes that a person of a role may give to a client: of the
-// scopes that move money each role has its own, and operator staff act for no
-// merchant (RULES' table of permissions).
+// ScopesFor returns the scopes that a person of a role may give to a client: changing
+// where money goes is the owner's, refunds are his and the manager's, and operator
+// staff act for no merchant.
 func ScopesFor(r Role, scopes []string) []string {
 	return slices.DeleteFunc(slices.Clone(scopes), func(s string) bool {
 		switch {

@@ -30,7 +30,7 @@ type Error struct {
 	Msg    string
 	Args   []any
 	Field  string
-	Reason string    // RULES reason code such as "pw.wrong"; for the log and the agent
+	Reason string    // reason code such as "pw.wrong"; for the log and the agent
 	Until  time.Time // Limited: when it may be tried again
 	Err    error
 }

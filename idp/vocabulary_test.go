@@ -20,7 +20,7 @@ import (
 	"hufu/idp"
 )
 
-// Who may give which scope that moves money is RULES' table: settlement the owner's,
+// Who may give which scope that moves money: settlement the owner's,
 // refunds above the limit his and the manager's, nothing of a merchant's for the
 // operator's staff.
 func TestScopesByRole(t *testing.T) {

@@ -89,7 +89,7 @@ func (v *visit) stepUp() idp.Demand {
 	return idp.Demand{Kind: idp.FlowStepUp, ACR: v.q.ACR}
 }
 
-// money demands two factors, one of them just shown (RULES: consent with a money
+// money demands two factors, one of them just shown (consent with a money
 // scope).
 func (v *visit) money() idp.Demand {
 	return idp.Demand{Kind: idp.FlowStepUp, ACR: idp.ACR2, Since: v.now.Add(-v.p.Policy.StepUp.Money).Truncate(time.Microsecond), One: true}

@@ -354,7 +354,7 @@ func (w *world) onTerminal() map[string]any {
 	return answer
 }
 
-// LESSONS row 5: every grant looks at the state of everybody, at redemption. The list
+// Every grant looks at the state of everybody, at redemption. The list
 // of grants is that of the token endpoint.
 func TestEveryRedemptionLooksAtEverybody(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {

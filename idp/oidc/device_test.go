@@ -146,7 +146,7 @@ func TestParallelPolls(t *testing.T) {
 	})
 }
 
-// LESSONS row 13: approved scopes are issued scopes; what is asked later is nothing.
+// Approved scopes are issued scopes; what is asked later is nothing.
 func TestDeviceScopesAreFrozen(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		d := w.device("scope", "openid payments:read")

@@ -20,7 +20,7 @@ import (
 type refusal struct {
 	Code, Description string
 	Status            int    // 0: that of the code
-	Reason            string // RULES reason code
+	Reason            string // reason code
 	Until             time.Time
 	Err               error
 }

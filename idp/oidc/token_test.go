@@ -126,7 +126,7 @@ func TestTrap11BearerInHeaderOnly(t *testing.T) {
 	})
 }
 
-// LESSONS row 15: every cut, flip and lengthening of a token is refused, by 401 or
+// Every cut, flip and lengthening of a token is refused, by 401 or
 // "not active", never by 500.
 func TestMangledTokens(t *testing.T) {
 	w := newWorld(t, storagetest.New(t, storage.SQLite))
@@ -146,7 +146,7 @@ func TestMangledTokens(t *testing.T) {
 	}
 }
 
-// LESSONS row 6: the algorithm is the key's, the key is ours.
+// The algorithm is the key's, the key is ours.
 func TestAlgorithmConfusion(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		ctx := t.Context()
@@ -257,7 +257,7 @@ func TestStartMakesKeysOnce(t *testing.T) {
 	})
 }
 
-// LESSONS section 4, 2: 200 with no body and no content type.
+// A revocation is 200 with no body and no content type.
 func TestRevocation(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		for _, kind := range []string{"refresh_token", "access_token"} {

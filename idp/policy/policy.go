@@ -89,7 +89,7 @@ func (b Bucket) Times(n int) Bucket {
 // 3.2.2).
 type Wait struct{ Unit, Cap, Forget time.Duration }
 
-// Throttle is RULES' table of guesses, one row a secret and asker.
+// Throttle is the table of guesses, one row a secret and asker.
 type Throttle struct {
 	PasswordWait, PasswordBrowserWait Wait
 	PasswordStranger, PasswordBrowser Bucket
