@@ -71,11 +71,7 @@ func (s *Store) HoldSession(ctx context.Context, id string) (live bool, err erro
 	if !InTx(ctx) {
 		return false, errors.New("storage: HoldSession outside a transaction")
 	}
-	lock := ""
-	if s.Dialect == Postgres {
-		lock = " FOR NO KEY UPDATE"
-	}
 	var found string
-	err = s.db(ctx).Raw("SELECT id FROM sessions WHERE id = ? AND ended_at = 0"+lock, id).Scan(&found).Error
+	err = s.db(ctx).Raw("SELECT id FROM sessions WHERE id = ? AND ended_at = 0"+s.holding(), id).Scan(&found).Error
 	return found != "", err
 }

@@ -151,3 +151,12 @@ func (s *Store) EndSessionGrants(ctx context.Context, session, reason string, at
 	})
 	return ended, err
 }
+
+// EndMerchantGrants ends all live grants of a merchant's staff and terminals.
+func (s *Store) EndMerchantGrants(ctx context.Context, merchant, reason string, at time.Time) (ended []string, err error) {
+	err = s.Tx(ctx, func(ctx context.Context) error {
+		return s.db(ctx).Raw(`UPDATE grants SET ended_at = ?, ended_reason = ? WHERE ended_at = 0 AND expires_at > ? AND (user_id IN (SELECT id FROM users WHERE merchant_id = ?)
+			OR terminal_id IN (SELECT id FROM terminals WHERE merchant_id = ?)) RETURNING id`, micros(at), reason, micros(at), merchant, merchant).Scan(&ended).Error
+	})
+	return ended, err
+}

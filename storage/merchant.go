@@ -134,3 +134,13 @@ func mapRows[R, V any](rows []R, to func(R) (V, error)) ([]V, error) {
 	}
 	return out, nil
 }
+
+// MerchantsIn lists a page of the merchants of one status in the order of their
+// numbers, after the given number.
+func (s *Store) MerchantsIn(ctx context.Context, status idp.MerchantStatus, after string, limit int) ([]idp.Merchant, error) {
+	var rows []merchantRow
+	if err := s.db(ctx).Where("status = ? AND no > ?", string(status), after).Order("no").Limit(limit).Find(&rows).Error; err != nil {
+		return nil, err
+	}
+	return mapRows(rows, s.toMerchant)
+}

@@ -204,3 +204,16 @@ func (s *Store) PollDevice(ctx context.Context, deviceHash []byte, client string
 	p.Request, err = toDevice(r)
 	return p, err
 }
+
+// DenyTerminalRequests denies what a terminal asks and has not yet fetched: its
+// next poll hears access_denied (RFC 8628 3.5).
+func (s *Store) DenyTerminalRequests(ctx context.Context, terminal string) error {
+	return s.exec(ctx, "UPDATE device_requests SET state = ? WHERE terminal_id = ? AND state IN (?, ?)",
+		string(idp.DeviceDenied), terminal, string(idp.DevicePending), string(idp.DeviceApproved))
+}
+
+// DenyMerchantRequests is DenyTerminalRequests for all terminals of a merchant.
+func (s *Store) DenyMerchantRequests(ctx context.Context, merchant string) error {
+	return s.exec(ctx, "UPDATE device_requests SET state = ? WHERE terminal_id IN (SELECT id FROM terminals WHERE merchant_id = ?) AND state IN (?, ?)",
+		string(idp.DeviceDenied), merchant, string(idp.DevicePending), string(idp.DeviceApproved))
+}

@@ -221,6 +221,16 @@ func (j *job) run(tx *gorm.DB) (err error) {
 	return j.fn(context.WithValue(ctx, txKey{}, tx))
 }
 
+// holding locks the rows of a SELECT where the engine has several writers. Rows that
+// refer to them may go on being inserted: FOR UPDATE would wait for those, and they
+// for what is ended under it.
+func (s *Store) holding() string {
+	if s.Dialect == Postgres {
+		return " FOR NO KEY UPDATE"
+	}
+	return ""
+}
+
 // micros and fromMicros are the stored form of times: 0 is "never".
 func micros(t time.Time) int64 {
 	if t.IsZero() {

@@ -2,7 +2,10 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"gorm.io/gorm"
 
 	"hufu/idp"
 	"hufu/idp/seal"
@@ -211,4 +214,45 @@ func (s *Store) UserByIdentifier(ctx context.Context, kind idp.IdentifierKind, v
 func (s *Store) ProveIdentifier(ctx context.Context, id string, at time.Time) error {
 	return s.exec(ctx, "UPDATE identifiers SET last_proven_at = ?, verified_at = CASE WHEN verified_at = 0 THEN ? ELSE verified_at END WHERE id = ?",
 		micros(at), micros(at), id)
+}
+
+// HoldUser reads a user and keeps his row from being changed by others until the
+// transaction ends, so that a decision made from it still holds when it is
+// written.
+func (s *Store) HoldUser(ctx context.Context, id string) (idp.User, error) {
+	if !InTx(ctx) {
+		return idp.User{}, errors.New("storage: HoldUser outside a transaction")
+	}
+	var row userRow
+	res := s.db(ctx).Raw("SELECT * FROM users WHERE id = ?"+s.holding(), id).Scan(&row)
+	if res.Error == nil && row.ID == "" {
+		res.Error = gorm.ErrRecordNotFound
+	}
+	if res.Error != nil {
+		return idp.User{}, notFound(res.Error)
+	}
+	return s.toUser(row)
+}
+
+// HoldActive returns the ids of the users of a role who are active and not locked,
+// and holds their rows: two people who each take away another's account cannot
+// both believe that one is left.
+func (s *Store) HoldActive(ctx context.Context, role idp.Role) (ids []string, err error) {
+	if !InTx(ctx) {
+		return nil, errors.New("storage: HoldActive outside a transaction")
+	}
+	err = s.db(ctx).Raw("SELECT id FROM users WHERE role = ? AND status = ? AND locked = '' ORDER BY id"+s.holding(), string(role), string(idp.UserActive)).Scan(&ids).Error
+	return ids, err
+}
+
+// LockUser locks a user for a reason; false when he is locked already.
+func (s *Store) LockUser(ctx context.Context, id, reason string) (bool, error) {
+	n, err := s.affected(ctx, "UPDATE users SET locked = ? WHERE id = ? AND locked = ''", reason, id)
+	return n == 1, err
+}
+
+// UnlockUser lifts a lock; false when there is none.
+func (s *Store) UnlockUser(ctx context.Context, id string) (bool, error) {
+	n, err := s.affected(ctx, "UPDATE users SET locked = '' WHERE id = ? AND locked <> ''", id)
+	return n == 1, err
 }

@@ -109,7 +109,6 @@ type Sends struct {
 	PhoneGap, MailGap                      time.Duration
 	PhoneHour, PhoneDay, MailHour, MailDay Bucket
 	AccountDay                             Bucket
-	NetworkHour, NetworkDay                Bucket
 }
 
 // Tokens are lifetimes of what the OAuth endpoints issue.
@@ -190,8 +189,7 @@ func Default() *Document {
 			PhoneGap: time.Minute, MailGap: 30 * time.Second,
 			PhoneHour: Bucket{5, 12 * time.Minute}, PhoneDay: Bucket{10, day / 10},
 			MailHour: Bucket{10, 6 * time.Minute}, MailDay: Bucket{30, day / 30},
-			AccountDay:  Bucket{15, day / 15},
-			NetworkHour: Bucket{10, 6 * time.Minute}, NetworkDay: Bucket{50, day / 50},
+			AccountDay: Bucket{15, day / 15},
 		},
 		Tokens: Tokens{
 			Code: time.Minute, Access: 300 * time.Second, AccessMoney: 120 * time.Second, ID: 300 * time.Second,

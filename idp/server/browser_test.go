@@ -68,13 +68,21 @@ func newWorld(t *testing.T, dsn string) *demoWorld {
 	cfg.Issuer = strings.Replace(ts.URL, "127.0.0.1", "localhost", 1)
 	cfg.Database.DSN = idp.Secret(dsn)
 	cfg.Limits.RequestsPerMinute, cfg.Limits.FlowsPerMinute = 1e6, 1e6
+	w := startWorld(t, cfg, dir)
+	w.Server, handler = ts, w.Service.Handler()
+	return w
+}
+
+// startWorld makes the server of a configuration and reads what it wrote of its
+// world. It listens nowhere.
+func startWorld(t *testing.T, cfg server.Config, dir string) *demoWorld {
+	t.Helper()
 	service, err := server.New(t.Context(), cfg, slog.New(slog.NewTextHandler(logSink{t}, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = service.Close() })
-	handler = service.Handler()
-	w := &demoWorld{Server: ts, Service: service, dir: dir}
+	w := &demoWorld{Service: service, Issuer: cfg.Issuer, dir: dir}
 	text, err := os.ReadFile(filepath.Join(dir, "demo.json"))
 	if err != nil {
 		t.Fatal(err)

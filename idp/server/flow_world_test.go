@@ -2,15 +2,12 @@ package server_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -47,20 +44,7 @@ func quietWorld(t *testing.T, dsn, dir string) *demoWorld {
 	cfg := server.Defaults(dir, true)
 	cfg.Database.DSN = idp.Secret(dsn)
 	cfg.Limits.RequestsPerMinute, cfg.Limits.FlowsPerMinute = 1e6, 1e6
-	service, err := server.New(t.Context(), cfg, slog.New(slog.NewTextHandler(logSink{t}, &slog.HandlerOptions{Level: slog.LevelWarn})))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = service.Close() })
-	w := &demoWorld{Service: service, Issuer: cfg.Issuer}
-	text, err := os.ReadFile(filepath.Join(dir, "demo.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(text, w); err != nil {
-		t.Fatal(err)
-	}
-	return w
+	return startWorld(t, cfg, dir)
 }
 
 // from is a browser at an address. It speaks to the handler itself.

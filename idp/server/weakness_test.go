@@ -11,8 +11,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -256,14 +254,7 @@ func tightWorld(t *testing.T, dsn, dir string, requests, flows int) *demoWorld {
 	cfg := server.Defaults(dir, true)
 	cfg.Database.DSN = idp.Secret(dsn)
 	cfg.Limits.RequestsPerMinute, cfg.Limits.FlowsPerMinute = requests, flows
-	service, err := server.New(t.Context(), cfg, slog.New(slog.DiscardHandler))
-	must(t, err)
-	t.Cleanup(func() { _ = service.Close() })
-	w := &demoWorld{Service: service, Issuer: cfg.Issuer}
-	text, err := os.ReadFile(filepath.Join(dir, "demo.json"))
-	must(t, err)
-	must(t, json.Unmarshal(text, w))
-	return w
+	return startWorld(t, cfg, dir)
 }
 
 // crossSite follows a link on a page of another site.

@@ -62,11 +62,12 @@ func (m *Manager) Asker(r *http.Request) string {
 // stranger. A generation older than the one before shows a copied cookie: the row
 // is revoked and its owner is told by the caller's event.
 func (m *Manager) Known(ctx context.Context, r *http.Request, user string) (*idp.Browser, error) {
-	i := slices.IndexFunc(m.entries(r), func(e entry) bool { return e.User == user })
+	all := m.entries(r)
+	i := slices.IndexFunc(all, func(e entry) bool { return e.User == user })
 	if i < 0 {
 		return nil, nil
 	}
-	e := m.entries(r)[i]
+	e := all[i]
 	b, err := m.Store.Browser(ctx, e.Row)
 	if err != nil {
 		if idp.KindOf(err) == idp.NotFound {

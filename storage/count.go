@@ -1,0 +1,37 @@
+package storage
+
+import (
+	"context"
+	"time"
+
+	"hufu/idp"
+)
+
+// Counts is what the console's first page tells.
+type Counts struct {
+	Users, Locked, Invited                   int64
+	Merchants, MerchantsPending              int64
+	Terminals, TerminalsActive, TerminalsBad int64 // bad: suspended or lost
+	Sessions, SignIns, Failures              int64 // live; since the given time
+}
+
+// Count counts people, things and sign-ins since a time.
+func (s *Store) Count(ctx context.Context, since, now time.Time) (c Counts, err error) {
+	one := func(into *int64, sql string, args ...any) {
+		if err == nil {
+			err = s.db(ctx).Raw("SELECT count(*) FROM "+sql, args...).Scan(into).Error
+		}
+	}
+	one(&c.Users, "users WHERE status = ?", string(idp.UserActive))
+	one(&c.Locked, "users WHERE locked <> ''")
+	one(&c.Invited, "users WHERE status = ?", string(idp.UserInvited))
+	one(&c.Merchants, "merchants WHERE status = ?", string(idp.MerchantActive))
+	one(&c.MerchantsPending, "merchants WHERE status = ?", string(idp.MerchantPending))
+	one(&c.Terminals, "terminals WHERE state <> ?", string(idp.TerminalRetired))
+	one(&c.TerminalsActive, "terminals WHERE state = ?", string(idp.TerminalActive))
+	one(&c.TerminalsBad, "terminals WHERE state IN (?, ?)", string(idp.TerminalSuspended), string(idp.TerminalLost))
+	one(&c.Sessions, "sessions WHERE ended_at = 0 AND idle_until > ? AND expires_at > ?", micros(now), micros(now))
+	one(&c.SignIns, "events WHERE name = ? AND id >= ?", "signin.succeeded", idp.NewTimeID(since)[:12])
+	one(&c.Failures, "events WHERE name = ? AND id >= ?", "signin.failed", idp.NewTimeID(since)[:12])
+	return c, err
+}
