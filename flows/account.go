@@ -1,10 +1,13 @@
 package flows
 
 import (
+	"cmp"
+	"context"
 	"net/http"
 	"slices"
 	"time"
 
+	"hufu/flows/factor/backup"
 	"hufu/idp"
 	"hufu/idp/session"
 	"hufu/idp/web"
@@ -12,132 +15,305 @@ import (
 	"hufu/templates"
 )
 
-// mine returns who is signed in; nobody is led to sign in first and comes back.
+// accountRoutes are a person's own pages. Stopping asks for nothing but a session;
+// what a thief at an unlocked browser could do harm with asks for fresh proofs, and
+// waits while the account is frozen.
+func (e *Engine) accountRoutes(page func(pattern string, h web.Handler)) {
+	page("GET /account", e.own(e.account))
+	page("GET /account/factors", e.own(e.factorsPage))
+	page("POST /account/factors/rename", e.thawed(e.renameFactor))
+	page("GET /account/factors/remove", e.thawed(e.removeFactorPage))
+	page("POST /account/factors/remove", e.thawed(e.removeFactor))
+	page("GET /account/enrol", e.thawed(e.enrol))
+	page("GET /account/password", e.thawed(e.changePassword))
+	page("GET /account/codes", e.thawed(e.renewCodes))
+	page("GET /account/username", e.thawed(e.changeUsername))
+	page("GET /account/contacts", e.own(e.contactsPage))
+	page("GET /account/contact/new", e.thawed(e.addContact))
+	page("GET /account/contact/change", e.thawed(e.changeContact))
+	page("GET /account/contact/remove", e.thawed(e.removeContactPage))
+	page("POST /account/contact/remove", e.thawed(e.removeContact))
+	page("POST /account/contact/undo", e.thawed(e.undoContact))
+	page("GET /account/devices", e.own(e.devicesPage))
+	page("POST /account/end", e.own(e.endSession))
+	page("POST /account/end-all", e.own(e.endSessions))
+	page("POST /account/browser/revoke", e.own(e.revokeBrowser))
+	page("POST /account/browser/distrust", e.own(e.distrustBrowser))
+	page("GET /account/apps", e.own(e.appsPage))
+	page("POST /account/app/withdraw", e.own(e.withdrawApp))
+	page("POST /account/approval/end", e.own(e.endApproval))
+	page("GET /account/activity", e.own(e.activityPage))
+	page("POST /account/activity", e.own(e.answerEvent))
+	page("GET /account/data", e.own(e.dataPage))
+	page("POST /account/data", e.own(e.exportData))
+	page("GET /account/freeze", e.own(e.freezePage))
+	page("POST /account/freeze", e.own(e.freezeMe))
+	page("GET /account/unfreeze", e.own(e.unfreezePage))
+	page("POST /account/unfreeze", e.own(e.unfreeze))
+	page("GET /stop", e.stopPage)
+	page("POST /stop", e.stop)
+	page("GET /undo", e.undoPage)
+	page("POST /undo", e.undo)
+}
+
+// mine returns who is signed in; nobody is led to sign in first and comes back to the
+// page he asked for.
 func (e *Engine) mine(w http.ResponseWriter, r *http.Request) (*session.Signed, error) {
 	signed, err := e.Sessions.Signed(r)
 	if err == nil && signed == nil {
-		err = e.Site.Require(w, r, idp.Demand{Kind: idp.FlowSignIn, Return: "/account"})
+		back := "/account"
+		if r.Method == http.MethodGet {
+			back = r.URL.RequestURI()
+		}
+		err = e.Site.Require(w, r, idp.Demand{Kind: idp.FlowSignIn, Return: back})
 	}
 	return signed, err
 }
 
-// savedNotes are what the account page may say has just been done.
-var savedNotes = map[string]string{"enrolled": "account.saved.enrolled", "ended": "account.saved.ended", "ended_all": "account.saved.ended_all"}
+// ownPage serves a page to the signed-in person whose page it is.
+type ownPage func(w http.ResponseWriter, r *http.Request, me *session.Signed) error
 
-// account shows a person's own factors, sessions and what happened.
-func (e *Engine) account(w http.ResponseWriter, r *http.Request) error {
-	me, err := e.mine(w, r)
-	if me == nil {
-		return err
-	}
-	ctx := r.Context()
-	creds, err := e.Store.Credentials(ctx, me.User.ID)
-	if err != nil {
-		return err
-	}
-	names, err := e.Store.Identifiers(ctx, me.User.ID)
-	if err != nil {
-		return err
-	}
-	live, err := e.Store.Sessions(ctx, me.User.ID, time.Now())
-	if err != nil {
-		return err
-	}
-	events, err := e.Store.Events(ctx, storage.EventFilter{Subject: me.User.ID}, 60)
-	if err != nil {
-		return err
-	}
-	p := templates.Account{Name: me.User.Name, RoleKey: "role." + string(me.User.Role), EnrolURL: "/account/enrol", EndAction: "/account/end", EndAllAction: "/account/end-all",
-		Saved: savedNotes[r.URL.Query().Get("saved")], CanEnrol: true}
-	if me.Merchant != nil {
-		p.MerchantName = me.Merchant.LegalName
-	}
-	for _, n := range names {
-		if n.Kind == idp.IdentifierUsername && !n.Former {
-			p.Login = n.Value
+// own leads whoever is not signed in to the door, and reads the form of the others.
+func (e *Engine) own(h ownPage) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		me, err := e.mine(w, r)
+		if me == nil {
+			return err
 		}
-	}
-	for _, c := range creds {
-		p.Factors = append(p.Factors, templates.FactorRow{LabelKey: "factor." + string(c.Method), Label: c.Label, Added: c.CreatedAt, LastUsed: c.LastUsedAt})
-		p.CanEnrol = p.CanEnrol && c.Method != idp.MethodTOTP
-	}
-	for _, ss := range live {
-		p.Sessions = append(p.Sessions, templates.SessionRow{ID: ss.ID, Where: ss.Network, Device: ss.Device, Started: ss.CreatedAt, LastSeen: ss.LastSeenAt, Current: ss.ID == me.Session.ID})
-	}
-	for _, ev := range events {
-		if idp.EventNames[ev.Name] && len(p.Events) < 20 {
-			row := templates.EventRow{At: ev.At, NameKey: "event." + ev.Name, Place: ev.Network, Tone: tone(ev.Name)}
-			if ev.Actor != "" && ev.Actor != me.User.ID { // where staff work is not the person's to know
-				row.Place = ""
-			}
-			p.Events = append(p.Events, row)
+		if err := r.ParseForm(); err != nil {
+			return badForm(err)
 		}
+		return h(w, r, me)
 	}
-	return e.Site.Write(w, r, http.StatusOK, p)
 }
 
-// tone is how loud an event stands in the list.
-func tone(name string) string {
-	switch name {
-	case "signin.failed", "signin.refused", "device.wrong_digits":
-		return "warn"
-	case "lock.closed", "password.suspected", "browser.copied", "grant.reuse_detected", "lock.account":
-		return "bad"
-	case "factor.enrolled", "signin.succeeded", "device.approved":
-		return "ok"
+// errFrozen: nothing that proves a person may change while he is frozen, or a thief
+// would change it first.
+var errFrozen = idp.Errorf(idp.Forbidden, "account.frozen_first")
+
+// thawed is own for what has to wait while the account is frozen.
+func (e *Engine) thawed(h ownPage) web.Handler {
+	return e.own(func(w http.ResponseWriter, r *http.Request, me *session.Signed) error {
+		if me.User.Frozen {
+			return errFrozen
+		}
+		return h(w, r, me)
+	})
+}
+
+// alter runs a change of what proves a person in one transaction, beside no freeze of
+// his and no end of his session.
+func (e *Engine) alter(ctx context.Context, me *session.Signed, change func(ctx context.Context) error) error {
+	return e.Store.Tx(ctx, func(ctx context.Context) error {
+		u, err := e.Store.HoldUser(ctx, me.User.ID)
+		if err != nil {
+			return err
+		}
+		live, err := e.Store.HoldSession(ctx, me.Session.ID)
+		switch {
+		case err != nil:
+			return err
+		case !live || u.Reason() != "":
+			return errExpired
+		case u.Frozen:
+			return errFrozen
+		}
+		return change(ctx)
+	})
+}
+
+// strict is what a change of credentials, phones or addresses asks: two factors, all of
+// them fresh, so that neither a stolen password nor an unlocked browser is enough.
+func (e *Engine) strict(me *session.Signed, kind idp.FlowKind, back string) idp.Demand {
+	return idp.Demand{Kind: kind, ACR: idp.ACR2, TwoStar: true, Since: time.Now().Add(-e.Policy.StepUp.Credential), User: me.User.ID, Return: back}
+}
+
+// light is what a change asks that cannot be used to come in: two factors, one fresh.
+func (e *Engine) light(me *session.Signed, kind idp.FlowKind, back string) idp.Demand {
+	return idp.Demand{Kind: kind, ACR: idp.ACR2, TwoStar: true, One: true, Since: time.Now().Add(-e.Policy.StepUp.Own), User: me.User.ID, Return: back}
+}
+
+// meets says whether a demand is met; else it leads to the flow that cures it. Whoever
+// holds a second factor shows it: password and code are for those who have none.
+func (e *Engine) meets(w http.ResponseWriter, r *http.Request, me *session.Signed, d idp.Demand) (bool, error) {
+	creds, err := e.Store.Credentials(r.Context(), me.User.ID)
+	if err != nil {
+		return false, err
+	}
+	d.TwoStar = d.TwoStar && len(seconds(creds)) == 0
+	if d.Met(me.Session.Proofs) {
+		return true, nil
+	}
+	return false, e.Site.Require(w, r, d)
+}
+
+// act is the start of an event of a person's own doing.
+func (e *Engine) act(ctx context.Context, me *session.Signed) idp.Event {
+	u := me.User
+	return idp.Event{Actor: u.ID, Subject: u.ID, Merchant: u.MerchantID, Store: u.StoreID, Session: me.Session.ID, Network: web.Network(ctx), Policy: e.Policy.Version}
+}
+
+// letter is a notice of what was done on a page, in this browser.
+func (e *Engine) letter(r *http.Request, u idp.User, names []idp.Identifier) templates.Letter {
+	return templates.Letter{Name: u.Name, Login: loginOf(names), At: time.Now(), Browser: e.Sessions.Device(r), Place: e.where(web.Network(r.Context()), u.Language)}
+}
+
+// where is the place of a network in words, where the operator supplied the file that
+// knows it; else the network.
+func (e *Engine) where(network, lang string) string {
+	return cmp.Or(e.Places.OfNetwork(network, lang), network)
+}
+
+// loginOf is the name that a person signs in by: his user name, else a masked channel.
+func loginOf(names []idp.Identifier) string {
+	for _, n := range names {
+		if n.Kind == idp.IdentifierUsername && !n.Former {
+			return n.Value
+		}
+	}
+	for _, n := range names {
+		if n.Channel() {
+			return n.Masked()
+		}
 	}
 	return ""
 }
 
-// enrol opens the flow that binds an authenticator: two fresh factors, or while
-// there is none the password and a code on a bound channel.
-func (e *Engine) enrol(w http.ResponseWriter, r *http.Request) error {
-	me, err := e.mine(w, r)
-	if me == nil {
-		return err
+// seconds are the second factors of a person that answer for him.
+func seconds(creds []idp.Credential) (out []idp.Credential) {
+	for _, c := range creds {
+		if (c.Method == idp.MethodTOTP || c.Method == idp.MethodPasskey) && c.Blocked == "" {
+			out = append(out, c)
+		}
 	}
-	creds, err := e.Store.Credentials(r.Context(), me.User.ID)
+	return out
+}
+
+// of returns the credential of a method, nil for none.
+func of(creds []idp.Credential, m idp.Method) *idp.Credential {
+	i := slices.IndexFunc(creds, func(c idp.Credential) bool { return c.Method == m })
+	if i < 0 {
+		return nil
+	}
+	return &creds[i]
+}
+
+// savedNotes are what a page may say has just been done.
+var savedNotes = []string{"enrolled", "removed", "renamed", "password", "codes", "username", "contact", "contact_removed", "undone", "ended", "ended_all", "revoked", "distrusted",
+	"withdrawn", "approval_ended", "answered", "unfrozen"}
+
+func saved(r *http.Request) string {
+	if note := r.URL.Query().Get("saved"); slices.Contains(savedNotes, note) {
+		return "account.saved." + note
+	}
+	return ""
+}
+
+// account is the overview.
+func (e *Engine) account(w http.ResponseWriter, r *http.Request, me *session.Signed) error {
+	ctx, u := r.Context(), me.User
+	creds, err := e.Store.Credentials(ctx, u.ID)
 	if err != nil {
 		return err
 	}
-	if slices.ContainsFunc(creds, func(c idp.Credential) bool { return c.Method == idp.MethodTOTP }) {
-		return web.Redirect(w, r, "/account")
-	}
-	return e.Site.Require(w, r, idp.Demand{Kind: idp.FlowEnrol, ACR: idp.ACR2, TwoStar: true, Since: time.Now().Add(-e.Policy.StepUp.Credential), User: me.User.ID, Return: "/account?saved=enrolled"})
-}
-
-// endSession signs one browser of the person out. Stopping never asks for more.
-func (e *Engine) endSession(w http.ResponseWriter, r *http.Request) error {
-	me, err := e.mine(w, r)
-	if me == nil {
-		return err
-	}
-	if err := r.ParseForm(); err != nil {
-		return badForm(err)
-	}
-	if err := e.Sessions.End(r.Context(), me.User, r.PostForm.Get("session"), "user"); err != nil {
-		return err
-	}
-	return web.Redirect(w, r, "/account?saved=ended")
-}
-
-// endSessions signs every other browser of the person out.
-func (e *Engine) endSessions(w http.ResponseWriter, r *http.Request) error {
-	me, err := e.mine(w, r)
-	if me == nil {
-		return err
-	}
-	live, err := e.Store.Sessions(r.Context(), me.User.ID, time.Now())
+	names, err := e.Store.Identifiers(ctx, u.ID)
 	if err != nil {
 		return err
 	}
-	for _, ss := range live {
-		if ss.ID == me.Session.ID {
-			continue
-		}
-		if err := e.Sessions.End(r.Context(), me.User, ss.ID, "user"); err != nil {
-			return err
+	events, err := e.Store.Events(ctx, storage.EventFilter{Subject: u.ID, Names: shown}, 5)
+	if err != nil {
+		return err
+	}
+	p := templates.Account{Name: u.Name, Login: loginOf(names), RoleKey: "role." + string(u.Role), Saved: saved(r), Frozen: u.Frozen, FrozenAt: u.FrozenAt,
+		Checks: e.checks(creds, names, time.Now())}
+	if me.Merchant != nil {
+		p.MerchantName = me.Merchant.LegalName
+	}
+	if p.CaseNumber, err = e.openCase(ctx, u); err != nil {
+		return err
+	}
+	if p.Events, err = e.eventRows(r, me, events); err != nil {
+		return err
+	}
+	return e.Site.Write(w, r, http.StatusOK, p)
+}
+
+// openCase is the number of the newest case of a frozen person that waits for an
+// answer, "" for none.
+func (e *Engine) openCase(ctx context.Context, u idp.User) (string, error) {
+	if !u.Frozen {
+		return "", nil
+	}
+	open, err := e.Store.Cases(ctx, storage.CaseFilter{User: u.ID, State: idp.CaseOpen}, 1)
+	if err != nil || len(open) == 0 {
+		return "", err
+	}
+	return open[0].Number, nil
+}
+
+// checks are the points of the safety check.
+func (e *Engine) checks(creds []idp.Credential, names []idp.Identifier, now time.Time) []templates.Check {
+	all := []templates.Check{secondCheck(creds), e.spareCheck(creds), e.channelCheck(names, now)}
+	c := of(creds, idp.MethodPassword)
+	if c == nil || e.Policy.Password.MaxAge == 0 {
+		return all
+	}
+	old := templates.Check{TitleKey: "check.password", Done: now.Sub(c.ChangedAt) < e.Policy.Password.MaxAge, TextKey: "check.password.done"}
+	if !old.Done {
+		old.TextKey, old.URL, old.DoKey = "check.password.old", "/account/password", "check.password.do"
+	}
+	return append(all, old)
+}
+
+func secondCheck(creds []idp.Credential) templates.Check {
+	c := templates.Check{TitleKey: "check.second", Done: len(seconds(creds)) > 0, TextKey: "check.second.done"}
+	if !c.Done {
+		c.TextKey, c.URL, c.DoKey = "check.second.none", "/account/enrol", "check.second.do"
+	}
+	return c
+}
+
+// spareCheck: what is left when the phone is lost.
+func (e *Engine) spareCheck(creds []idp.Credential) templates.Check {
+	left := -1
+	if set := of(creds, idp.MethodBackup); set != nil {
+		left = backup.Left(set.Data)
+	}
+	c := templates.Check{TitleKey: "check.spare", Done: true}
+	switch n := len(seconds(creds)); {
+	case left >= e.Policy.Recovery.Low:
+		c.TextKey, c.Args = "check.spare.codes", []any{left}
+	case n > 1:
+		c.TextKey, c.Args = "check.spare.factors", []any{n}
+	case left >= 0:
+		c.Done, c.TextKey, c.Args = false, "check.spare.few", []any{left}
+	default:
+		c.Done, c.TextKey = false, "check.spare.none"
+	}
+	if !c.Done {
+		c.URL, c.DoKey = "/account/codes", "check.spare.do"
+	}
+	return c
+}
+
+// channelCheck: notices and codes reach the person by phone and by mail.
+func (e *Engine) channelCheck(names []idp.Identifier, now time.Time) templates.Check {
+	c := templates.Check{TitleKey: "check.channels", TextKey: "check.channels.done", Done: true}
+	for _, kind := range []idp.IdentifierKind{idp.IdentifierEmail, idp.IdentifierPhone} {
+		mine := slices.DeleteFunc(slices.Clone(names), func(n idp.Identifier) bool { return n.Kind != kind || !n.Channel() })
+		fresh := slices.ContainsFunc(mine, func(n idp.Identifier) bool { return !e.stale(n, now) })
+		switch {
+		case len(mine) == 0:
+			c.Done, c.TextKey, c.URL, c.DoKey = false, "check.channels.no_"+string(kind), "/account/contact/new?kind="+string(kind), "check.channels.add"
+		case !fresh:
+			c.Done, c.TextKey, c.URL, c.DoKey = false, "check.channels.stale_"+string(kind), "/account/contacts", "check.channels.look"
 		}
 	}
-	return web.Redirect(w, r, "/account?saved=ended_all")
+	return c
+}
+
+// stale says whether no code has come back from a phone or address for long.
+func (e *Engine) stale(n idp.Identifier, now time.Time) bool {
+	proven := cmp.Or(n.LastProvenAt, n.VerifiedAt)
+	return now.Sub(proven) > e.Policy.Notices.Unproven
 }

@@ -3,11 +3,11 @@ package flows
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"hufu/idp"
-	"hufu/idp/policy"
 	"hufu/idp/web"
 	"hufu/templates"
 )
@@ -44,6 +44,8 @@ func (e *Engine) complete(ctx context.Context, s *State) (*finish, error) {
 		return e.completeSignIn(ctx, s)
 	case idp.FlowConsent:
 		return e.completeConsent(ctx, s)
+	case idp.FlowReturn:
+		return e.completeReturn(ctx, s)
 	case idp.FlowJoin:
 		return &finish{next: "/sign-in"}, nil
 	}
@@ -52,11 +54,10 @@ func (e *Engine) complete(ctx context.Context, s *State) (*finish, error) {
 
 func (e *Engine) completeSignIn(ctx context.Context, s *State) (*finish, error) {
 	if why := s.refusal(); why != "" {
-		explain := idp.NewExplainCode()
-		if err := e.event(ctx, s, idp.Event{Name: "signin.refused", Reason: why, Explain: explain}); err != nil {
-			return nil, err
-		}
-		return &finish{refusal: &templates.Problem{Status: http.StatusForbidden, Text: "refused." + why, Explain: explain}}, nil
+		return e.refuse(ctx, s, why)
+	}
+	if !s.met() && s.user.Frozen { // he could only come in by enrolling, which a freeze forbids
+		return e.refuse(ctx, s, "frozen")
 	}
 	if !s.met() { // a step was passed that should not have been: nobody comes in
 		return nil, errExpired
@@ -76,21 +77,73 @@ func (e *Engine) completeSignIn(ctx context.Context, s *State) (*finish, error) 
 		if err := e.greet(ctx, s, b, fresh, now); err != nil {
 			return nil, err
 		}
+	} else if err := e.unseen(ctx, s, now); err != nil {
+		return nil, err
+	}
+	if err := e.trust(ctx, s, done.browser, now); err != nil {
+		return nil, err
+	}
+	if err := e.place(ctx, s, now); err != nil {
+		return nil, err
 	}
 	if err := e.Store.Greet(ctx, s.network(ctx), s.user.ID, now); err != nil {
 		return nil, err
 	}
 	browser := ""
-	if done.browser != nil {
+	switch {
+	case done.browser != nil:
 		browser = done.browser.ID
+	case s.browser != nil:
+		browser = s.browser.ID
 	}
-	ss, token, err := e.Sessions.Begin(ctx, s.request, *s.user, s.merchant, s.Facts.Proofs, browser)
+	ss, token, err := e.Sessions.Begin(ctx, s.request, *s.user, s.merchant, s.own(), browser)
 	if err != nil {
 		return nil, err
 	}
 	done.token = token
-	a := idp.Assess(s.Facts.Proofs)
+	a := idp.Assess(s.own())
 	return done, e.event(ctx, s, idp.Event{Name: "signin.succeeded", Session: ss.ID, Data: map[string]any{"acr": a.ACR.String(), "amr": strings.Join(a.AMR, " ")}})
+}
+
+// refuse tells a person who has proved himself why he may still not come in.
+func (e *Engine) refuse(ctx context.Context, s *State, why string) (*finish, error) {
+	explain := idp.NewExplainCode()
+	err := e.event(ctx, s, idp.Event{Name: "signin.refused", Reason: why, Explain: explain})
+	return &finish{refusal: &templates.Problem{Status: http.StatusForbidden, Text: "refused." + why, Explain: explain}}, err
+}
+
+// trust lets this browser do without the second factor for a time, as the person asked
+// when he showed one.
+func (e *Engine) trust(ctx context.Context, s *State, b *idp.Browser, now time.Time) error {
+	days := s.trustDays()
+	if !s.Facts.Trust || b == nil || days == 0 || idp.Assess(s.own()).ACR < idp.ACR2 || s.proved(idp.MethodBackup) {
+		return nil
+	}
+	ok, err := e.Store.TrustBrowser(ctx, s.user.ID, b.ID, now.AddDate(0, 0, days))
+	if err != nil || !ok {
+		return err
+	}
+	if err := e.event(ctx, s, idp.Event{Name: "browser.trusted", Data: map[string]any{"browser": b.ID, "days": days}}); err != nil {
+		return err
+	}
+	return e.tell(ctx, s, "browser.trusted", templatesLetter(s, now))
+}
+
+// place tells the owner of a sign-in from a region that he has never signed in from,
+// where the operator supplied the file that knows regions.
+func (e *Engine) place(ctx context.Context, s *State, now time.Time) error {
+	region := e.Places.Region(web.Peer(ctx))
+	if region == "" {
+		return nil
+	}
+	fresh, first, err := e.Store.NewPlace(ctx, s.user.ID, region, now)
+	if err != nil || !fresh || first {
+		return err
+	}
+	if err := e.event(ctx, s, idp.Event{Name: "signin.newplace", Data: map[string]any{"region": region}}); err != nil {
+		return err
+	}
+	return e.tell(ctx, s, "newplace", templatesLetter(s, now))
 }
 
 // refusal is why a person who has proved himself may still not come in. Only he
@@ -111,7 +164,7 @@ func (s *State) refusal() string {
 // reopen lifts the hard end of the owner's credentials: a sign-in that met policy, on
 // a browser that he is known on, shows that it is he.
 func (e *Engine) reopen(ctx context.Context, s *State) error {
-	if _, grace := s.need(); s.known() == nil || grace {
+	if _, grace := s.need(); s.known() == nil && !s.introduced() || grace || s.waived() {
 		return nil
 	}
 	for _, c := range s.creds {
@@ -140,11 +193,19 @@ func (e *Engine) greet(ctx context.Context, s *State, b idp.Browser, fresh bool,
 }
 
 func (e *Engine) completeStepUp(ctx context.Context, s *State) (*finish, error) {
-	token, err := e.Sessions.Renew(ctx, s.signed.Session, s.Facts.Proofs)
+	ss, err := e.Store.Session(ctx, s.signed.Session.ID) // as it is now: another tab may have removed a factor
 	if err != nil {
 		return nil, err
 	}
-	a := idp.Assess(append(append([]idp.Proof{}, s.signed.Session.Proofs...), s.Facts.Proofs...))
+	ss.Proofs = s.living(ss.Proofs)
+	token, err := e.Sessions.Renew(ctx, ss, s.own())
+	if err != nil {
+		return nil, err
+	}
+	a := idp.Assess(append(slices.Clone(ss.Proofs), s.own()...))
+	if len(s.own()) == 0 { // the session had shown enough
+		return &finish{token: token, next: s.Demand.Return}, nil
+	}
 	return &finish{token: token, next: s.Demand.Return}, e.event(ctx, s, idp.Event{Name: "signin.stepup", Session: s.signed.Session.ID,
 		Data: map[string]any{"acr": a.ACR.String(), "amr": strings.Join(a.AMR, " ")}})
 }
@@ -180,6 +241,10 @@ func (e *Engine) deliver(w http.ResponseWriter, r *http.Request, f *finish) erro
 	return web.Redirect(w, r, f.next)
 }
 
+// ownDoing are the events of a sign-in that its person himself brings about, once he is
+// known.
+var ownDoing = []string{"password.changed", "factor.enrolled", "factor.replaced", "codes.issued", "codes.used", "browser.trusted"}
+
 // event writes a line of the log with what the flow knows.
 func (e *Engine) event(ctx context.Context, s *State, ev idp.Event) error {
 	ev.Flow, ev.Network, ev.Policy, ev.Client = s.ID, web.Network(ctx), e.Policy.Version, s.Demand.Client
@@ -190,70 +255,10 @@ func (e *Engine) event(ctx context.Context, s *State, ev idp.Event) error {
 	switch {
 	case s.signed != nil && s.Demand.Kind != idp.FlowSignIn:
 		ev.Actor, ev.Session = s.signed.User.ID, s.signed.Session.ID
-	case ev.Name == "signin.succeeded" || ev.Name == "password.changed" || ev.Name == "factor.enrolled":
+	case ev.Name == "signin.succeeded" || slices.Contains(ownDoing, ev.Name):
 		ev.Actor = ev.Subject
 	}
 	return e.Store.Append(ctx, ev)
-}
-
-func templatesLetter(s *State, at time.Time) templates.Letter {
-	return templates.Letter{Name: s.user.Name, Login: s.login(), Operator: s.engine.Site.Operator, At: at, Browser: s.engine.Sessions.Device(s.request), Place: web.Network(s.request.Context())}
-}
-
-// tell queues a notice to every bound channel of the person.
-func (e *Engine) tell(ctx context.Context, s *State, template string, letter templates.Letter) error {
-	for _, to := range s.channels() {
-		if err := e.queue(ctx, s, to, template, letter); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (e *Engine) queue(ctx context.Context, s *State, to idp.Identifier, template string, letter templates.Letter) error {
-	lang := s.user.Language
-	letter.Operator = e.Site.Operator
-	m := idp.Message{UserID: s.user.ID, Channel: idp.ChannelSMS, To: to.Value, Template: template, Language: lang}
-	var err error
-	if to.Kind == idp.IdentifierEmail {
-		m.Channel = idp.ChannelMail
-		m.Subject, m.Body, m.HTML, err = templates.Message(lang, template, letter)
-	} else {
-		m.Body, err = templates.SMS(lang, template, letter)
-	}
-	if err != nil {
-		return err
-	}
-	return e.Store.Queue(ctx, &m)
-}
-
-// sendCode queues a code to a channel within its limits; a resend voids the code
-// before, so only the newest counts.
-func (e *Engine) sendCode(ctx context.Context, s *State, to idp.Identifier, template string, letter templates.Letter) error {
-	p, now := e.Policy.Sends, time.Now()
-	gap, hour, daily := p.PhoneGap, p.PhoneHour, p.PhoneDay
-	if to.Kind == idp.IdentifierEmail {
-		gap, hour, daily = p.MailGap, p.MailHour, p.MailDay
-	}
-	key := []byte(to.ID)
-	for _, w := range []row{
-		{kind: "send.gap", key: key, bucket: policy.Bucket{Burst: 1, Refill: gap}},
-		{kind: "send.hour", key: key, bucket: hour},
-		{kind: "send.day", key: key, bucket: daily},
-		{kind: "send.account", key: s.account(), bucket: p.AccountDay},
-	} {
-		ok, next, err := e.Store.TakeBucket(ctx, w.kind, w.key, w.bucket.Burst, w.bucket.Refill, now)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return &idp.Error{Kind: idp.Limited, Msg: "send.limit", Until: next, Reason: "send.limit"}
-		}
-	}
-	if err := e.event(ctx, s, idp.Event{Name: "code.sent", Data: map[string]any{"channel": string(to.Kind)}}); err != nil {
-		return err
-	}
-	return e.queue(ctx, s, to, template, letter)
 }
 
 // tellClosed tells the owner, once a day, that strangers have closed a way in.

@@ -8,15 +8,19 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"hufu/flows/factor"
+	"hufu/flows/factor/backup"
 	"hufu/flows/factor/code"
+	"hufu/flows/factor/passkey"
 	"hufu/flows/factor/password"
 	"hufu/flows/factor/totp"
 	"hufu/idp"
 	"hufu/idp/phc"
+	"hufu/idp/place"
 	"hufu/idp/policy"
 	"hufu/idp/session"
 	"hufu/idp/web"
@@ -34,8 +38,13 @@ type Engine struct {
 	Password password.Factor
 	TOTP     totp.Factor
 	Code     code.Factor
-	Loopback int // factor on the limits of loopback networks; 0: none (the demonstration world gives them room)
+	Backup   backup.Factor
+	Passkey  *passkey.Factor
+	Places   *place.DB // nil: none
+	Loopback int       // factor on the limits of loopback networks; 0: none (the demonstration world gives them room)
 	Log      *slog.Logger
+
+	fleet fleet // how often strangers fail, of all
 }
 
 // Step is one page of a flow. Whether it is still needed is derived from facts
@@ -61,19 +70,33 @@ type preparer interface {
 // repeater is a step that may be taken again although it is done.
 type repeater interface{ Again(s *State) bool }
 
+// chooser is a step with several ways through; false refuses one that is not open.
+type chooser interface {
+	Choose(s *State, way string) bool
+}
+
 // Facts are what a flow has found out, sealed at rest.
 type Facts struct {
-	Typed    string                     `json:"typed,omitempty"`  // login name as typed
-	Lookup   []byte                     `json:"lookup,omitempty"` // keyed hash of its normal form
-	Proofs   []idp.Proof                `json:"proofs,omitempty"` // gathered in this flow
-	Scratch  map[string]json.RawMessage `json:"scratch,omitempty"`
-	Begun    string                     `json:"begun,omitempty"` // step whose Begin has run
-	Way      string                     `json:"way,omitempty"`   // chosen second factor
-	Refusals int                        `json:"refusals,omitempty"`
-	Enrolled bool                       `json:"enrolled,omitempty"`
-	Changed  bool                       `json:"changed,omitempty"` // the password
-	Decided  string                     `json:"decided,omitempty"` // "approve" or "deny"
-	Invite   string                     `json:"invite,omitempty"`  // hash of the invitation's token
+	Typed      string                     `json:"typed,omitempty"`  // login name as typed
+	Lookup     []byte                     `json:"lookup,omitempty"` // keyed hash of its normal form
+	Proofs     []idp.Proof                `json:"proofs,omitempty"` // gathered in this flow
+	Scratch    map[string]json.RawMessage `json:"scratch,omitempty"`
+	Begun      string                     `json:"begun,omitempty"` // step whose Begin has run
+	Way        string                     `json:"way,omitempty"`   // chosen second factor
+	Refusals   int                        `json:"refusals,omitempty"`
+	Changed    bool                       `json:"changed,omitempty"`   // the password
+	Trust      bool                       `json:"trust,omitempty"`     // this browser, from the end on
+	Later      bool                       `json:"later,omitempty"`     // offered to enrol: not now
+	EnrolNow   bool                       `json:"now,omitempty"`       // offered to enrol: yes
+	Choice     string                     `json:"choice,omitempty"`    // factor to enrol
+	Enrolled   string                     `json:"enrolled,omitempty"`  // factor that was enrolled
+	Kept       bool                       `json:"kept,omitempty"`      // recovery codes
+	Cleared    bool                       `json:"cleared,omitempty"`   // proofs were fresh when the change began
+	Contact    string                     `json:"contact,omitempty"`   // phone or address that is added, normalised
+	Introduce  string                     `json:"introduce,omitempty"` // kind of channel to prove before a password that strangers have closed
+	Introduced time.Time                  `json:"introduced,omitzero"` // when it was; no proof, only room for guesses
+	Decided    string                     `json:"decided,omitempty"`   // "approve" or "deny"
+	Invite     string                     `json:"invite,omitempty"`    // hash of the invitation's token
 }
 
 // State is a flow as one request sees it.
@@ -92,7 +115,10 @@ type State struct {
 	browser  *idp.Browser                    // by which this browser is known for the user
 	signed   *session.Signed                 // who is signed in in this browser
 	answer   factor.Answer                   // what Prepare found
-	hash     []byte                          // of a new password, made by Prepare
+	hash     []byte                          // of a new password or new codes, made by Prepare
+	was      string                          // the flow's user before a passkey named another
+	paidSend bool                            // this request has worked for a message
+	resent   bool                            // this request asks for a message again
 	after    func(ctx context.Context) error // runs once the step is committed; a failure is only logged
 }
 
@@ -104,6 +130,8 @@ func (e *Engine) Routes(mux *http.ServeMux) {
 	page("POST /flows/{flow}/{step}", e.submit)
 	page("POST /flows/{flow}/{step}/resend", e.resend)
 	page("POST /flows/{flow}/{step}/way", e.chooseWay)
+	page("POST /flows/{flow}/{step}/challenge", e.challenge)
+	page("GET /flows/{flow}/{step}/file", e.file)
 	page("GET /sign-in", e.signIn)
 	page("GET /sign-out", e.signOutPage)
 	page("POST /sign-out", e.signOut)
@@ -111,10 +139,7 @@ func (e *Engine) Routes(mux *http.ServeMux) {
 	page("GET /join", e.join)
 	page("GET /device", e.devicePage)
 	page("POST /device", e.deviceDecide)
-	page("GET /account", e.account)
-	page("GET /account/enrol", e.enrol)
-	page("POST /account/end", e.endSession)
-	page("POST /account/end-all", e.endSessions)
+	e.accountRoutes(page)
 }
 
 // load finds the flow of a request in its browser. Everything that is no live flow
@@ -183,6 +208,7 @@ func (s *State) person(ctx context.Context) (err error) {
 	if s.names, err = e.Store.Identifiers(ctx, id); err != nil {
 		return err
 	}
+	s.names = slices.DeleteFunc(s.names, func(n idp.Identifier) bool { return !n.RemovedAt.IsZero() && !n.Former }) // a removed phone names nobody
 	if s.User == "" {
 		return nil
 	}
@@ -259,7 +285,7 @@ func (e *Engine) show(w http.ResponseWriter, r *http.Request) error {
 		return e.gone(w, r, err)
 	}
 	st := s.asked(r.PathValue("step"))
-	if st == nil || s.begins(st) {
+	if st == nil || st == s.current() && s.begins(st) {
 		return web.Redirect(w, r, s.path())
 	}
 	return e.draw(w, r, s, st, http.StatusOK)
@@ -298,25 +324,15 @@ func (e *Engine) submit(w http.ResponseWriter, r *http.Request) error {
 		return e.gone(w, r, err)
 	}
 	st := s.asked(r.PathValue("step"))
-	if st == nil {
+	if st == nil || st == s.current() && s.begins(st) { // not drawn yet: there is nothing to answer
 		return web.Redirect(w, r, s.path())
 	}
-	if p, ok := st.(preparer); ok {
-		if err := p.Prepare(r.Context(), s, r.PostForm); err != nil {
-			return e.refused(w, r, s, st, err)
+	next, done, err := e.take(r, s, st)
+	if err == errFaster { // the script has fetched a challenge meanwhile: the same step, once more
+		if again, lerr := e.load(r); lerr == nil && again.asked(st.Name()) == st {
+			s = again
+			next, done, err = e.take(r, s, st)
 		}
-	}
-	var next string
-	var done *finish
-	verdict, err := e.transact(r.Context(), s, func(ctx context.Context) error {
-		if err := st.Submit(ctx, s, r.PostForm); err != nil {
-			return err
-		}
-		next, done, err = e.advance(ctx, s)
-		return err
-	})
-	if err == nil {
-		err = verdict
 	}
 	if err != nil {
 		return e.refused(w, r, s, st, err)
@@ -330,6 +346,26 @@ func (e *Engine) submit(w http.ResponseWriter, r *http.Request) error {
 		return e.deliver(w, r, done)
 	}
 	return web.Redirect(w, r, next)
+}
+
+// take runs a step: what needs no transaction, then the rest in one.
+func (e *Engine) take(r *http.Request, s *State, st Step) (next string, done *finish, err error) {
+	if p, ok := st.(preparer); ok {
+		if err := p.Prepare(r.Context(), s, r.PostForm); err != nil {
+			return "", nil, err
+		}
+	}
+	verdict, err := e.transact(r.Context(), s, func(ctx context.Context) error {
+		if err := st.Submit(ctx, s, r.PostForm); err != nil {
+			return err
+		}
+		next, done, err = e.advance(ctx, s)
+		return err
+	})
+	if err == nil {
+		err = verdict
+	}
+	return next, done, err
 }
 
 // advance moves to the next step, or completes the flow when there is none.
@@ -391,7 +427,7 @@ func (e *Engine) save(ctx context.Context, s *State) error {
 }
 
 // errFaster: another request moved the flow on; this one decides nothing.
-var errFaster = idp.Errorf(idp.Conflict, "flow.conflict")
+var errFaster error = idp.Errorf(idp.Conflict, "flow.conflict")
 
 // prove adds a proof to the facts and moves the flow to a new address: whoever knew
 // the old one gains nothing.
@@ -444,26 +480,27 @@ func (e *Engine) gone(w http.ResponseWriter, r *http.Request, err error) error {
 
 // resend runs the Begin of the current step again.
 func (e *Engine) resend(w http.ResponseWriter, r *http.Request) error {
-	return e.again(w, r, func(s *State) error { return nil })
+	return e.again(w, r, func(s *State) error {
+		s.resent = true
+		return nil
+	})
 }
 
-// chooseWay takes another second factor.
+// chooseWay takes another way through a step.
 func (e *Engine) chooseWay(w http.ResponseWriter, r *http.Request) error {
-	if err := r.ParseForm(); err != nil {
-		return badForm(err)
-	}
 	return e.again(w, r, func(s *State) error {
-		way := r.PostForm.Get("way")
-		// Before the password is right nobody learns which ways there are.
-		if r.PathValue("step") != (second{}).Name() || !s.offers(way) {
+		st, ok := s.current().(chooser)
+		if !ok || !st.Choose(s, r.PostForm.Get("way")) {
 			return idp.Errorf(idp.Invalid, "problem.400.text")
 		}
-		s.Facts.Way = way
 		return nil
 	})
 }
 
 func (e *Engine) again(w http.ResponseWriter, r *http.Request, change func(s *State) error) error {
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
 	s, err := e.load(r)
 	if err != nil {
 		return e.gone(w, r, err)
@@ -472,17 +509,24 @@ func (e *Engine) again(w http.ResponseWriter, r *http.Request, change func(s *St
 	if st == nil || st.Name() != r.PathValue("step") {
 		return web.Redirect(w, r, s.path())
 	}
+	if r.PostForm.Has("challenge") { // of the work for a message
+		if err := e.paid(r.Context(), s, r.PostForm, true); err != nil {
+			return e.refused(w, r, s, st, err)
+		}
+		s.paidSend = true
+	}
+	var next string
+	var done *finish
 	verdict, err := e.transact(r.Context(), s, func(ctx context.Context) error {
 		before := s.Facts
 		if err := change(s); err != nil {
 			return err
 		}
 		s.Facts.Begun = ""
-		if err := e.begin(ctx, s, st); err != nil {
+		if next, done, err = e.advance(ctx, s); err != nil {
 			s.Facts = before // what was sent before still counts
-			return err
 		}
-		return e.save(ctx, s)
+		return err
 	})
 	if err == nil {
 		err = verdict
@@ -495,7 +539,10 @@ func (e *Engine) again(w http.ResponseWriter, r *http.Request, change func(s *St
 	if err != nil {
 		return e.refused(w, r, s, st, err)
 	}
-	return web.Redirect(w, r, s.path(st.Name()))
+	if done != nil {
+		return e.deliver(w, r, done)
+	}
+	return web.Redirect(w, r, next)
 }
 
 func badForm(err error) error {

@@ -22,11 +22,34 @@ func (newPassword) Done(s *State) bool {
 	if s.Facts.Changed {
 		return true
 	}
-	return s.Demand.Kind == idp.FlowSignIn && (s.user == nil || !s.user.MustChange || s.refusal() != "")
+	return s.Demand.Kind == idp.FlowSignIn && (s.user == nil || !s.mustChange() || s.user.Frozen || s.refusal() != "")
+}
+
+// mustChange says whether the sign-in asks for a new password: because others know the
+// old one, or because it is too old. An old password never keeps anybody out.
+func (s *State) mustChange() bool {
+	most := s.engine.Policy.Password.MaxAge
+	if s.Facts.Changed {
+		return false
+	}
+	if s.user.MustChange || most == 0 {
+		return s.user.MustChange
+	}
+	for _, c := range s.of(idp.MethodPassword) {
+		return time.Since(c.ChangedAt) > most
+	}
+	return false
+}
+
+func (newPassword) Begin(_ context.Context, s *State) error {
+	if s.Demand.Kind == idp.FlowPassword {
+		return s.clear()
+	}
+	return nil
 }
 
 func (newPassword) Show(_ context.Context, s *State) (templates.Content, error) {
-	p := templates.NewPassword{Form: s.Form, Action: s.path("new-password"), Login: s.login(), Least: s.leastPassword()}
+	p := templates.NewPassword{Form: s.Form, Action: s.path("new-password"), Login: s.login(), Least: s.leastPassword(), Own: s.Demand.Kind == idp.FlowPassword}
 	if s.Demand.Kind == idp.FlowJoin && s.user != nil {
 		p.Name = s.user.Name
 	}
@@ -57,6 +80,9 @@ func (newPassword) Prepare(ctx context.Context, s *State, form url.Values) error
 			return idp.FieldError("password", "password.name")
 		}
 	}
+	if err := s.engine.mayHash(ctx, s); err != nil {
+		return err
+	}
 	for _, c := range s.of(idp.MethodPassword) {
 		same, _, err := s.engine.Hasher.Verify(ctx, true, string(c.Data), plain)
 		if err != nil {
@@ -76,7 +102,7 @@ func (newPassword) Submit(ctx context.Context, s *State, _ url.Values) error {
 		return s.engine.accept(ctx, s)
 	}
 	e, now := s.engine, time.Now()
-	if s.user == nil || len(s.of(idp.MethodPassword)) == 0 || !s.proved(idp.MethodPassword) {
+	if s.user == nil || len(s.of(idp.MethodPassword)) == 0 || !s.mayChangePassword() {
 		return errExpired
 	}
 	c := s.of(idp.MethodPassword)[0]
@@ -92,13 +118,16 @@ func (newPassword) Submit(ctx context.Context, s *State, _ url.Values) error {
 	}
 	// Only a changed password gives the second factors' tries back: whoever used them
 	// up knew the old one.
-	for _, kind := range []string{"totp", "code", "suspect", "pw"} {
+	for _, kind := range []string{"totp", "totp.c", "code", "suspect", "pw", "pw.c"} {
 		if err := e.Store.FillBucket(ctx, kind, s.account()); err != nil {
 			return err
 		}
 	}
+	if err := e.Store.DistrustBrowsers(ctx, s.user.ID); err != nil {
+		return err
+	}
 	by := idp.Event{Actor: s.user.ID, Flow: s.ID, Network: web.Network(ctx), Policy: e.Policy.Version}
-	if err := e.Store.EndAll(ctx, *s.user, storage.Keep{Flow: s.ID}, "password", by); err != nil {
+	if err := e.Store.EndAll(ctx, *s.user, s.keeping(), "password", by); err != nil {
 		return err
 	}
 	s.Facts.Changed, s.user.MustChange = true, false
@@ -106,4 +135,33 @@ func (newPassword) Submit(ctx context.Context, s *State, _ url.Values) error {
 		return err
 	}
 	return e.tell(ctx, s, "password.changed", templatesLetter(s, now))
+}
+
+// mayHash bounds how often a flow makes the server hash something new: the slots are there
+// for everybody who signs in.
+func (e *Engine) mayHash(ctx context.Context, s *State) error {
+	b := e.Policy.Throttle.Hashing
+	ok, next, err := e.Store.TakeBucket(ctx, "hashing", []byte(s.ID), b.Burst, b.Refill, time.Now())
+	if err == nil && !ok {
+		err = tooMany(next)
+	}
+	return err
+}
+
+// mayChangePassword: who has proved enough to change a credential. In a sign-in that asks
+// for it, whoever holds no factor and no channel has the password alone to show.
+func (s *State) mayChangePassword() bool {
+	if s.Demand.Kind == idp.FlowSignIn && !s.provable() {
+		return s.proved(idp.MethodPassword)
+	}
+	return s.strong()
+}
+
+// keeping is what of the person's own survives the end of all the rest.
+func (s *State) keeping() storage.Keep {
+	k := storage.Keep{Flow: s.ID}
+	if s.Demand.Kind != idp.FlowSignIn && s.signed != nil {
+		k.Session = s.signed.Session.ID
+	}
+	return k
 }

@@ -1,13 +1,16 @@
 package flows
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
+	"slices"
 	"strconv"
 	"time"
 
 	"hufu/flows/factor"
+	"hufu/flows/factor/backup"
 	"hufu/idp"
 	"hufu/idp/policy"
 	"hufu/idp/web"
@@ -62,69 +65,150 @@ func (s *State) account() []byte {
 // count: who knows the password could make a new one for every guess.
 func (s *State) known() []byte {
 	switch {
-	case s.user == nil:
+	case s.User == "":
 		return nil
 	case s.browser != nil:
 		return []byte("b:" + s.browser.ID)
-	case s.signed != nil && s.signed.User.ID == s.user.ID && idp.Assess(s.signed.Session.Proofs).ACR >= idp.ACR2:
+	case s.signed != nil && s.signed.User.ID == s.User && idp.Assess(s.signed.Session.Proofs).ACR >= idp.ACR2:
 		return []byte("s:" + s.signed.Session.ID)
 	}
 	return nil
 }
+
+// introduced says whether this flow has proved a code on a bound channel of the
+// account, not long ago: who holds the owner's phone or mailbox has tries of his own,
+// which no stranger can use up.
+func (s *State) introduced() bool {
+	since := time.Now().Add(-s.engine.Policy.Throttle.Introduced)
+	if s.User == "" {
+		return false
+	}
+	return s.Facts.Introduced.After(since) || slices.ContainsFunc(s.Facts.Proofs, func(p idp.Proof) bool {
+		return p.User == s.User && (p.Method == idp.MethodSMS || p.Method == idp.MethodMail) && p.At.After(since) &&
+			slices.ContainsFunc(s.names, func(n idp.Identifier) bool { return n.ID == p.Credential && n.Channel() })
+	})
+}
+
+// stranger: neither known nor introduced.
+func (s *State) stranger() bool { return s.known() == nil && !s.introduced() }
 
 // network is the key W: a keyed hash of the asker's exact network.
 func (s *State) network(ctx context.Context) []byte {
 	return s.engine.Store.MAC("network", []byte(web.LimitKey(ctx)))
 }
 
+// name is the key I: what was typed, else the account.
+func (s *State) name() []byte {
+	if s.Facts.Lookup != nil {
+		return s.Facts.Lookup
+	}
+	return s.account()
+}
+
 // nameAndNetwork is the key (I, W): what was typed, and from where.
 func (s *State) nameAndNetwork(ctx context.Context) []byte {
-	name := s.Facts.Lookup
-	if name == nil {
-		name = s.account()
-	}
-	return append(append([]byte{}, name...), s.network(ctx)...)
+	return slices.Concat(s.name(), s.network(ctx))
 }
 
-// rows are what a wrong guess with a method is charged to, waits first.
+// rows are what a wrong guess with a method is charged to, waits first. Who is known
+// or introduced neither charges nor obeys networks.
 func (e *Engine) rows(ctx context.Context, s *State, m idp.Method) ([]row, error) {
-	t := e.Policy.Throttle
-	a, b := s.account(), s.known()
-	strangers := func(first ...row) ([]row, error) {
-		shared, err := e.sharedNetworks(ctx, s)
-		return append(first, shared...), err
+	if b := s.known(); b != nil {
+		return e.rowsOfKnown(s, m, b), nil
 	}
-	switch {
-	case m == idp.MethodPassword && b != nil:
-		lost := func(ctx context.Context) error { return e.loseBrowser(ctx, s) }
-		return []row{{kind: "pw.wait.b", key: b, wait: &t.PasswordBrowserWait}, {kind: "pw.b", key: b, bucket: t.PasswordBrowser, empty: lost}}, nil
-	case m == idp.MethodPassword:
-		return strangers(row{kind: "pw.wait", key: s.nameAndNetwork(ctx), wait: &t.PasswordWait}, row{kind: "pw", key: a, bucket: t.PasswordStranger})
-	case m == idp.MethodTOTP && b != nil:
-		return []row{{kind: "totp.b", key: b, bucket: t.TOTPBrowser, then: &row{kind: "totp", key: a, bucket: t.TOTPStranger}}}, nil
-	case m == idp.MethodTOTP:
-		return strangers(row{kind: "totp", key: a, bucket: t.TOTPStranger})
-	case b != nil:
-		return []row{{kind: "code.b", key: b, bucket: t.CodeBrowser, then: &row{kind: "code", key: a, bucket: t.CodeStranger}}}, nil
+	if s.introduced() {
+		return e.rowsOfIntroduced(s, m), nil
 	}
-	return strangers(row{kind: "code", key: a, bucket: t.CodeStranger})
+	t, a := e.Policy.Throttle, s.account()
+	var first []row
+	switch m {
+	case idp.MethodPassword:
+		first = []row{{kind: "pw.wait", key: s.nameAndNetwork(ctx), wait: &t.PasswordWait}, {kind: "pw", key: a, bucket: t.PasswordStranger}}
+	case idp.MethodTOTP:
+		first = []row{{kind: "totp", key: a, bucket: t.TOTPStranger}}
+	case idp.MethodBackup:
+		first = []row{{kind: "backup", key: a, bucket: t.BackupCode}}
+	case idp.MethodPasskey, methodIntroduce:
+		// Nobody guesses a signature. And a code that only introduces is bounded by its five
+		// tries and the number that are sent: a row of the account's would let strangers close
+		// the owner's way around what they have closed.
+	case methodAddress:
+		first = []row{e.rowOfAddress(s)}
+	default:
+		first = []row{{kind: "code", key: a, bucket: t.CodeStranger}}
+	}
+	shared, err := e.networks(ctx, s, "net", t.StrangerNetwork)
+	return append(first, shared...), err
 }
 
-// sharedNetworks are the hard stops of a network's failures: the address, and for
-// IPv6 the coarser networks that one customer may hold, with more room. An address
-// shared by many earns room by its good users: one share more for every five.
-func (e *Engine) sharedNetworks(ctx context.Context, s *State) ([]row, error) {
-	n, err := e.Store.Greeted(ctx, s.network(ctx), time.Now().Add(-30*24*time.Hour))
-	f := min(16, 1+n/5)
-	if e.Loopback > 0 && web.Peer(ctx).IsLoopback() {
-		f *= e.Loopback
+// rowsOfKnown are keyed with the browser or session; of the account's own only when
+// theirs are spent. A set of recovery codes has one row for everybody.
+func (e *Engine) rowsOfKnown(s *State, m idp.Method, b []byte) []row {
+	t, a := e.Policy.Throttle, s.account()
+	switch m {
+	case idp.MethodPassword:
+		lost := func(ctx context.Context) error { return e.loseBrowser(ctx, s) }
+		return []row{{kind: "pw.wait.b", key: b, wait: &t.PasswordBrowserWait}, {kind: "pw.b", key: b, bucket: t.PasswordBrowser, empty: lost}}
+	case idp.MethodTOTP:
+		return []row{{kind: "totp.b", key: b, bucket: t.TOTPBrowser, then: &row{kind: "totp", key: a, bucket: t.TOTPStranger}}}
+	case idp.MethodBackup:
+		return []row{{kind: "backup", key: a, bucket: t.BackupCode}}
+	case idp.MethodPasskey, methodIntroduce:
+		return nil
+	case methodAddress:
+		return []row{e.rowOfAddress(s)}
 	}
-	b := e.Policy.Throttle.StrangerNetwork
-	rows := []row{{kind: "net", key: s.network(ctx), bucket: b.Times(f)}}
+	return []row{{kind: "code.b", key: b, bucket: t.CodeBrowser, then: &row{kind: "code", key: a, bucket: t.CodeStranger}}}
+}
+
+func (e *Engine) rowsOfIntroduced(s *State, m idp.Method) []row {
+	t, a := e.Policy.Throttle, s.account()
+	switch m {
+	case idp.MethodPassword:
+		return []row{{kind: "pw.c", key: a, bucket: t.PasswordIntroduced}}
+	case idp.MethodTOTP:
+		return []row{{kind: "totp.c", key: a, bucket: t.TOTPIntroduced}}
+	case idp.MethodBackup:
+		return []row{{kind: "backup", key: a, bucket: t.BackupCode}}
+	case idp.MethodPasskey, methodIntroduce:
+		return nil
+	case methodAddress:
+		return []row{e.rowOfAddress(s)}
+	}
+	return []row{{kind: "code", key: a, bucket: t.CodeStranger}}
+}
+
+// methodIntroduce is a code that only shows who holds a channel of the account, see
+// [State.introduced].
+const methodIntroduce idp.Method = "introduce"
+
+// rowOfAddress is of codes to a new phone or address, which nobody comes in with.
+func (e *Engine) rowOfAddress(s *State) row {
+	return row{kind: "address", key: s.account(), bucket: e.Policy.Throttle.Address}
+}
+
+// networks are the rows that all who ask from one network share: one for the address,
+// and for IPv6 the coarser networks that one customer may hold, with more room. An
+// address shared by many earns room by its good users: one share more for every five.
+func (e *Engine) networks(ctx context.Context, s *State, kind string, b policy.Bucket) ([]row, error) {
+	n, err := e.Store.Greeted(ctx, s.network(ctx), time.Now().Add(-greetedFor))
+	f := min(16, 1+n/5) * e.loopback(ctx)
+	rows := []row{{kind: kind, key: s.network(ctx), bucket: b.Times(f)}}
 	for i, wider := range web.WiderKeys(ctx) {
-		rows = append(rows, row{kind: "net", key: e.Store.MAC("network", []byte(wider)), bucket: b.Times(f * 4 << (2 * i))})
+		rows = append(rows, row{kind: kind, key: e.Store.MAC("network", []byte(wider)), bucket: b.Times(f * 4 << (2 * i))})
 	}
 	return rows, err
+}
+
+// greetedFor is how long a good sign-in speaks for its network.
+const greetedFor = 30 * 24 * time.Hour
+
+// loopback is the factor on the rows of the asker's network in a demonstration.
+func (e *Engine) loopback(ctx context.Context) int {
+	if e.Loopback > 0 && web.Peer(ctx).IsLoopback() {
+		return e.Loopback
+	}
+	return 1
 }
 
 // waiting refuses before the secret is looked at, while a wait runs or the network is
@@ -191,7 +275,7 @@ func (e *Engine) guess(ctx context.Context, s *State, m idp.Method, ans factor.A
 			return nil
 		}
 		again, err := e.repeated(ctx, s, m, ans, now)
-		if free = ans.Right || ans.Used || again; err == nil && free {
+		if free = ans.Right || ans.Used || ans.Clone || again; err == nil && free {
 			return storage.Undo()
 		}
 		return err
@@ -204,11 +288,18 @@ func (e *Engine) guess(ctx context.Context, s *State, m idp.Method, ans factor.A
 		return e.failed(ctx, s, m, ans, &idp.Error{Kind: idp.Limited, Msg: "public.s2", Until: until, Reason: "wait.net"})
 	case refusedBy != nil && refusedBy.kind == "net":
 		return e.failed(ctx, s, m, ans, &idp.Error{Kind: idp.Limited, Msg: "public.s2", Until: now.Add(refusedBy.bucket.Refill), Reason: "flood"})
+	case refusedBy != nil && m == methodAddress:
+		return e.failed(ctx, s, m, ans, &idp.Error{Kind: idp.Limited, Msg: "public.s2", Until: now.Add(refusedBy.bucket.Refill), Reason: "wait"})
 	case refusedBy != nil, closed:
 		if err := e.tellClosed(ctx, s, m, now); err != nil {
 			return err
 		}
+		if err := e.countFailure(ctx, s, now); err != nil {
+			return err
+		}
 		return e.failed(ctx, s, m, ans, rejection(m, closedReason(m)))
+	case ans.Clone:
+		return e.cloned(ctx, s, m, ans, now)
 	case ans.Used:
 		return e.failed(ctx, s, m, ans, rejection(m, ans.Reason))
 	case !ans.Right && free: // the same wrong one again: nothing is counted
@@ -219,10 +310,10 @@ func (e *Engine) guess(ctx context.Context, s *State, m idp.Method, ans factor.A
 	return e.right(ctx, s, m, ans, rows, now)
 }
 
-// closed says whether the credential has reached its hard end: it answers only on
-// browsers that the owner is known on.
+// closed says whether the credential has reached its hard end: it answers only who is
+// known or introduced.
 func (e *Engine) closed(s *State, ans factor.Answer) bool {
-	if s.known() != nil {
+	if !s.stranger() {
 		return false
 	}
 	for _, c := range s.creds {
@@ -265,8 +356,9 @@ func (s *State) version(credential string) int64 {
 
 // wrong counts what follows from a wrong guess that was paid for.
 func (e *Engine) wrong(ctx context.Context, s *State, m idp.Method, ans factor.Answer, now time.Time) error {
-	// A name that nobody has runs the same statement; it finds no row.
-	if s.known() == nil && (m == idp.MethodPassword || m == idp.MethodTOTP) {
+	// A name that nobody has runs the same statement; it finds no row. A passkey never
+	// closes: its name is no secret, and closing it would be all that a stranger can do.
+	if s.stranger() && (m == idp.MethodPassword || m == idp.MethodTOTP || m == idp.MethodBackup) {
 		closed, err := e.Store.FailCredential(ctx, ans.Credential, e.Policy.Throttle.HardEnd)
 		if err != nil {
 			return err
@@ -280,13 +372,16 @@ func (e *Engine) wrong(ctx context.Context, s *State, m idp.Method, ans factor.A
 	if err := e.suspect(ctx, s, m, now); err != nil {
 		return err
 	}
+	if err := e.countFailure(ctx, s, now); err != nil {
+		return err
+	}
 	return e.failed(ctx, s, m, ans, rejection(m, ans.Reason))
 }
 
 // suspect: a stranger who knows the password fails at the second factor again and
 // again. The owner is told and must change the password at his next full sign-in.
 func (e *Engine) suspect(ctx context.Context, s *State, m idp.Method, now time.Time) error {
-	if m == idp.MethodPassword || s.known() != nil || s.user == nil || s.user.MustChange || s.Demand.Kind != idp.FlowSignIn {
+	if m == idp.MethodPassword || s.user == nil || !s.stranger() || s.user.MustChange || s.Demand.Kind != idp.FlowSignIn || !s.proved(idp.MethodPassword) {
 		return nil
 	}
 	t := e.Policy.Throttle
@@ -298,13 +393,15 @@ func (e *Engine) suspect(ctx context.Context, s *State, m idp.Method, now time.T
 	if err := e.Store.SetMustChange(ctx, s.user.ID, true); err != nil {
 		return err
 	}
-	if err := e.event(ctx, s, idp.Event{Name: "password.suspected"}); err != nil {
-		return err
+	for _, name := range []string{"password.suspected", "password.must_change"} {
+		if err := e.event(ctx, s, idp.Event{Name: name}); err != nil {
+			return err
+		}
 	}
-	return e.tell(ctx, s, "closed", templatesLetter(s, now))
+	return e.tell(ctx, s, "suspected", templatesLetter(s, now))
 }
 
-// right settles a right answer: its own waits end, the counter moves on.
+// right settles a right answer: its own waits end, and it cannot be given again.
 func (e *Engine) right(ctx context.Context, s *State, m idp.Method, ans factor.Answer, rows []row, now time.Time) error {
 	for _, w := range rows {
 		if w.wait != nil {
@@ -314,29 +411,83 @@ func (e *Engine) right(ctx context.Context, s *State, m idp.Method, ans factor.A
 		}
 	}
 	switch {
-	case ans.Counter > 0:
-		ok, err := e.Store.UseCredential(ctx, ans.Credential, ans.Counter, now)
-		if err != nil {
-			return err
+	case m == idp.MethodSMS || m == idp.MethodMail || m == methodIntroduce || m == methodAddress:
+		if ans.Proof.Method == idp.MethodSMS && s.user != nil {
+			if err := e.Store.UseSend(ctx, s.user.ID, now); err != nil {
+				return err
+			}
 		}
-		if !ok {
-			return e.failed(ctx, s, m, ans, rejection(m, "otp.reused"))
-		}
-	case m == idp.MethodPassword:
-		ok, err := e.Store.TouchCredential(ctx, ans.Credential, s.version(ans.Credential), now)
-		if err != nil {
-			return err
-		}
-		if !ok { // changed while it was looked at
-			return e.failed(ctx, s, m, ans, rejection(m, ans.Reason))
-		}
-		if ans.Rehash != nil {
-			s.after = func(ctx context.Context) error { return e.rehash(ctx, ans, s.version(ans.Credential)) }
-		}
-	default:
 		return e.Store.ProveIdentifier(ctx, ans.Credential, now)
+	case ans.Data != nil:
+		ok, err := e.Store.SpendCredential(ctx, ans.Credential, s.version(ans.Credential), ans.Data, now)
+		if err == nil && !ok {
+			err = errFaster // it was used or changed while it was looked at
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if m == idp.MethodBackup {
+		return e.tellCodeUsed(ctx, s, backup.Left(ans.Data), now)
+	}
+	if ans.Counter > 0 {
+		ok, err := e.Store.UseCredential(ctx, ans.Credential, ans.Counter, now)
+		if err == nil && !ok {
+			err = e.failed(ctx, s, m, ans, rejection(m, reusedReason(m)))
+		}
+		return err
+	}
+	if ans.Data != nil {
+		return nil
+	}
+	ok, err := e.Store.TouchCredential(ctx, ans.Credential, s.version(ans.Credential), now)
+	if err != nil {
+		return err
+	}
+	if !ok { // changed while it was looked at
+		return e.failed(ctx, s, m, ans, rejection(m, cmp.Or(ans.Reason, "key.unknown")))
+	}
+	if ans.Rehash != nil {
+		s.after = func(ctx context.Context) error { return e.rehash(ctx, ans, s.version(ans.Credential)) }
 	}
 	return nil
+}
+
+// tellCodeUsed: whoever used a recovery code has lost something, or is a thief.
+func (e *Engine) tellCodeUsed(ctx context.Context, s *State, left int, now time.Time) error {
+	if err := e.event(ctx, s, idp.Event{Name: "codes.used", Data: map[string]any{"left": left}}); err != nil {
+		return err
+	}
+	if left < e.Policy.Recovery.Low {
+		if err := e.event(ctx, s, idp.Event{Name: "codes.low", Data: map[string]any{"left": left}}); err != nil {
+			return err
+		}
+	}
+	letter := templatesLetter(s, now)
+	letter.Left = left
+	return e.tell(ctx, s, "codes.used", letter)
+}
+
+// cloned ends an authenticator of which a copy exists: it answers nobody any more.
+func (e *Engine) cloned(ctx context.Context, s *State, m idp.Method, ans factor.Answer, now time.Time) error {
+	blocked, err := e.Store.BlockCredential(ctx, ans.Credential, "clone")
+	if err != nil {
+		return err
+	}
+	if blocked && s.user != nil {
+		if err := e.disprove(ctx, *s.user, ans.Credential, ""); err != nil { // which of the two let itself in nobody knows
+			return err
+		}
+		if err := e.event(ctx, s, idp.Event{Name: "factor.clone_suspected", Data: map[string]any{"method": string(m), "credential": ans.Credential}}); err != nil {
+			return err
+		}
+		letter := templatesLetter(s, now)
+		letter.Object = ans.Credential
+		if err := e.tell(ctx, s, "clone", letter); err != nil {
+			return err
+		}
+	}
+	return e.failed(ctx, s, m, ans, rejection(m, "key.clone"))
 }
 
 // rehash keeps a password in today's form, after the guess was paid for and its
@@ -367,15 +518,28 @@ func closedReason(m idp.Method) string {
 		return "pw.closed"
 	case idp.MethodTOTP:
 		return "otp.closed"
+	case idp.MethodBackup:
+		return "backup.closed"
 	}
 	return "code.wrong"
+}
+
+// reusedReason says that a right answer was given before.
+func reusedReason(m idp.Method) string {
+	if m == idp.MethodPasskey {
+		return "key.stale"
+	}
+	return "otp.reused"
 }
 
 // rejection is the public sentence of a reason.
 func rejection(m idp.Method, reason string) *idp.Error {
 	field, msg := "code", reason
-	if m == idp.MethodPassword {
+	switch m {
+	case idp.MethodPassword:
 		field, msg = "password", "pw.wrong" // closed says the same as wrong
+	case idp.MethodPasskey:
+		field = "" // nothing was typed
 	}
 	return &idp.Error{Kind: idp.Rejected, Field: field, Msg: msg, Reason: reason}
 }
@@ -389,7 +553,7 @@ func (e *Engine) failed(ctx context.Context, s *State, m idp.Method, ans factor.
 		s.Form.Explain = explain
 	}
 	reason := refusal.Reason
-	if s.user == nil {
+	if s.user == nil && m != idp.MethodPasskey {
 		reason = "unknown"
 	}
 	err := e.event(ctx, s, idp.Event{Name: "signin.failed", Reason: reason, Explain: explain,

@@ -24,11 +24,14 @@ type Credential struct {
 	Label      string
 	Data       []byte
 	Counter    int64
-	Failures   int  // in a row, by strangers
-	Closed     bool // to strangers, after the hard end of throttling
-	Pending    bool // enrolled but not yet confirmed by one code
+	Failures   int    // in a row, by strangers
+	Closed     bool   // to strangers, after the hard end of throttling
+	Blocked    string // why it answers nobody any more ("clone"), empty: it does
+	Lookup     []byte // what names it before its user is known: a passkey's credential id; written once, never read back
+	Pending    bool   // enrolled but not yet confirmed by one code
 	Version    int64
 	CreatedAt  time.Time
+	ChangedAt  time.Time // when its secret was last set
 	LastUsedAt time.Time
 }
 

@@ -26,11 +26,17 @@ type Event struct {
 // EventNames lists every event that this server writes, with whether the person
 // it is about sees it. A test holds that no other name is written.
 var EventNames = map[string]bool{
-	"signin.succeeded": true, "signin.failed": true, "signin.refused": true, "signin.stepup": true, "signin.newbrowser": true,
+	"signin.succeeded": true, "signin.failed": true, "signin.refused": true, "signin.stepup": true, "signin.newbrowser": true, "signin.newplace": true,
 	"session.ended": true, "grant.created": true, "grant.revoked": true, "grant.reuse_detected": true,
 	"password.changed": true, "password.reset": true, "password.suspected": true,
-	"factor.enrolled": true, "code.sent": true,
-	"browser.known": true, "browser.copied": true,
+	"password.expiring": true, "password.must_change": true,
+	"factor.enrolled": true, "factor.removed": true, "factor.replaced": true, "factor.renamed": true, "factor.clone_suspected": true, "code.sent": true,
+	"codes.issued": true, "codes.used": true, "codes.low": true,
+	"channel.added": true, "channel.removed": true, "channel.undone": true, "channel.stale": true, "username.changed": true,
+	"account.frozen": true, "account.unfrozen": true, "account.notme": true, "account.exported": true,
+	"case.opened": true, "case.closed": true,
+	"message.dead": false, "message.resent": false, "sms.breaker": false, "sms.pumping": false,
+	"browser.known": true, "browser.trusted": true, "browser.revoked": true, "browser.copied": true,
 	"lock.wait": true, "lock.closed": true, "lock.browser": true, "lock.account": true, "lock.lifted": true,
 	"account.created": true, "account.invited": true, "account.joined": true, "account.disabled": true, "account.enabled": true, "account.viewed": true,
 	"device.requested": false, "device.approved": true, "device.denied": true, "device.wrong_digits": true,

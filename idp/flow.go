@@ -9,11 +9,16 @@ import (
 type FlowKind string
 
 const (
-	FlowSignIn  FlowKind = "signin"  // nobody is signed in, or somebody must again
-	FlowStepUp  FlowKind = "stepup"  // the signed-in person proves more, or afresh
-	FlowEnrol   FlowKind = "enrol"   // the signed-in person adds a factor
-	FlowConsent FlowKind = "consent" // the signed-in person allows a client
-	FlowJoin    FlowKind = "join"    // an invited person chooses a password
+	FlowSignIn   FlowKind = "signin"   // nobody is signed in, or somebody must again
+	FlowStepUp   FlowKind = "stepup"   // the signed-in person proves more, or afresh
+	FlowEnrol    FlowKind = "enrol"    // the signed-in person adds a factor
+	FlowConsent  FlowKind = "consent"  // the signed-in person allows a client
+	FlowJoin     FlowKind = "join"     // an invited person chooses a password
+	FlowPassword FlowKind = "password" // the signed-in person changes his password
+	FlowCodes    FlowKind = "codes"    // the signed-in person gets new recovery codes
+	FlowContact  FlowKind = "contact"  // the signed-in person adds or changes a phone or an e-mail
+	FlowUsername FlowKind = "username" // the signed-in person changes his user name
+	FlowReturn   FlowKind = "return"   // the signed-in person lifts his freeze by a strong return
 )
 
 // Demand is what must be proved before somebody goes on: made by whoever asks
@@ -29,6 +34,7 @@ type Demand struct {
 	Hint     string    `json:"hint,omitempty"`     // login_hint
 	Return   string    `json:"return"`             // local path and query to go back to
 	Client   string    `json:"client,omitempty"`   // who asks, by client id
+	Object   string    `json:"object,omitempty"`   // what the flow is about: a method to enrol, a kind of contact, the id of what is replaced
 	Scopes   []string  `json:"scopes,omitempty"`   // consent: shown = granted = issued
 	Language string    `json:"language,omitempty"` // ui_locales
 }

@@ -31,4 +31,10 @@ type Browser struct {
 	MovedAt           time.Time
 	CreatedAt         time.Time
 	LastUsedAt        time.Time
+	TrustedUntil      time.Time // until then it waives the second factor of a plain sign-in; zero: never
+	Network           string    // /24 or /48 of the last full sign-in
 }
+
+// Trusted says whether the browser waives the second factor of a plain sign-in. It
+// is no proof: the session says honestly what was shown.
+func (b *Browser) Trusted(t time.Time) bool { return b != nil && t.Before(b.TrustedUntil) }

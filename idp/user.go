@@ -60,6 +60,7 @@ type User struct {
 	StoreID    string // empty: all stores of the merchant
 	Status     UserStatus
 	Frozen     bool
+	FrozenAt   time.Time
 	Locked     string // reason, empty: not locked
 	MustChange bool   // the password, at the next full sign-in
 	CreatedAt  time.Time
@@ -99,12 +100,13 @@ type Identifier struct {
 	Former       bool
 	VerifiedAt   time.Time // phone, e-mail: zero until a code came back
 	LastProvenAt time.Time
+	RemovedAt    time.Time // phone, e-mail: gets notices for a while, signs nobody in; user name: former since
 	CreatedAt    time.Time
 }
 
 // Channel says whether codes and notices may go to this identifier.
 func (i Identifier) Channel() bool {
-	return (i.Kind == IdentifierPhone || i.Kind == IdentifierEmail) && !i.VerifiedAt.IsZero() && !i.Former
+	return (i.Kind == IdentifierPhone || i.Kind == IdentifierEmail) && !i.VerifiedAt.IsZero() && !i.Former && i.RemovedAt.IsZero()
 }
 
 // Masked is the identifier as pages may show it: 138****0001, l***@example.com.

@@ -1,4 +1,4 @@
-// Package static serves the style sheet, the script and the mark, all embedded.
+// Package static serves the style sheet, the scripts and the mark, all embedded.
 //
 // Routes (mounted at /static/): every file under its plain name, with an ETag and a short life, so that the sample
 // applications on other ports can link it; and under a name that carries a hash of its content, for ever.
@@ -22,7 +22,7 @@ import (
 // Prefix is where Handler is mounted.
 const Prefix = "/static/"
 
-//go:embed hufu.css favicon.svg js/hufu.js
+//go:embed hufu.css favicon.svg js/*.js
 var embedded embed.FS
 
 // A file is one embedded file with the names and headers it is served under.

@@ -24,6 +24,7 @@ func TestFilesAreServed(t *testing.T) {
 	for name, contentType := range map[string]string{
 		"hufu.css":    "text/css; charset=utf-8",
 		"js/hufu.js":  "text/javascript; charset=utf-8",
+		"js/work.js":  "text/javascript; charset=utf-8",
 		"favicon.svg": "image/svg+xml",
 	} {
 		hashed := Path(name)

@@ -55,7 +55,8 @@ func TestEveryMethodOnBothEngines(t *testing.T) {
 	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
 		c := &conformity{T: t, s: s, now: time.Now().Truncate(time.Microsecond).UTC(), covered: map[string]bool{}}
 		for _, part := range []func(context.Context){c.house, c.merchants, c.users, c.credentials, c.sessions, c.flows, c.clients, c.grants, c.tokens, c.terminals,
-			c.devices, c.limits, c.events, c.keys, c.ends} {
+			c.devices, c.limits, c.events, c.keys, c.passkeys, c.backups, c.contacts, c.usernames, c.browsers, c.links, c.changes, c.cases, c.answers, c.hours, c.places, c.sends,
+			c.tickets, c.failures, c.freezes, c.sessionProofs, c.apps, c.approvals, c.reminders, c.ends} {
 			part(t.Context())
 		}
 		kind := reflect.TypeOf(s)
@@ -123,13 +124,15 @@ func (c *conformity) users(ctx context.Context) {
 	ok, err := c.s.SetUserStatus(ctx, c.user.ID, idp.UserInvited, idp.UserActive)
 	c.did(err, "SetUserStatus")
 	c.is(ok, "joined")
-	c.did(c.s.SetUserLocked(ctx, c.user.ID, "x"), "SetUserLocked")
+	_, err = c.s.LockUser(ctx, c.user.ID, "x")
+	c.did(err, "LockUser")
 	locked, err := c.s.LockUser(ctx, c.user.ID, "y")
 	c.did(err, "LockUser")
 	unlocked, err := c.s.UnlockUser(ctx, c.user.ID)
 	c.did(err, "UnlockUser")
 	c.is(!locked && unlocked, "locks", locked, unlocked)
-	c.did(c.s.SetUserFrozen(ctx, c.user.ID, true), "SetUserFrozen")
+	_, err = c.s.FreezeUser(ctx, c.user.ID, c.now)
+	c.did(err, "FreezeUser")
 	c.did(c.s.SetMustChange(ctx, c.user.ID, true), "SetMustChange")
 	got, err := c.s.User(ctx, c.user.ID)
 	c.did(err, "User")
@@ -217,7 +220,7 @@ func (c *conformity) sessions(ctx context.Context) {
 
 	b := idp.Browser{UserID: c.user.ID, Label: "Chrome"}
 	c.did(c.s.CreateBrowser(ctx, &b), "CreateBrowser")
-	moved, err := c.s.MoveBrowser(ctx, b.ID, 1, c.now)
+	moved, err := c.s.MoveBrowser(ctx, b.ID, 1, "203.0.113.0/24", c.now)
 	c.did(err, "MoveBrowser")
 	found, err := c.s.Browser(ctx, b.ID)
 	c.did(err, "Browser")
@@ -479,6 +482,23 @@ func (c *conformity) events(ctx context.Context) {
 	out, err := c.s.Messages(ctx, 10)
 	c.did(err, "Messages")
 	c.is(len(out) == 1 && out[0].Body == "验证码" && out[0].To == m.To, "messages", out)
+	claimed, err := c.s.ClaimMessages(ctx, idp.ChannelSMS, 1, time.Minute, time.Now().Add(time.Second))
+	c.did(err, "ClaimMessages")
+	c.is(len(claimed) == 1 && claimed[0].Body == "验证码" && claimed[0].Attempts == 1, "claimed", claimed)
+	put, err := c.s.MessageFailed(ctx, claimed[0], "timeout", true, claimed[0].DueAt)
+	c.did(err, "MessageFailed")
+	dead, err := c.s.MessageDead(ctx, claimed[0], "address", c.now)
+	c.did(err, "MessageDead")
+	resent, err := c.s.ResendMessage(ctx, m.ID, c.now)
+	c.did(err, "ResendMessage")
+	c.did(c.s.MessageSent(ctx, claimed[0], "r", c.now), "MessageSent")
+	head, err := c.s.MessageHead(ctx, m.ID)
+	c.did(err, "MessageHead")
+	heads, err := c.s.MessageHeads(ctx, storage.MessageFilter{State: idp.MessageSent}, 10)
+	c.did(err, "MessageHeads")
+	due, gone, err := c.s.CountMessages(ctx)
+	c.did(err, "CountMessages")
+	c.is(put && dead && resent && head.Receipt == "r" && len(heads) == 1 && due == 0 && gone == 0, "delivery", put, dead, resent, head, heads, due, gone)
 }
 
 func (c *conformity) keys(ctx context.Context) {
@@ -606,6 +626,8 @@ func TestSweep(t *testing.T) {
 			add("waits", age < 2*day, err)
 			add("marks", age < 2*day, s.Mark(ctx, name, "credential "+name, 1, 1, at))
 			add("network_users", age < 31*day, s.Greet(ctx, key, name, at))
+			add("sends", age < day, s.AddSend(ctx, "+86", key, name, at))
+			add("hours", age < 15*day, s.CountHour(ctx, "sms", 1, at))
 			m := idp.Message{UserID: c.user.ID, Channel: idp.ChannelSMS}
 			c.did(s.Queue(ctx, &m))
 			add("messages", age < 90*day, s.Exec(ctx, "UPDATE messages SET created_at = ? WHERE id = ?", at.UnixMicro(), m.ID))

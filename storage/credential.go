@@ -21,6 +21,9 @@ type credentialRow struct {
 	Version    int64
 	CreatedAt  int64 `gorm:"autoCreateTime:false"`
 	LastUsedAt int64
+	Lookup     []byte
+	ChangedAt  int64
+	Blocked    string
 }
 
 func (credentialRow) TableName() string { return "credentials" }
@@ -32,20 +35,23 @@ func credentialPlace(id string) seal.Place {
 func (s *Store) toCredential(r credentialRow) (idp.Credential, error) {
 	data, err := s.ring.Open(credentialPlace(r.ID), r.Data)
 	return idp.Credential{ID: r.ID, UserID: r.UserID, Method: idp.Method(r.Method), Label: r.Label, Data: data, Counter: r.Counter, Failures: r.Failures,
-		Closed: r.Closed, Pending: r.Pending, Version: r.Version, CreatedAt: fromMicros(r.CreatedAt), LastUsedAt: fromMicros(r.LastUsedAt)}, err
+		Closed: r.Closed, Blocked: r.Blocked, Pending: r.Pending, Version: r.Version, CreatedAt: fromMicros(r.CreatedAt), ChangedAt: fromMicros(r.ChangedAt),
+		LastUsedAt: fromMicros(r.LastUsedAt)}, err
 }
 
-// AddCredential stores a new credential, giving it an id. A second password or
-// authenticator of a user is a Conflict.
+// AddCredential stores a new credential, giving it an id. A second password,
+// authenticator or set of codes of a user is a Conflict, and so is a passkey that
+// somebody has already.
 func (s *Store) AddCredential(ctx context.Context, c *idp.Credential) error {
 	c.ID, c.CreatedAt, c.Version = idp.NewID(), time.Now(), 1
+	c.ChangedAt = c.CreatedAt
 	data, err := s.ring.Seal(credentialPlace(c.ID), c.Data)
 	if err != nil {
 		return err
 	}
 	return s.Tx(ctx, func(ctx context.Context) error {
 		err := s.db(ctx).Create(&credentialRow{ID: c.ID, UserID: c.UserID, Method: string(c.Method), Label: c.Label, Data: data, Counter: c.Counter,
-			Pending: c.Pending, Version: 1, CreatedAt: micros(c.CreatedAt)}).Error
+			Pending: c.Pending, Version: 1, CreatedAt: micros(c.CreatedAt), Lookup: s.credentialLookup(c.Lookup), ChangedAt: micros(c.ChangedAt)}).Error
 		return taken(err, "", "error.taken.credential")
 	})
 }
@@ -75,7 +81,8 @@ func (s *Store) ReplaceCredential(ctx context.Context, id string, from int64, da
 	if err != nil {
 		return false, err
 	}
-	n, err := s.affected(ctx, "UPDATE credentials SET data = ?, version = version + 1, failures = 0, closed = ? WHERE id = ? AND version = ?", sealed, false, id, from)
+	n, err := s.affected(ctx, "UPDATE credentials SET data = ?, version = version + 1, failures = 0, closed = ?, changed_at = ? WHERE id = ? AND version = ?",
+		sealed, false, micros(time.Now()), id, from)
 	return n == 1, err
 }
 
@@ -92,14 +99,14 @@ func (s *Store) RehashCredential(ctx context.Context, id string, version int64, 
 // UseCredential moves the counter of a credential forward and notes its use; false
 // when the counter did not move: the code or assertion was used before.
 func (s *Store) UseCredential(ctx context.Context, id string, counter int64, at time.Time) (bool, error) {
-	n, err := s.affected(ctx, "UPDATE credentials SET counter = ?, last_used_at = ?, failures = 0 WHERE id = ? AND counter < ?", counter, micros(at), id, counter)
+	n, err := s.affected(ctx, "UPDATE credentials SET counter = ?, last_used_at = ?, failures = 0 WHERE id = ? AND counter < ? AND blocked = ''", counter, micros(at), id, counter)
 	return n == 1, err
 }
 
 // TouchCredential notes a use of a credential that has no counter; false when it was
 // replaced or removed since it was read.
 func (s *Store) TouchCredential(ctx context.Context, id string, version int64, at time.Time) (bool, error) {
-	n, err := s.affected(ctx, "UPDATE credentials SET last_used_at = ?, failures = 0 WHERE id = ? AND version = ?", micros(at), id, version)
+	n, err := s.affected(ctx, "UPDATE credentials SET last_used_at = ?, failures = 0 WHERE id = ? AND version = ? AND blocked = ''", micros(at), id, version)
 	return n == 1, err
 }
 
@@ -123,5 +130,49 @@ func (s *Store) OpenCredential(ctx context.Context, id string) error {
 // RemoveCredential deletes a credential of a user.
 func (s *Store) RemoveCredential(ctx context.Context, user, id string) (bool, error) {
 	n, err := s.affected(ctx, "DELETE FROM credentials WHERE id = ? AND user_id = ?", id, user)
+	return n == 1, err
+}
+
+// credentialLookup is the keyed hash that finds a credential by what names it.
+func (s *Store) credentialLookup(name []byte) []byte {
+	if name == nil {
+		return nil
+	}
+	return s.ring.MAC("credential", name)
+}
+
+// CredentialByLookup returns the credential that a name such as a passkey's id names,
+// of whomever it is.
+func (s *Store) CredentialByLookup(ctx context.Context, name []byte) (idp.Credential, error) {
+	var row credentialRow
+	if err := s.db(ctx).Where("lookup = ? AND pending = ?", s.credentialLookup(name), false).Take(&row).Error; err != nil {
+		return idp.Credential{}, notFound(err)
+	}
+	return s.toCredential(row)
+}
+
+// SpendCredential notes a use that changes what the credential holds (one recovery code
+// of a set, the flags of a passkey); false when it was changed, blocked or removed
+// since it was read. from is the version read.
+func (s *Store) SpendCredential(ctx context.Context, id string, from int64, data []byte, at time.Time) (bool, error) {
+	sealed, err := s.ring.Seal(credentialPlace(id), data)
+	if err != nil {
+		return false, err
+	}
+	n, err := s.affected(ctx, "UPDATE credentials SET data = ?, version = version + 1, failures = 0, last_used_at = ? WHERE id = ? AND version = ? AND blocked = ''",
+		sealed, micros(at), id, from)
+	return n == 1, err
+}
+
+// RenameCredential gives a credential of a user another label; false when he has none.
+func (s *Store) RenameCredential(ctx context.Context, user, id, label string) (bool, error) {
+	n, err := s.affected(ctx, "UPDATE credentials SET label = ? WHERE id = ? AND user_id = ?", label, id, user)
+	return n == 1, err
+}
+
+// BlockCredential makes a credential answer nobody any more; false when it is blocked
+// already.
+func (s *Store) BlockCredential(ctx context.Context, id, reason string) (bool, error) {
+	n, err := s.affected(ctx, "UPDATE credentials SET blocked = ? WHERE id = ? AND blocked = ''", reason, id)
 	return n == 1, err
 }

@@ -75,3 +75,10 @@ func (s *Store) HoldSession(ctx context.Context, id string) (live bool, err erro
 	err = s.db(ctx).Raw("SELECT id FROM sessions WHERE id = ? AND ended_at = 0"+s.holding(), id).Scan(&found).Error
 	return found != "", err
 }
+
+// DenyApprovals denies what a user has approved and no device has fetched yet: its next
+// poll hears access_denied (RFC 8628 3.5).
+func (s *Store) DenyApprovals(ctx context.Context, user string) error {
+	return s.exec(ctx, "UPDATE device_requests SET state = ? WHERE state = ? AND grant_id IN (SELECT id FROM grants WHERE user_id = ?)",
+		string(idp.DeviceDenied), string(idp.DeviceApproved), user)
+}

@@ -57,6 +57,15 @@ func (s *Store) Append(ctx context.Context, e idp.Event) error {
 	})
 }
 
+// Event returns an event by id.
+func (s *Store) Event(ctx context.Context, id string) (idp.Event, error) {
+	var r eventRow
+	if err := s.db(ctx).Where("id = ?", id).Take(&r).Error; err != nil {
+		return idp.Event{}, notFound(err)
+	}
+	return toEvent(r)
+}
+
 // EventFilter narrows [Store.Events]; empty fields do not.
 type EventFilter struct {
 	Before                                             string // id of the last event of the page before

@@ -160,3 +160,61 @@ func (s *Store) EndMerchantGrants(ctx context.Context, merchant, reason string, 
 	})
 	return ended, err
 }
+
+// EndClientGrants ends the live grants that a user has given a client himself, at no
+// terminal, and returns their ids.
+func (s *Store) EndClientGrants(ctx context.Context, user, client, reason string, at time.Time) (ended []string, err error) {
+	err = s.Tx(ctx, func(ctx context.Context) error {
+		return s.db(ctx).Raw("UPDATE grants SET ended_at = ?, ended_reason = ? WHERE user_id = ? AND client_id = ? AND terminal_id = '' AND ended_at = 0 AND expires_at > ? RETURNING id",
+			micros(at), reason, user, client, micros(at)).Scan(&ended).Error
+	})
+	return ended, err
+}
+
+// GrantsUsed says when a token of each grant was last issued, by the grants' ids.
+func (s *Store) GrantsUsed(ctx context.Context, grants []string) (map[string]time.Time, error) {
+	var rows []struct {
+		Family string
+		At     int64
+	}
+	if err := s.db(ctx).Raw("SELECT family, max(created_at) AS at FROM tokens WHERE family IN ? GROUP BY family", grants).Scan(&rows).Error; err != nil {
+		return nil, err
+	}
+	used := make(map[string]time.Time, len(rows))
+	for _, r := range rows {
+		used[r.Family] = fromMicros(r.At)
+	}
+	return used, nil
+}
+
+// Consent is what a user has allowed a client to ask for.
+type Consent struct {
+	ClientID string
+	Scopes   []string
+	At       time.Time
+}
+
+// Consents lists what a user has allowed, by client.
+func (s *Store) Consents(ctx context.Context, user string) ([]Consent, error) {
+	var rows []struct {
+		ClientID, Scopes string
+		CreatedAt        int64
+	}
+	if err := s.db(ctx).Raw("SELECT client_id, scopes, created_at FROM consents WHERE user_id = ? ORDER BY client_id", user).Scan(&rows).Error; err != nil {
+		return nil, err
+	}
+	all := make([]Consent, len(rows))
+	for i, r := range rows {
+		all[i] = Consent{ClientID: r.ClientID, At: fromMicros(r.CreatedAt)}
+		if err := json.Unmarshal([]byte(r.Scopes), &all[i].Scopes); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// WithdrawConsent forgets what a user has allowed a client; false when it was nothing.
+func (s *Store) WithdrawConsent(ctx context.Context, user, client string) (bool, error) {
+	n, err := s.affected(ctx, "DELETE FROM consents WHERE user_id = ? AND client_id = ?", user, client)
+	return n == 1, err
+}

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -58,9 +59,51 @@ func (s *Store) WaitUntil(ctx context.Context, kind string, key []byte) (time.Ti
 	return fromMicros(next), err
 }
 
+// CountFailure counts a failure of a key that is asked for more the more often it fails
+// within a window. Those before fade with the time since the last one, rounded up: as
+// many stay as come in a window, however long it goes on.
+func (s *Store) CountFailure(ctx context.Context, kind string, key []byte, window time.Duration, now time.Time) error {
+	args := map[string]any{"kind": kind, "key": key, "now": micros(now), "window": window.Microseconds()}
+	return s.Tx(ctx, func(ctx context.Context) error {
+		return s.db(ctx).Exec(`INSERT INTO waits (kind, key, fails, next_at, last_at) VALUES (@kind, @key, 1, @now, @now)
+			ON CONFLICT (kind, key) DO UPDATE SET next_at = @now, last_at = @now, fails = 1 + CASE WHEN waits.last_at > @now THEN waits.fails
+				WHEN waits.last_at <= CAST(@now AS bigint) - CAST(@window AS bigint) THEN 0
+				ELSE (waits.fails * (CAST(@window AS bigint) - CAST(@now AS bigint) + waits.last_at) + CAST(@window AS bigint) - 1) / CAST(@window AS bigint) END`, args).Error
+	})
+}
+
+// Failures says how many failures of a key are counted, the last of them no longer ago
+// than forget.
+func (s *Store) Failures(ctx context.Context, kind string, key []byte, forget time.Duration, now time.Time) (n int, err error) {
+	err = s.db(ctx).Raw("SELECT fails FROM waits WHERE kind = ? AND key = ? AND last_at >= ?", kind, key, micros(now.Add(-forget))).Scan(&n).Error
+	return n, err
+}
+
 // ClearWait forgets the failures of a key after a right answer.
 func (s *Store) ClearWait(ctx context.Context, kind string, key []byte) error {
 	return s.exec(ctx, "DELETE FROM waits WHERE kind = ? AND key = ?", kind, key)
+}
+
+// OpenTicket gives a key a ticket that is good from a time on, for life; while it has
+// one that is still good, or will be, that one stays. It returns from when on.
+func (s *Store) OpenTicket(ctx context.Context, kind string, key []byte, good time.Time, life time.Duration, now time.Time) (time.Time, error) {
+	var next []int64
+	args := map[string]any{"kind": kind, "key": key, "good": micros(good), "now": micros(now), "over": micros(now.Add(-life))}
+	err := s.Tx(ctx, func(ctx context.Context) error {
+		return s.db(ctx).Raw(`INSERT INTO waits (kind, key, fails, next_at, last_at) VALUES (@kind, @key, 0, @good, @now)
+			ON CONFLICT (kind, key) DO UPDATE SET next_at = excluded.next_at, last_at = excluded.last_at WHERE waits.next_at <= @over RETURNING next_at`, args).Scan(&next).Error
+	})
+	if err != nil || len(next) == 0 {
+		until, err2 := s.WaitUntil(ctx, kind, key)
+		return until, errors.Join(err, err2)
+	}
+	return good, nil
+}
+
+// TakeTicket uses a ticket up; false when there is none that is good now.
+func (s *Store) TakeTicket(ctx context.Context, kind string, key []byte, life time.Duration, now time.Time) (bool, error) {
+	n, err := s.affected(ctx, "DELETE FROM waits WHERE kind = ? AND key = ? AND next_at <= ? AND next_at > ?", kind, key, micros(now), micros(now.Add(-life)))
+	return n == 1, err
 }
 
 // FillBucket makes a bucket full again: only a changed credential earns it.
@@ -99,6 +142,13 @@ func (s *Store) Greet(ctx context.Context, network []byte, user string, now time
 func (s *Store) Greeted(ctx context.Context, network []byte, since time.Time) (n int, err error) {
 	err = s.db(ctx).Raw("SELECT count(*) FROM network_users WHERE network = ? AND last_at > ?", network, micros(since)).Scan(&n).Error
 	return n, err
+}
+
+// GreetedBy says whether a user had a good sign-in from a network since a time.
+func (s *Store) GreetedBy(ctx context.Context, network []byte, user string, since time.Time) (bool, error) {
+	var n int
+	err := s.db(ctx).Raw("SELECT count(*) FROM network_users WHERE network = ? AND user_id = ? AND last_at > ?", network, user, micros(since)).Scan(&n).Error
+	return n > 0, err
 }
 
 // MAC is the keyed hash that limits, marks and one-time codes are stored under.

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
 	"hufu/idp"
@@ -110,59 +111,15 @@ func asJSON(v any) string {
 	return string(b)
 }
 
-type browserRow struct {
-	ID         string `gorm:"primaryKey"`
-	UserID     string
-	Label      string
-	Generation int64
-	MovedAt    int64
-	CreatedAt  int64 `gorm:"autoCreateTime:false"`
-	LastUsedAt int64
-	Revoked    bool
+// ProvedWith lists the live sessions of a user that a credential has proved.
+func (s *Store) ProvedWith(ctx context.Context, user, credential string) ([]idp.Session, error) {
+	live, err := s.Sessions(ctx, user, time.Now())
+	return slices.DeleteFunc(live, func(ss idp.Session) bool {
+		return !slices.ContainsFunc(ss.Proofs, func(p idp.Proof) bool { return p.Credential == credential })
+	}), err
 }
 
-func (browserRow) TableName() string { return "browsers" }
-
-// CreateBrowser stores a known browser of a user, generation 1.
-func (s *Store) CreateBrowser(ctx context.Context, b *idp.Browser) error {
-	now := time.Now()
-	b.ID, b.Generation, b.MovedAt, b.CreatedAt, b.LastUsedAt = idp.NewID(), 1, now, now, now
-	return s.Tx(ctx, func(ctx context.Context) error {
-		return s.db(ctx).Create(&browserRow{ID: b.ID, UserID: b.UserID, Label: b.Label, Generation: 1, MovedAt: micros(now), CreatedAt: micros(now), LastUsedAt: micros(now)}).Error
-	})
-}
-
-// Browser returns a live known browser by id.
-func (s *Store) Browser(ctx context.Context, id string) (idp.Browser, error) {
-	var r browserRow
-	if err := s.db(ctx).Where("id = ? AND revoked = ?", id, false).Take(&r).Error; err != nil {
-		return idp.Browser{}, notFound(err)
-	}
-	return idp.Browser{ID: r.ID, UserID: r.UserID, Label: r.Label, Generation: r.Generation, MovedAt: fromMicros(r.MovedAt),
-		CreatedAt: fromMicros(r.CreatedAt), LastUsedAt: fromMicros(r.LastUsedAt)}, nil
-}
-
-// MoveBrowser moves the generation of a known browser on; false when somebody
-// else did, or it is revoked.
-func (s *Store) MoveBrowser(ctx context.Context, id string, from int64, at time.Time) (bool, error) {
-	n, err := s.affected(ctx, "UPDATE browsers SET generation = generation + 1, moved_at = ?, last_used_at = ? WHERE id = ? AND generation = ? AND revoked = ?",
-		micros(at), micros(at), id, from, false)
-	return n == 1, err
-}
-
-// RevokeBrowser makes a known browser a stranger.
-func (s *Store) RevokeBrowser(ctx context.Context, id string) (bool, error) {
-	n, err := s.affected(ctx, "UPDATE browsers SET revoked = ? WHERE id = ? AND revoked = ?", true, id, false)
-	return n == 1, err
-}
-
-// RevokeBrowsers makes all known browsers of a user strangers, but one ("" for all).
-func (s *Store) RevokeBrowsers(ctx context.Context, user, but string) error {
-	return s.exec(ctx, "UPDATE browsers SET revoked = ? WHERE user_id = ? AND id <> ? AND revoked = ?", true, user, but, false)
-}
-
-// TrimBrowsers keeps the newest rows of a user and revokes the rest.
-func (s *Store) TrimBrowsers(ctx context.Context, user string, most int) error {
-	return s.exec(ctx, `UPDATE browsers SET revoked = ? WHERE user_id = ? AND revoked = ? AND id NOT IN
-		(SELECT id FROM browsers WHERE user_id = ? AND revoked = ? ORDER BY last_used_at DESC, id LIMIT ?)`, true, user, false, user, false, most)
+// SetProofs replaces what a live session has proved.
+func (s *Store) SetProofs(ctx context.Context, id string, proofs []idp.Proof) error {
+	return s.exec(ctx, "UPDATE sessions SET proofs = ? WHERE id = ? AND ended_at = 0", asJSON(proofs), id)
 }

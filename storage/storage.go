@@ -82,13 +82,25 @@ func Open(ctx context.Context, dsn string, ring *seal.Ring, log *slog.Logger) (*
 		err = s.openPostgres(dsn)
 	}
 	if err == nil {
-		err = s.Ping(ctx)
+		err = s.firstPing(ctx)
 	}
 	if err != nil {
 		_ = s.Close()
 		return nil, fmt.Errorf("database: %w", err)
 	}
 	return s, nil
+}
+
+// firstPing waits a moment for another process that is making the same SQLite file:
+// the switch to its journal does not wait by itself.
+func (s *Store) firstPing(ctx context.Context) (err error) {
+	for range 20 {
+		if err = s.Ping(ctx); err == nil || s.Dialect != SQLite || ctx.Err() != nil || !Unavailable(err) {
+			return err
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return err
 }
 
 // gormConfig leaves statements to the drivers: gorm's own cache of prepared ones

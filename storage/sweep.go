@@ -12,7 +12,7 @@ const sweepBatch = 1000
 // Sweep deletes what has been of no use for as long as it must be kept: flows,
 // codes and device requests a day after their end, limits once full again for a
 // day, sessions, grants and refresh tokens 30 days after their end, known browsers
-// 210 days after their last use, messages after 90, events of every day after 180
+// 210 days after their last use, messages after 90, those given up after 30, events of every day after 180
 // days and all others after three years; that it is a demonstration stays known.
 func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 	day := 24 * time.Hour
@@ -24,13 +24,23 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 		s.sweep(ctx, "limits", "key", "tat < ?", micros(now.Add(-day))),
 		s.sweep(ctx, "waits", "key", "last_at < ?", micros(now.Add(-2*day))),
 		s.sweep(ctx, "marks", "id", "at < ?", micros(now.Add(-2*day))),
+		s.sweep(ctx, "links", "hash", "expires_at < ?", micros(now.Add(-day))),
+		s.sweep(ctx, "changes", "id", "until < ?", micros(now.Add(-30*day))),
+		s.sweep(ctx, "identifiers", "id", "removed_at > 0 AND removed_at < ? AND kind IN ('phone', 'email')", micros(now.Add(-180*day))),
+		s.sweep(ctx, "places", "place", "last_at < ?", micros(now.Add(-365*day))),
+		s.sweep(ctx, "cases", "id", "closed_at > 0 AND closed_at < ?", micros(now.Add(-3*365*day))),
+		s.sweep(ctx, "answers", "event_id", "at < ?", micros(now.Add(-3*365*day))),
 		s.sweep(ctx, "network_users", "network", "last_at < ?", micros(now.Add(-31*day))),
 		s.sweep(ctx, "sessions", "id", "(ended_at > 0 AND ended_at < ?) OR expires_at < ?", micros(now.Add(-30*day)), micros(now.Add(-30*day))),
 		s.sweep(ctx, "grants", "id", "(ended_at > 0 AND ended_at < ?) OR (expires_at > 0 AND expires_at < ?)", micros(now.Add(-30*day)), micros(now.Add(-30*day))),
 		s.sweep(ctx, "browsers", "id", "last_used_at < ?", micros(now.Add(-210*day))),
 		s.sweep(ctx, "events", "id", "at < ? AND name IN ('signin.failed', 'code.sent', 'device.requested', 'device.redeemed')", micros(now.Add(-180*day))),
 		s.sweep(ctx, "events", "id", "at < ? AND name <> 'config.demo'", micros(now.Add(-3*365*day))),
+		s.sweep(ctx, "sends", "id", "at < ?", micros(now.Add(-day))),
+		s.sweep(ctx, "hours", "hour", "hour < ?", now.Add(-15*day).Unix()/3600),
 		s.sweep(ctx, "messages", "id", "created_at < ?", micros(now.Add(-90*day))),
+		s.sweep(ctx, "messages", "id", "dead_at > 0 AND dead_at < ?", micros(now.Add(-30*day))),
+		s.eraseSent(ctx, now.Add(-day)),
 	)
 }
 

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"time"
 
@@ -24,6 +25,8 @@ type userRow struct {
 	MustChange bool
 	CreatedAt  int64 `gorm:"autoCreateTime:false"`
 	GraceFrom  int64
+	FrozenAt   int64
+	Handle     []byte
 }
 
 func (userRow) TableName() string { return "users" }
@@ -35,7 +38,7 @@ func userNamePlace(id string) seal.Place {
 func (s *Store) toUser(r userRow) (idp.User, error) {
 	name, err := s.ring.Open(userNamePlace(r.ID), r.Name)
 	return idp.User{ID: r.ID, Name: string(name), Language: r.Language, Role: idp.Role(r.Role), MerchantID: value(r.MerchantID), StoreID: value(r.StoreID),
-		Status: idp.UserStatus(r.Status), Frozen: r.Frozen, Locked: r.Locked, MustChange: r.MustChange,
+		Status: idp.UserStatus(r.Status), Frozen: r.Frozen, FrozenAt: fromMicros(r.FrozenAt), Locked: r.Locked, MustChange: r.MustChange,
 		CreatedAt: fromMicros(r.CreatedAt), GraceFrom: fromMicros(r.GraceFrom)}, err
 }
 
@@ -125,14 +128,35 @@ func (s *Store) SetUserStatus(ctx context.Context, id string, from, to idp.UserS
 	return n == 1, err
 }
 
-// SetUserLocked locks a user for a reason, or unlocks him with "".
-func (s *Store) SetUserLocked(ctx context.Context, id, reason string) error {
-	return s.exec(ctx, "UPDATE users SET locked = ? WHERE id = ?", reason, id)
+// FreezeUser freezes a user; false when he is frozen already.
+func (s *Store) FreezeUser(ctx context.Context, id string, at time.Time) (bool, error) {
+	n, err := s.affected(ctx, "UPDATE users SET frozen = ?, frozen_at = ? WHERE id = ? AND frozen = ?", true, micros(at), id, false)
+	return n == 1, err
 }
 
-// SetUserFrozen freezes or unfreezes a user.
-func (s *Store) SetUserFrozen(ctx context.Context, id string, frozen bool) error {
-	return s.exec(ctx, "UPDATE users SET frozen = ? WHERE id = ?", frozen, id)
+// UnfreezeUser lifts a freeze; false when there is none.
+func (s *Store) UnfreezeUser(ctx context.Context, id string) (bool, error) {
+	n, err := s.affected(ctx, "UPDATE users SET frozen = ?, frozen_at = 0 WHERE id = ? AND frozen = ?", false, id, true)
+	return n == 1, err
+}
+
+// Handle returns the WebAuthn user handle of a user: 64 random bytes that say nothing of
+// him, made when first asked for (WebAuthn L3 5.4.3).
+func (s *Store) Handle(ctx context.Context, id string) (handle []byte, err error) {
+	err = s.Tx(ctx, func(ctx context.Context) error {
+		fresh := make([]byte, 64)
+		_, _ = rand.Read(fresh)
+		if err := s.exec(ctx, "UPDATE users SET handle = ? WHERE id = ? AND handle IS NULL", fresh, id); err != nil {
+			return err
+		}
+		var row struct{ Handle []byte }
+		err := s.db(ctx).Raw("SELECT handle FROM users WHERE id = ?", id).Scan(&row).Error
+		if handle = row.Handle; err == nil && handle == nil {
+			err = notFound(gorm.ErrRecordNotFound)
+		}
+		return err
+	})
+	return handle, err
 }
 
 // SetMustChange demands a new password at the next full sign-in, or no longer.
@@ -144,76 +168,6 @@ func (s *Store) SetMustChange(ctx context.Context, id string, must bool) error {
 func (s *Store) CountActive(ctx context.Context, role idp.Role) (n int64, err error) {
 	err = s.db(ctx).Raw("SELECT count(*) FROM users WHERE role = ? AND status = ?", string(role), string(idp.UserActive)).Scan(&n).Error
 	return n, err
-}
-
-type identifierRow struct {
-	ID           string `gorm:"primaryKey"`
-	UserID       string
-	Kind         string
-	Lookup       []byte
-	Value        []byte
-	Former       bool
-	VerifiedAt   int64
-	LastProvenAt int64
-	CreatedAt    int64 `gorm:"autoCreateTime:false"`
-}
-
-func (identifierRow) TableName() string { return "identifiers" }
-
-func identifierPlace(id string) seal.Place {
-	return seal.Place{Table: "identifiers", Column: "value", Row: id}
-}
-
-// Lookup is the keyed hash by which a normalised login name is found. Throttling
-// uses it for names that nobody has, too.
-func (s *Store) Lookup(kind idp.IdentifierKind, value string) []byte {
-	return s.ring.MAC("identifiers."+string(kind), []byte(value))
-}
-
-func (s *Store) toIdentifier(r identifierRow) (idp.Identifier, error) {
-	v, err := s.ring.Open(identifierPlace(r.ID), r.Value)
-	return idp.Identifier{ID: r.ID, UserID: r.UserID, Kind: idp.IdentifierKind(r.Kind), Value: string(v), Former: r.Former,
-		VerifiedAt: fromMicros(r.VerifiedAt), LastProvenAt: fromMicros(r.LastProvenAt), CreatedAt: fromMicros(r.CreatedAt)}, err
-}
-
-// AddIdentifier binds a normalised login name to its user. One that is taken, by
-// him or anybody, is a Conflict on the field named after its kind.
-func (s *Store) AddIdentifier(ctx context.Context, n *idp.Identifier) error {
-	n.ID, n.CreatedAt = idp.NewID(), time.Now()
-	sealed, err := s.ring.Seal(identifierPlace(n.ID), []byte(n.Value))
-	if err != nil {
-		return err
-	}
-	return s.Tx(ctx, func(ctx context.Context) error {
-		err := s.db(ctx).Create(&identifierRow{ID: n.ID, UserID: n.UserID, Kind: string(n.Kind), Lookup: s.Lookup(n.Kind, n.Value), Value: sealed,
-			Former: n.Former, VerifiedAt: micros(n.VerifiedAt), LastProvenAt: micros(n.LastProvenAt), CreatedAt: micros(n.CreatedAt)}).Error
-		return taken(err, string(n.Kind), "error.taken."+string(n.Kind))
-	})
-}
-
-// Identifiers lists the login names of a user, oldest first.
-func (s *Store) Identifiers(ctx context.Context, user string) ([]idp.Identifier, error) {
-	var rows []identifierRow
-	if err := s.db(ctx).Where("user_id = ?", user).Order("created_at, id").Find(&rows).Error; err != nil {
-		return nil, err
-	}
-	return mapRows(rows, s.toIdentifier)
-}
-
-// UserByIdentifier returns the user whom a normalised login name names.
-func (s *Store) UserByIdentifier(ctx context.Context, kind idp.IdentifierKind, v string) (idp.User, error) {
-	var row userRow
-	err := s.db(ctx).Where("id = (SELECT user_id FROM identifiers WHERE lookup = ?)", s.Lookup(kind, v)).Take(&row).Error
-	if err != nil {
-		return idp.User{}, notFound(err)
-	}
-	return s.toUser(row)
-}
-
-// ProveIdentifier notes that a code sent to a channel came back.
-func (s *Store) ProveIdentifier(ctx context.Context, id string, at time.Time) error {
-	return s.exec(ctx, "UPDATE identifiers SET last_proven_at = ?, verified_at = CASE WHEN verified_at = 0 THEN ? ELSE verified_at END WHERE id = ?",
-		micros(at), micros(at), id)
 }
 
 // HoldUser reads a user and keeps his row from being changed by others until the
@@ -255,4 +209,16 @@ func (s *Store) LockUser(ctx context.Context, id, reason string) (bool, error) {
 func (s *Store) UnlockUser(ctx context.Context, id string) (bool, error) {
 	n, err := s.affected(ctx, "UPDATE users SET locked = '' WHERE id = ? AND locked <> ''", id)
 	return n == 1, err
+}
+
+// UsersToRemind lists the ids of a page of active people, after the given one, who may
+// need a reminder: a phone not proved since a time, a recovery code used, or a password
+// set before a time (zero: passwords do not end).
+func (s *Store) UsersToRemind(ctx context.Context, after string, unproven, expiring time.Time, limit int) (ids []string, err error) {
+	err = s.db(ctx).Raw(`SELECT u.id FROM users u WHERE u.id > ? AND u.status = ? AND u.frozen = ? AND (
+		EXISTS (SELECT 1 FROM identifiers i WHERE i.user_id = u.id AND i.kind = 'phone' AND i.removed_at = 0 AND i.verified_at > 0
+			AND CASE WHEN i.last_proven_at = 0 THEN i.verified_at ELSE i.last_proven_at END < ?)
+		OR EXISTS (SELECT 1 FROM credentials c WHERE c.user_id = u.id AND (c.method = 'backup' AND c.last_used_at > 0 OR c.method = 'password' AND c.changed_at < ?)))
+		ORDER BY u.id LIMIT ?`, after, string(idp.UserActive), false, micros(unproven), micros(expiring), limit).Scan(&ids).Error
+	return ids, err
 }

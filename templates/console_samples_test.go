@@ -36,7 +36,7 @@ func consoleSamples() []sample {
 				{{Text: "终端", Small: "HF-E20 · 尾号 4417"}, {Text: "作为终端收款、查流水"}, {Time: noon}, {Time: noon.AddDate(0, 1, 0), Clock: true}}}}}},
 		FactsKey: "console.user.facts", Facts: []Fact{{"col.login", []Cell{{Text: "lin.wei", Mono: true}, {Text: "linwei88", Mono: true, Small: "曾用，保留"}}}, {"console.user.phone", []Cell{{Text: "138****0001", Mono: true, Small: "3 月 1 日 09:00 确认过"}}},
 			{"console.user.email", nil}, {"console.merchant", []Cell{{Text: "林记小馆", URL: "/console/merchants/m1", Small: "822290059430001"}}}, {"console.id", []Cell{{Text: "ehc4hd3q5v2c3yjv6o3u7qkq7a", Mono: true}}}},
-		Events:    []EventRow{{noon, "event.lock.account", "方晴 · 店主来电说手机被抢", "bad"}, {noon.Add(-time.Hour), "event.signin.succeeded", "112.5.6.0/24", "ok"}},
+		Events:    []EventRow{{At: noon, NameKey: "event.lock.account", Place: "方晴 · 店主来电说手机被抢", Tone: "bad"}, {At: noon.Add(-time.Hour), NameKey: "event.signin.succeeded", Place: "112.5.6.0/24", Tone: "ok"}},
 		EventsURL: "/console/users/u1/events"}
 	explain := ConsoleObject{Desk: desk("/console/events"), Crumbs: []Crumb{{"说明码", ""}, {"482-913-0576", ""}}, Title: "482-913-0576", Mono: true, FactsKey: "console.facts",
 		Notes: []Note{{Tone: "warn", Icon: "info", Text: "密码登录对陌生浏览器关闭"}, {Tone: "ok", Icon: "help", Text: "怎么办：用平时登录的手机或电脑，或者用别的方式"}}, Facts: []Fact{{"console.col.about", []Cell{{Key: "console.nobody"}}}}}

@@ -49,7 +49,7 @@ func deskSamples() []sample {
 		{"/console", "where.console", "overview", "", 0}, {"/console/users", "account.title", "users", "account.events", 4},
 		{"/console/terminals", "where.terminal", "terminal", "account.events", 0}}}
 	return []sample{{"parts", partsPage{Desk: desk, Form: bad("reason", "reason.empty"), Saved: "account.saved.ended",
-		Crumbs: []Crumb{{"人员", "/console/users"}, {"林薇", ""}}, Events: []EventRow{{noon, "event.lock.closed", "112.5.*.*", "bad"}},
+		Crumbs: []Crumb{{"人员", "/console/users"}, {"林薇", ""}}, Events: []EventRow{{At: noon, NameKey: "event.lock.closed", Place: "112.5.*.*", Tone: "bad"}},
 		Pager: Pager{"50", "/console/users?before=x", "/console/users?after=y"}, Empty: Empty{"box", "还没有终端", "…", "/console", "怎么操作"},
 		States: []Option{{"", "全部", false}, {"active", "正常", true}}}}}
 }

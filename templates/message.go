@@ -6,9 +6,12 @@ import (
 	htmltemplate "html/template"
 	"io/fs"
 	"path"
+	"strconv"
 	"strings"
 	texttemplate "text/template"
 	"time"
+
+	"hufu/idp"
 )
 
 // Letter is what mail and text messages tell of; each uses the fields it needs. No letter ever holds a password, and
@@ -27,10 +30,88 @@ type Letter struct {
 	Place       string // estimated from the network
 	Factor      string // catalogue key: factor.totp
 	Link        string // of an invitation, which carries no code
+	Stop        string // the link that freezes, in every notice
+	Undo        string // the link that undoes a change of a phone or address, to the old one
+	Old, New    string // masked
+	Left        int    // recovery codes
+	CaseNumber  string
+	Object      string   // id of what it is about, never printed: another of the same kind is told, too
+	Items       []string // of a digest: catalogue keys
+	ItemArgs    [][]any  // of the items
 }
 
-// A letterPage is the root of a message template: {{.T "key"}} and {{.It.Code}}.
-type letterPage = part
+// A letterPage is the root of a message template: {{.T "key"}}, {{.It.Code}} and {{.Own "lead"}}.
+type letterPage struct {
+	Frame
+	It   Letter
+	Name string
+}
+
+// Own is the text of this message: mail.<name>.<what>.
+func (p letterPage) Own(what string) string { return p.T("mail." + p.Name + "." + what) }
+
+// Do is what to do now: the message's own words or, where it may well have been the person himself, nothing.
+func (p letterPage) Do() string { return p.Or("mail."+p.Name+".do", p.T("mail.me")) }
+
+// UntilLabel says what ends at Until.
+func (p letterPage) UntilLabel() string { return p.Or("mail."+p.Name+".until", p.T("mail.until")) }
+
+// Login is the name of the account, masked if it is a phone or an address: a letter never holds a name and a number.
+func (p letterPage) Login() string { return p.It.login() }
+
+func (l Letter) login() string {
+	kind := idp.IdentifierUsername
+	switch {
+	case l.Login == "" || strings.Contains(l.Login, "***"): // masked before
+		return l.Login
+	case strings.Contains(l.Login, "@"):
+		kind = idp.IdentifierEmail
+	case strings.Trim(l.Login, "+0123456789 -") == "":
+		kind = idp.IdentifierPhone
+	}
+	return idp.Identifier{Kind: kind, Value: l.Login}.Masked()
+}
+
+// Codes says whether the message tells how many recovery codes are left, none included.
+func (p letterPage) Codes() bool { return strings.HasPrefix(p.Name, "codes.") }
+
+// Stop is the link that freezes. Who is told that his account is frozen needs none, and where a case was opened in place
+// of a freeze it does nothing more.
+func (p letterPage) Stop() string {
+	if p.Name == "frozen" || p.Name == "case.opened" {
+		return ""
+	}
+	return p.It.Stop
+}
+
+// Items are the reminders of a digest in words.
+func (p letterPage) Items() (all []string) {
+	for i, key := range p.It.Items {
+		var args []any
+		if i < len(p.It.ItemArgs) {
+			args = p.It.ItemArgs[i]
+		}
+		all = append(all, p.T(key, args...))
+	}
+	return all
+}
+
+// Fact is what a text message tells beside its sentence, in as few characters as will do.
+func (p letterPage) Fact() string {
+	switch l := p.It; {
+	case l.CaseNumber != "":
+		return p.T("sms.case", l.CaseNumber)
+	case p.Codes():
+		return p.T("sms.left", l.Left)
+	case l.New != "":
+		return l.New
+	}
+	return p.It.Old
+}
+
+// notice names the files of every message that has none of its own: what happened, when and where, what to do, and the
+// link that stops. Its words are mail.<name>.subject, .lead and perhaps .do, and sms.<name>.
+const notice = "notice"
 
 var (
 	mailText = parseText("mail/*.txt")
@@ -67,14 +148,17 @@ func glob(pattern string) []string {
 	return names
 }
 
-// Message writes a mail: code, newbrowser, factor.enrolled, password.changed, closed or invite. data is a Letter.
-// The subject is one line. Times are printed in the default zone.
-func Message(lang, name string, data any) (subject, text, html string, err error) {
-	asText, asHTML := mailText[name], mailHTML[name]
-	if asText == nil || asHTML == nil {
+// Message writes a mail: code, invite, digest, or a notice. The subject is one line. Times are printed in the default zone.
+func Message(lang, name string, l Letter) (subject, text, html string, err error) {
+	file := name
+	if mailText[name] == nil && known("mail."+name+".subject") {
+		file = notice
+	}
+	asText, asHTML := mailText[file], mailHTML[file]
+	if name == notice || asText == nil || asHTML == nil {
 		return "", "", "", fmt.Errorf("templates: no mail %q", name)
 	}
-	root := letterPage{Frame{Lang: lang}.filled(), data}
+	root := letterPage{Frame{Lang: lang}.filled(), l, name}
 	var plain, rich bytes.Buffer
 	if err := asText.Execute(&plain, root); err != nil {
 		return "", "", "", fmt.Errorf("templates: mail %q: %w", name, err)
@@ -82,17 +166,21 @@ func Message(lang, name string, data any) (subject, text, html string, err error
 	if err := asHTML.Execute(&rich, root); err != nil {
 		return "", "", "", fmt.Errorf("templates: mail %q: %w", name, err)
 	}
-	return oneLine(root.T("mail." + name + ".subject")), plain.String(), rich.String(), nil
+	return oneLine(root.Own("subject")), plain.String(), rich.String(), nil
 }
 
 // SMS writes a text message of the same names.
-func SMS(lang, name string, data any) (string, error) {
-	t := smsText[name]
-	if t == nil {
+func SMS(lang, name string, l Letter) (string, error) {
+	file := name
+	if smsText[name] == nil && known("sms."+name) {
+		file = notice
+	}
+	t := smsText[file]
+	if name == notice || t == nil {
 		return "", fmt.Errorf("templates: no text message %q", name)
 	}
 	var out bytes.Buffer
-	if err := t.Execute(&out, letterPage{Frame{Lang: lang}.filled(), data}); err != nil {
+	if err := t.Execute(&out, letterPage{Frame{Lang: lang}.filled(), l, name}); err != nil {
 		return "", fmt.Errorf("templates: text message %q: %w", name, err)
 	}
 	return strings.TrimSpace(out.String()), nil
@@ -100,3 +188,24 @@ func SMS(lang, name string, data any) (string, error) {
 
 // oneLine keeps a header a header: a line break in a subject would begin another one.
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// Params are the words of a letter by name, for providers that fill a text message of their own: code, minutes, link,
+// login, left, case. Empty ones are left out.
+func (l Letter) Params() map[string]string {
+	all := map[string]string{"code": l.Code, "link": l.Stop, "login": l.login(), "case": l.CaseNumber}
+	if l.Link != "" {
+		all["link"] = l.Link
+	}
+	if l.Minutes > 0 {
+		all["minutes"] = strconv.Itoa(l.Minutes)
+	}
+	if l.Left > 0 {
+		all["left"] = strconv.Itoa(l.Left)
+	}
+	for name, value := range all {
+		if value == "" {
+			delete(all, name)
+		}
+	}
+	return all
+}

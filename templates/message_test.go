@@ -3,15 +3,22 @@ package templates
 import (
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
 var letter = Letter{Name: "林薇", Login: "lin.wei", Operator: "示范收单", Host: "localhost", Code: "123456", Purpose: "purpose.signin",
-	Minutes: 5, At: noon, Until: noon.Add(time.Hour), Client: "商户 App", Browser: "Edge · Windows", Place: "福建福州", Factor: "factor.totp", Link: "https://id.example/join?t=abc"}
+	Minutes: 5, At: time.Now(), Until: noon.Add(time.Hour), Client: "商户 App", Browser: "Edge · Windows", Place: "112.5.6.0/24", Factor: "factor.totp",
+	Link: "https://id.example/join?t=abc", Stop: "https://id.example.com/stop?t=" + strings.Repeat("s", 43),
+	Items: []string{"digest.codes", "digest.phone", "digest.password"}, ItemArgs: [][]any{{2}, {"138****0001", 61}, {7}}}
 
-var messages = []string{"code", "newbrowser", "factor.enrolled", "password.changed", "closed", "invite"}
+// notices are the messages that share one template.
+var notices = []string{"newbrowser", "newplace", "factor.enrolled", "factor.removed", "clone", "password.changed", "closed", "copied", "codes.issued", "codes.used",
+	"channel.added", "channel.removed", "channel.undone", "username.changed", "browser.trusted", "frozen", "unfrozen", "locked", "unlocked", "case.opened", "suspected"}
+
+var messages = slices.Concat([]string{"code", "invite", "digest"}, notices)
 
 func TestMessages(t *testing.T) {
 	for _, l := range Languages() {
@@ -29,15 +36,99 @@ func TestMessages(t *testing.T) {
 					if part == "" || strings.Contains(part, "⟦") || strings.Contains(part, "%!") || strings.Contains(part, "<no value>") {
 						t.Errorf("bad part: %s", part)
 					}
-					if name != "invite" && regexp.MustCompile(`https?://|href=`).MatchString(part) {
+					if name == "code" && regexp.MustCompile(`https?://|href=`).MatchString(part) {
 						t.Errorf("a link: %s", part)
 					}
 				}
 				if strings.ContainsAny(subject, "\r\n") || strings.Contains(subject, letter.Code) {
 					t.Errorf("subject %q", subject)
 				}
+				if strings.Contains(sms, letter.Name) { // a number and a name are never together
+					t.Errorf("a name in a text message: %s", sms)
+				}
 				sameSentences(t, text, rich)
 			})
+		}
+	}
+}
+
+// A notice says what happened, when, where and on what, and carries the link that freezes. As a text message it takes
+// two parts at most: 67 characters each, as soon as one of them is Chinese.
+func TestNotices(t *testing.T) {
+	for _, l := range Languages() {
+		f := Frame{Lang: l.Tag}.filled()
+		for _, name := range notices {
+			_, text, rich, err := Message(l.Tag, name, letter)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sms, err := SMS(l.Tag, name, letter)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, says := range []string{f.T("mail." + name + ".lead"), f.Moment(letter.At), letter.Browser, f.Place(letter.Place)} {
+				if !strings.Contains(text, says) || !strings.Contains(rich, says) {
+					t.Errorf("%s/%s lacks %q:\n%s", l.Tag, name, says, text)
+				}
+			}
+			for _, part := range []string{text, rich, sms} {
+				if stops := strings.Contains(part, letter.Stop); stops != (name != "frozen" && name != "case.opened") {
+					t.Errorf("%s/%s: link that stops: %t:\n%s", l.Tag, name, stops, part)
+				}
+			}
+			if n := len([]rune(sms)); l.Tag == "zh-CN" && n > 2*67 {
+				t.Errorf("%s/%s: %d characters:\n%s", l.Tag, name, n, sms)
+			}
+		}
+	}
+}
+
+func TestNoticesTellWhatChanged(t *testing.T) {
+	changed := letter
+	changed.Old, changed.New, changed.Undo = "138****0001", "139****0002", "https://id.example.com/undo?t=abc"
+	cased := letter
+	cased.CaseNumber = "482-913-0576"
+	typed := letter
+	typed.Login = "13800010001"
+	if p := typed.Params(); p["login"] != "138****0001" {
+		t.Errorf("a provider gets the login name %q", p["login"])
+	}
+	for _, c := range []struct {
+		name   string
+		letter Letter
+		mail   []string
+		sms    []string
+		never  string
+	}{
+		{"channel.removed", changed, []string{changed.Old, changed.New, changed.Undo, changed.Stop, T("en", "mail.undo")}, []string{changed.New, changed.Undo, changed.Stop}, "⟦"},
+		{"codes.used", letter, []string{T("en", "mail.left") + ": 0"}, []string{T("en", "sms.left", 0)}, "⟦"},
+		{"newbrowser", letter, []string{T("en", "mail.me")}, nil, T("en", "mail.left")},
+		{"closed", letter, []string{T("en", "mail.closed.do")}, nil, T("en", "mail.me")},
+		{"frozen", cased, []string{cased.CaseNumber, T("en", "mail.frozen.until")}, []string{cased.CaseNumber}, T("en", "mail.stop")},
+		{"case.opened", cased, []string{cased.CaseNumber, T("en", "mail.case.opened.do")}, []string{cased.CaseNumber}, T("en", "mail.stop")},
+		{"digest", letter, []string{T("en", "digest.codes", 2), T("en", "digest.phone", "138****0001", 61), T("en", "digest.password", 7)}, []string{T("en", "digest.codes", 2)}, "https://"},
+		{"newbrowser", typed, []string{"138****0001"}, nil, "13800010001"},
+	} {
+		_, text, rich, err := Message("en", c.name, c.letter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sms, err := SMS("en", c.name, c.letter)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, says := range c.mail {
+			if !strings.Contains(text, says) {
+				t.Errorf("%s lacks %q:\n%s", c.name, says, text)
+			}
+		}
+		for _, says := range c.sms {
+			if !strings.Contains(sms, says) {
+				t.Errorf("%s lacks %q: %s", c.name, says, sms)
+			}
+		}
+		if strings.Contains(text+rich, c.never) {
+			t.Errorf("%s says %q:\n%s", c.name, c.never, text)
 		}
 	}
 }
@@ -85,25 +176,26 @@ func TestMessagesEscape(t *testing.T) {
 }
 
 func TestUnknownMessages(t *testing.T) {
-	if _, _, _, err := Message("en", "no-such", letter); err == nil {
-		t.Error("an unknown mail was written")
-	}
-	if _, err := SMS("en", "no-such", letter); err == nil {
-		t.Error("an unknown text message was written")
-	}
-	if _, _, _, err := Message("en", "code", struct{}{}); err == nil {
-		t.Error("a mail was written without its data")
+	for _, name := range []string{"no-such", "notice", ""} {
+		if _, _, _, err := Message("en", name, letter); err == nil {
+			t.Errorf("mail %q was written", name)
+		}
+		if _, err := SMS("en", name, letter); err == nil {
+			t.Errorf("text message %q was written", name)
+		}
 	}
 }
 
+// A message that the catalogue knows is in the list above, and the list has no file but of a message.
 func TestEveryMessageIsTested(t *testing.T) {
-	for _, pattern := range []string{"mail/*.txt", "mail/*.html", "sms/*.txt"} {
-		names := glob(pattern)
-		if len(names) != len(messages) {
-			t.Errorf("%s: %d files, %d messages", pattern, len(names), len(messages))
+	for key := range catalogue(t, Languages()[0].Tag) {
+		if name, ok := strings.CutSuffix(key, ".subject"); ok && !slices.Contains(messages, strings.TrimPrefix(name, "mail.")) {
+			t.Errorf("%s is not tested", name)
 		}
-		for _, name := range names {
-			if base := strings.TrimSuffix(path.Base(name), path.Ext(name)); !strings.Contains(strings.Join(messages, " "), base) {
+	}
+	for _, pattern := range []string{"mail/*.txt", "mail/*.html", "sms/*.txt"} {
+		for _, name := range glob(pattern) {
+			if base := strings.TrimSuffix(path.Base(name), path.Ext(name)); base != notice && !slices.Contains(messages, base) {
 				t.Errorf("%s is not tested", name)
 			}
 		}

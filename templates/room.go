@@ -31,40 +31,6 @@ func (Start) Endpoints() []string {
 	return []string{"/.well-known/openid-configuration", "/authorize", "/token", "/userinfo", "/device_authorization", "/jwks"}
 }
 
-// Account is one's own safety page.
-type Account struct {
-	Name, Login, RoleKey, MerchantName string
-	Factors                            []FactorRow
-	CanEnrol                           bool
-	EnrolURL                           string
-	Sessions                           []SessionRow
-	Events                             []EventRow
-	EndAction, EndAllAction            string // POST: session=<id>, and every other one
-	SignOutURL                         string // "" is /sign-out
-	Saved                              string // catalogue key of what has just been done
-}
-
-// FactorRow is one way to prove oneself.
-type FactorRow struct {
-	LabelKey, Label string // key of the kind and the person's own name for it
-	Icon            string
-	Added, LastUsed time.Time
-}
-
-// SessionRow is one browser that is signed in.
-type SessionRow struct {
-	ID, Where, Device string
-	Started, LastSeen time.Time
-	Current           bool
-}
-
-// EventRow is one thing that happened. Tone is "", ok, warn, bad or now.
-type EventRow struct {
-	At             time.Time
-	NameKey, Place string
-	Tone           string
-}
-
 // Messages is the tray of the demonstration: what would have been sent.
 type Messages struct{ Items []MessageRow }
 
@@ -75,5 +41,4 @@ type MessageRow struct {
 }
 
 func (Start) Page() string    { return "start" }
-func (Account) Page() string  { return "account" }
 func (Messages) Page() string { return "messages" }

@@ -15,7 +15,7 @@ type sample struct {
 var noon = time.Date(2026, 3, 10, 12, 0, 0, 0, china)
 
 func samples() []sample {
-	return slices.Concat(doorSamples(), roomSamples(), deskSamples(), consoleSamples())
+	return slices.Concat(doorSamples(), roomSamples(), accountSamples(), deskSamples(), consoleSamples())
 }
 
 func bad(field, key string, args ...any) Form {
@@ -48,6 +48,9 @@ func doorSamples() []sample {
 	unnamed.MerchantName, unnamed.StoreName, unnamed.Model, unnamed.Numbers = "", "", "", []int{18, 47, 63}
 
 	all := []sample{
+		{"identify-passkey", Identify{Action: "/flows/f1/identify", ClientName: "商户 App", Passkey: &Passkey{Options: "/flows/f1/identify/challenge", Action: "/flows/f1/identify", Auto: true}}},
+		{"identify-passkey-unknown", Identify{Form: bad("", "key.unknown"), Action: "/flows/f1/identify", Identifier: "lin.wei",
+			Passkey: &Passkey{Options: "/flows/f1/identify/challenge", Action: "/flows/f1/identify", Auto: true}}},
 		{"identify", Identify{Action: "/flows/f1/name", ClientName: "商户 App"}},
 		{"identify-refused", Identify{Form: bad("identifier", "identify.empty"), Action: "/flows/f1/name"}},
 		{"password", Password{Action: "/flows/f1/password", Login: "lin.wei", Face: "林", RestartURL: "/sign-in", SecondStep: true}},
@@ -81,8 +84,76 @@ func doorSamples() []sample {
 	for _, status := range []int{400, 403, 404, 405, 413, 418, 422, 429, 500, 503} {
 		all = append(all, sample{"problem-" + T("en", "time.span_seconds", status), Problem{Status: status, RequestID: "r-8Kq2Vn4TfW"}})
 	}
+	all = append(all, secondSamples()...)
 	return append(all, sample{"problem-own", Problem{Status: 403, Title: "problem.403.title", Text: "public.s2", Args: []any{noon},
 		WayURL: "/account", WayText: "account.title", Explain: "482-913-0576"}})
+}
+
+// secondSamples are the pages that ask for, or bind, what else than a password proves a person, and those that stop or
+// take back something.
+func secondSamples() []sample {
+	work := &Work{Challenge: "Gm7sD1XVjKp2bA.1773115200.20", Bits: 20}
+	passkey := &Passkey{Options: "/flows/f1/second/challenge", Action: "/flows/f1/second"}
+	codes := RecoveryCodes{Action: "/flows/f1/recovery-codes", File: "/flows/f1/recovery-codes/file", Login: "lin.wei", Operator: "示范收单", IssuerHost: "localhost:8080",
+		MerchantName: "林记小馆", Made: noon, Steps: true, Codes: []string{"7K3M-Q2XD-0V8R-A9TZ", "C2RW-HN8D-E4KX-Q7MV", "P9VT-3GKX-41ZD-W5NC",
+			"M4XJ-QR7F-TB2H-8DYK", "8DHN-WK2C-P6VR-3XMA", "T6GX-V9MQ-3JFB-C0WZ", "F3CP-7XRD-KH8N-2QVT", "N8WK-2JTH-6MGC-X4RD", "Q5MV-DF4X-R9ZB-7KHP", "H2TR-9KNW-C1XD-G6VM"}}
+	again := codes
+	again.Form, again.Replaces, again.Steps, again.MerchantName = bad("kept", "recovery-codes.keep"), true, false, ""
+	enrol := EnrolPasskey{Action: "/flows/f1/enrol-passkey", Options: "/flows/f1/enrol-passkey/challenge", Label: "林薇的手机", Account: "lin.wei",
+		Other: "/flows/f1/factor", Steps: true, Later: "/flows/f1/later"}
+	alone := enrol
+	alone.Form, alone.Other, alone.Steps, alone.Later = bad("label", "label.long"), "", false, ""
+	stop := Freeze{Action: "/stop", Token: "t0k3n", EventKey: "event.signin.succeeded", At: noon.Add(-time.Hour), Place: "112.5.6.0/24", Sessions: -1, Terminals: -1}
+	mine := Freeze{Action: "/account/freeze", Event: "e1", EventKey: "event.factor.enrolled", At: noon.Add(-time.Hour), Sessions: 2, Terminals: 3, Back: "/account"}
+	counted := Freeze{Form: bad("", "public.s2", noon), Action: "/stop", Token: "t0k3n", Sessions: 1, Terminals: 1}
+	many := stop
+	many.OnlyCase = true
+	due := noon.AddDate(0, 0, 1)
+	return []sample{
+		{"password-passkey", Password{Action: "/flows/f1/password", Login: "lin.wei", Face: "林", RestartURL: "/sign-in", SecondStep: true, Passkey: passkey, Work: work,
+			TrustDays: 30, Ways: ways[:1]}},
+		{"totp-work", TOTP{Action: "/flows/f1/totp", Login: "lin.wei", Work: work, TrustDays: 1}},
+		{"code-unsent", Code{Action: "/flows/f1/code", Where: "138****0001", Channel: "phone", ResendAction: "/flows/f1/resend", Digits: 6, Minutes: 5, Unsent: true, Work: work, Ways: ways[1:]}},
+		{"code-unsent-mail", Code{Action: "/flows/f1/code", Where: "l***i@example.com", Channel: "mail", ResendAction: "/flows/f1/resend", Digits: 6, Minutes: 5, Unsent: true}},
+		{"code-unsent-whoever", Code{Form: bad("", "send.limit", noon), Action: "/flows/f1/code", Channel: "phone", ResendAction: "/flows/f1/resend", Digits: 6, Minutes: 5,
+			Unsent: true, Whoever: true, FirstStep: true, Work: work}},
+		{"code-unsent-whoever-mail", Code{Action: "/flows/f1/code", Channel: "mail", ResendAction: "/flows/f1/resend", Digits: 6, Minutes: 5, Unsent: true, Whoever: true, FirstStep: true}},
+		{"code-whoever", Code{Action: "/flows/f1/code", Channel: "phone", ResendAction: "/flows/f1/resend", Digits: 6, Minutes: 5, Whoever: true, FirstStep: true, TrustDays: 30,
+			Work: work, Guess: work, Ways: ways}},
+		{"code-whoever-mail", Code{Action: "/flows/f1/code", Channel: "mail", ResendAction: "/flows/f1/resend", Digits: 6, Minutes: 1, Whoever: true, FirstStep: true}},
+		{"key", Key{Passkey: passkey, Login: "lin.wei", TrustDays: 30, Steps: true, Ways: ways}},
+		{"key-refused", Key{Form: bad("", "key.unknown"), Passkey: passkey, Login: "lin.wei"}},
+		{"backup", Backup{Action: "/flows/f1/second", Login: "lin.wei", Work: work, Steps: true, Ways: ways}},
+		{"backup-typo", Backup{Form: bad("code", "backup.typo"), Action: "/flows/f1/second", Login: "lin.wei"}},
+		{"offer", Offer{Action: "/flows/f1/offer", Until: noon.AddDate(0, 0, 21)}},
+		{"choose-factor", ChooseFactor{Action: "/flows/f1/factor", Passkey: true, TOTP: true}},
+		{"choose-factor-after", ChooseFactor{Action: "/flows/f1/factor", After: "backup", Passkey: true, TOTP: true, Later: "/flows/f1/later"}},
+		{"choose-factor-passkey", ChooseFactor{Action: "/flows/f1/factor", Passkey: true}},
+		{"enrol-passkey", enrol}, {"enrol-passkey-refused", alone},
+		{"recovery-codes", codes}, {"recovery-codes-refused", again},
+		{"new-contact-phone", NewContact{Action: "/flows/f1/contact", Kind: "phone", Work: work, Back: "/account/contacts"}},
+		{"new-contact-phone-change", NewContact{Form: bad("contact", "new-contact.malformed_phone"), Action: "/flows/f1/contact", Kind: "phone", Old: "138****0001", Value: "1390000", Back: "/account/contacts"}},
+		{"new-contact-mail", NewContact{Action: "/flows/f1/contact", Kind: "email"}},
+		{"new-contact-mail-change", NewContact{Action: "/flows/f1/contact", Kind: "email", Old: "l***i@example.com", Back: "/account/contacts"}},
+		{"new-username", NewUsername{Action: "/flows/f1/username", Old: "lin.wei", Days: 365, Back: "/account/contacts"}},
+		{"new-username-refused", NewUsername{Form: bad("username", "new-username.malformed"), Action: "/flows/f1/username", Value: "13800000001"}},
+		{"freeze-link", stop}, {"freeze-mine", mine}, {"freeze-counted", counted}, {"freeze-case", many},
+		{"freeze-bare", Freeze{Action: "/account/freeze", Back: "/account"}},
+		{"frozen", Frozen{CaseNumber: "C-2026-000123", Due: due}},
+		{"frozen-mine", Frozen{CaseNumber: "C-2026-000123", Due: due, SignedIn: true}},
+		{"frozen-already", Frozen{Already: true}},
+		{"frozen-case", Frozen{CaseNumber: "C-2026-000123", Due: due, OnlyCase: true}},
+		{"undo-phone", Undo{Action: "/undo", Token: "t0k3n", Kind: "phone", Old: "138****0001", New: "139****0002", At: noon.Add(-time.Hour), Until: due}},
+		{"undo-mail", Undo{Form: bad("", "public.s2", noon), Action: "/undo", Token: "t0k3n", Kind: "email", Old: "l***i@example.com", At: noon.Add(-time.Hour), Until: due}},
+		{"undone-phone", Undone{Kind: "phone", Old: "138****0001"}}, {"undone-mail", Undone{Kind: "email", Old: "l***i@example.com"}},
+		{"undone-gone", Undone{Kind: "phone", Old: "138****0001", Gone: true}},
+		{"link-gone", LinkGone{}},
+		{"confirm", Confirm{TitleKey: "account.remove", TextKey: "account.undo", Args: []any{"138****0001", "12:00"}, ButtonKey: "account.remove", Action: "/account/factors/remove",
+			Hidden: map[string]string{"credential": "c1"}, Danger: true, Back: "/account/factors", Tab: "factors"}},
+		{"confirm-refused", Confirm{Form: bad("", "public.s2", noon), TitleKey: "account.end_all", ButtonKey: "account.end_all", Action: "/account/sessions/end-others"}},
+		{"unfreeze", Unfreeze{Action: "/account/unfreeze", CaseNumber: "C-2026-000123", Can: true}},
+		{"unfreeze-not", Unfreeze{Form: bad("", "public.s2", noon), Action: "/account/unfreeze"}},
+	}
 }
 
 func roomSamples() []sample {
@@ -91,17 +162,8 @@ func roomSamples() []sample {
 			{"settlement", "client.confidential", ""}},
 		Accounts: []DemoAccount{{"role.owner", "lin.wei", []string{"where.merchant_app", "where.terminal"}, "second.totp"},
 			{"role.cashier", "chen.xy", []string{"where.terminal"}, "second.none"}, {"role.auditor", "shen.yi", []string{"where.console"}, "second.totp"}}}
-	account := Account{Name: "林薇", Login: "lin.wei", RoleKey: "role.owner", MerchantName: "林记小馆", Saved: "account.saved.ended",
-		Factors: []FactorRow{{"factor.password", "", "lock", noon.AddDate(0, -2, 0), noon.Add(-4 * time.Hour)},
-			{"factor.totp", "林薇的手机", "clock", noon.AddDate(0, -5, 0), time.Time{}}},
-		Sessions: []SessionRow{{"s1", "福建福州", "Chrome · Android", noon.Add(-4 * time.Hour), noon.Add(-30 * time.Second), true},
-			{"s2", "福建福州", "Edge · Windows", noon.AddDate(0, 0, -3), noon.Add(-26 * time.Hour), false}},
-		Events: []EventRow{{noon.Add(-4 * time.Hour), "event.signin.succeeded", "Chrome · Android · 福建福州", "ok"},
-			{noon.AddDate(0, 0, -1), "event.signin.failed", "112.5.*.*", "warn"}, {noon.AddDate(-1, 0, 0), "event.factor.enrolled", "", ""}},
-		EndAction: "/account/sessions/end", EndAllAction: "/account/sessions/end-others"}
-	bare := Account{Name: "陈小雨", Login: "chen.xy", RoleKey: "role.cashier", CanEnrol: true, EnrolURL: "/account/authenticator"}
 	return []sample{
-		{"start", start}, {"account", account}, {"account-bare", bare},
+		{"start", start},
 		{"messages", Messages{Items: []MessageRow{
 			{noon, "channel.sms", "138****0001", "", "【示范收单】登录验证码 123456，5 分钟内有效。\n\n@localhost #123456"},
 			{noon.Add(-time.Hour), "channel.mail", "l***i@example.com", "您的账户在新的浏览器上登录了", "林薇，您好。\n\n您的账户在新的浏览器上登录了。"}}}},

@@ -13,6 +13,7 @@ type Identify struct {
 	Action     string
 	ClientName string // the application that asks, or ""
 	Identifier string // what was typed before
+	Passkey    *Passkey
 }
 
 // Password asks for the password. Input: password.
@@ -23,6 +24,9 @@ type Password struct {
 	Face       string // one character for the account chip
 	RestartURL string // to another account
 	SecondStep bool   // a second step follows: the progress bar says so
+	Passkey    *Passkey
+	Work       *Work
+	TrustDays  int // offers to waive the second step in this browser; 0 offers nothing
 	Ways       []Way
 }
 
@@ -44,6 +48,7 @@ type TOTP struct {
 	Form
 	Action, Login string
 	TrustDays     int // offers not to ask in this browser for so many days; 0 offers nothing
+	Work          *Work
 	Ways          []Way
 }
 
@@ -56,6 +61,11 @@ type Code struct {
 	ResendAction    string // "" offers no resend
 	Digits, Minutes int
 	FirstStep       bool // proves the person before anything else: no progress bar
+	Unsent          bool // nothing was sent yet: the page has only the button that sends (posts to ResendAction, with Work)
+	Whoever         bool // sent if there is such an account: Where is empty and nothing may tell
+	TrustDays       int
+	Work            *Work // of the form that sends
+	Guess           *Work // of the form with the code
 	Ways            []Way
 }
 
@@ -83,6 +93,7 @@ type NewPassword struct {
 	Action, Login string
 	Name          string // of an invited person: greets him
 	Least         int    // characters at least
+	Own           bool   // the person's own wish: nobody asks for it
 }
 
 // Consent asks what an application may do. Inputs: do=approve, do=deny.

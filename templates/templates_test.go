@@ -122,8 +122,8 @@ func TestPagesCanBeReadByEveryone(t *testing.T) {
 		checkControls(t, p)
 		checkNames(t, p)
 		checkInert(t, p)
-		if refused := len(page{Page: s.Content}.Errors()) > 0; refused {
-			checkRefused(t, lang, p)
+		if errors := (page{Page: s.Content}).Errors(); len(errors) > 0 {
+			checkRefused(t, lang, p, errors)
 		}
 	})
 }
@@ -173,7 +173,7 @@ func checkIDs(t *testing.T, p doc) {
 	}
 }
 
-var tokens = []string{"username", "current-password", "new-password", "one-time-code", "tel", "email", "off"}
+var tokens = []string{"username", "username webauthn", "current-password", "new-password", "one-time-code", "tel", "email", "off"}
 
 // checkControls: every field has a label and says how it may be filled; every form posts, unless it searches.
 func checkControls(t *testing.T, p doc) {
@@ -251,7 +251,7 @@ func checkInert(t *testing.T, p doc) {
 	}
 }
 
-func checkRefused(t *testing.T, lang string, p doc) {
+func checkRefused(t *testing.T, lang string, p doc, errors []FieldError) {
 	if prefix := T(lang, "title.error"); !strings.HasPrefix(p.first("title").text(), strings.TrimSpace(prefix)) {
 		t.Errorf("title %q", p.first("title").text())
 	}
@@ -260,8 +260,11 @@ func checkRefused(t *testing.T, lang string, p doc) {
 		summary = summary || n.attr("class") == "summary"
 		invalid = invalid || n.attr("aria-invalid") == "true" && strings.Contains(n.attr("aria-describedby"), "-e")
 	}
-	if !summary || !invalid {
-		t.Errorf("summary %t, a field that says what is wrong %t", summary, invalid)
+	if !summary {
+		t.Error("no summary")
+	}
+	if wrong := slices.ContainsFunc(errors, func(e FieldError) bool { return e.Field != "" }); wrong != invalid {
+		t.Errorf("a field says what is wrong: %t, one is: %t", invalid, wrong)
 	}
 }
 
@@ -271,6 +274,10 @@ func TestAutocompleteTokens(t *testing.T) {
 		name, token string
 	}{
 		{Identify{Action: "/"}, "identifier", "username"},
+		{Identify{Action: "/", Passkey: &Passkey{Options: "/", Action: "/"}}, "identifier", "username webauthn"},
+		{NewContact{Action: "/", Kind: "phone"}, "contact", "tel"},
+		{NewContact{Action: "/", Kind: "email"}, "contact", "email"},
+		{NewUsername{Action: "/"}, "username", "username"},
 		{Password{Action: "/", Login: "lin.wei"}, "password", "current-password"},
 		{Password{Action: "/", Login: "lin.wei"}, "username", "username"},
 		{TOTP{Action: "/"}, "code", "one-time-code"},
@@ -304,8 +311,22 @@ func TestHostileValuesAreEscaped(t *testing.T) {
 		DeviceDone{Outcome: evil, Terminal: evil},
 		Expired{RestartURL: script, Explain: evil}, NotForYou{HomeURL: script, Login: evil}, SignOut{Action: script, ClientName: evil},
 		Problem{Status: 500, RequestID: evil, WayURL: script, WayText: evil},
-		Account{Name: evil, Login: evil, RoleKey: evil, Sessions: []SessionRow{{ID: evil, Where: evil, Device: evil}}, EndAction: script,
-			Events: []EventRow{{NameKey: evil, Place: evil, Tone: evil}}, Saved: evil},
+		Account{Name: evil, Login: evil, RoleKey: evil, Frozen: true, CaseNumber: evil, Checks: []Check{{TitleKey: evil, TextKey: evil, Args: []any{evil}, URL: script, DoKey: evil}},
+			Events: []EventRow{{NameKey: evil, Place: evil, Device: evil, Detail: evil, Tone: evil}}, Saved: evil},
+		AccountFactors{Signal: evil, PasswordURL: script, PasskeyURL: script, Passkeys: []FactorRow{{ID: evil, Label: evil, Model: evil, Icon: "data:image/png;base64," + evil,
+			RenameAction: script, Remove: script}, {LabelKey: evil, Icon: script, Synced: true}}},
+		AccountContacts{Username: evil, Former: []string{evil}, Phones: []ContactRow{{Masked: evil, Verified: true, ChangeURL: script, Remove: script, Old: evil, UndoAction: script, Change: evil}}},
+		AccountDevices{Sessions: []SessionRow{{ID: evil, Where: evil, Device: evil}}, EndAction: script, Browsers: []BrowserRow{{ID: evil, Device: evil, Where: evil}}, RevokeAction: script},
+		AccountApps{Apps: []AppRow{{ID: evil, Name: evil, Scopes: []string{evil}}}, Terminals: []ApprovedRow{{ID: evil, Model: evil, KindKey: evil, SerialTail: evil, StoreName: evil}}, EndAction: script},
+		AccountActivity{Events: []EventRow{{ID: evil, NameKey: evil, Ask: true}}, Action: script, Older: script},
+		AccountData{Action: script},
+		Key{Form: form, Passkey: &Passkey{Options: evil, Action: script}}, Backup{Action: script, Work: &Work{Challenge: evil}},
+		EnrolPasskey{Form: form, Action: script, Options: evil, Label: evil, Account: evil, Other: script, Later: script},
+		RecoveryCodes{Action: script, File: script, Codes: []string{evil}, Login: evil, MerchantName: evil, Operator: evil, IssuerHost: evil},
+		NewContact{Action: script, Kind: evil, Old: evil, Value: evil, Back: script}, NewUsername{Action: script, Old: evil, Value: evil, Back: script},
+		Freeze{Action: script, Token: evil, Event: evil, EventKey: evil, Place: evil, Back: script}, Frozen{CaseNumber: evil},
+		Undo{Action: script, Token: evil, Kind: evil, Old: evil, New: evil}, Undone{Kind: evil, Old: evil},
+		Confirm{TitleKey: evil, TextKey: evil, ButtonKey: evil, Args: []any{evil}, Action: script, Hidden: map[string]string{evil: evil}, Back: script},
 		Messages{Items: []MessageRow{{ChannelKey: evil, To: evil, Subject: evil, Text: evil}}},
 		partsPage{Desk: Desk{Find: script, Query: evil, Items: []NavItem{{script, evil, evil, evil, 1}}}, Empty: Empty{URL: script, Title: evil}},
 	} {

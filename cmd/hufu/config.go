@@ -9,9 +9,13 @@ type configCmd struct {
 type configCheckCmd struct{}
 
 func (configCheckCmd) Run(a *app) error {
-	if _, err := a.config(); err != nil {
+	c, err := a.config()
+	if err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(a.stdout, "ok")
+	if ps := c.FileProblems(); len(ps) > 0 {
+		return ps
+	}
+	_, err = fmt.Fprintln(a.stdout, "ok")
 	return err
 }

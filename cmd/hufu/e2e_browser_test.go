@@ -17,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
@@ -35,13 +34,14 @@ type world struct {
 	words              map[string]map[string]string // the sample programs' own sentences
 	people             map[string]*person
 	browser            context.Context
-	shots              int
+	looked             *looked
 }
 
 type person struct {
 	Username, Phone, Password string
-	Secret                    string `json:"totp_secret"`
-	step                      int64  // of the newest code that was used
+	Secret                    string   `json:"totp_secret"`
+	Codes                     []string `json:"recovery_codes"`
+	step                      int64    // of the newest code that was used
 }
 
 // build compiles the programs once.
@@ -57,7 +57,7 @@ func build(t *testing.T) string {
 }
 
 // startWorld starts the programs and waits until each of them is ready.
-func startWorld(t *testing.T, browser context.Context, bin, lang string) *world {
+func startWorld(t *testing.T, browser context.Context, seen *looked, bin, lang string) *world {
 	t.Helper()
 	data := t.TempDir()
 	free, err := net.Listen("tcp", "127.0.0.1:0")
@@ -66,7 +66,7 @@ func startWorld(t *testing.T, browser context.Context, bin, lang string) *world 
 	}
 	address := free.Addr().(*net.TCPAddr)
 	free.Close()
-	w := &world{issuer: fmt.Sprintf("http://localhost:%d", address.Port), lang: lang, browser: browser, words: map[string]map[string]string{}}
+	w := &world{issuer: fmt.Sprintf("http://localhost:%d", address.Port), lang: lang, browser: browser, looked: seen, words: map[string]map[string]string{}}
 	start(t, data, "serving", bin+"/hufu", "serve", "--demo", "--listen="+address.String(), "--issuer="+w.issuer, "--data-dir="+data)
 	var demo struct{ Users map[string]*person }
 	readJSON(t, filepath.Join(data, "demo.json"), &demo)
@@ -222,7 +222,9 @@ type tab struct {
 	ctx   context.Context
 	name  string
 	width int64
-	page  struct {
+
+	scriptless bool
+	page       struct {
 		Lang, Title, Text, Styled string
 		H1, Width                 int64
 	}
@@ -241,15 +243,23 @@ const phone, desktop = 360, 1280
 // tab opens a browser of its own for somebody.
 func (w *world) tab(t *testing.T, name string, width int64) *tab {
 	t.Helper()
+	return w.tabIn(t, name, width, chromedp.WithNewBrowserContext())
+}
+
+// second opens a second tab of the same browser, with the same cookies.
+func (b *tab) second() *tab {
+	b.t.Helper()
+	return b.tabIn(b.t, b.name+"-2", b.width, chromedp.WithExistingBrowserContext(chromedp.FromContext(b.ctx).BrowserContextID))
+}
+
+func (w *world) tabIn(t *testing.T, name string, width int64, in chromedp.ContextOption) *tab {
+	t.Helper()
 	b := &tab{world: w, t: t, name: name, width: width}
-	ctx, cancel := chromedp.NewContext(w.browser, chromedp.WithNewBrowserContext(), chromedp.WithListener(b.hear))
+	ctx, cancel := chromedp.NewContext(w.browser, in, chromedp.WithListener(b.hear))
 	t.Cleanup(cancel)
 	b.ctx = ctx
 	b.resize(width)
-	b.must(chromedp.Do(ctx, chromedp.Func(func(ctx context.Context, tg *chromedp.Target) error {
-		_, err := cdp.Call(ctx, tg, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": w.lang}})
-		return err
-	})))
+	b.must(call(b, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": w.lang}}))
 	return b
 }
 
@@ -266,10 +276,8 @@ func (b *tab) resize(width int64) {
 // withoutScript turns scripts off in every page of the tab.
 func (b *tab) withoutScript() *tab {
 	b.t.Helper()
-	b.must(chromedp.Do(b.ctx, chromedp.Func(func(ctx context.Context, tg *chromedp.Target) error {
-		_, err := cdp.Call(ctx, tg, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
-		return err
-	})))
+	b.must(call(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}))
+	b.scriptless = true
 	return b
 }
 
@@ -359,21 +367,21 @@ func (b *tab) click(css string) *tab {
 	return b
 }
 
-// sendsOnce holds that the second click of a double click sends nothing.
+// sendsOnce holds that the second click of a double click sends nothing, also when both wait for the autofill's request.
 func (b *tab) sendsOnce() *tab {
 	b.t.Helper()
-	ctx, cancel := b.patient()
-	defer cancel()
-	got, err := chromedp.Run(ctx, chromedp.Evaluate[string](`(() => {
-		const form = document.forms[0], stopped = [];
+	sent := eval[int](b, `(async () => {
+		const form = document.forms[0], wait = (ms) => new Promise((done) => setTimeout(done, ms));
+		let sent = 0;
 		for (const field of form.elements) if (field.required) field.value = "x";
-		form.addEventListener("submit", (event) => { stopped.push(event.defaultPrevented); event.preventDefault(); });
+		form.addEventListener("submit", (event) => { if (!event.defaultPrevented) sent++; event.preventDefault(); });
 		form.requestSubmit(); form.requestSubmit();
-		return JSON.stringify(stopped);
-	})()`))
-	b.must(err)
-	if got != "[false,true]" {
-		b.t.Errorf("%s: a double click: stopped %s, want only the second", b.name, got)
+		while (!sent) await wait(20);
+		await wait(100);
+		return sent;
+	})()`)
+	if sent != 1 {
+		b.t.Errorf("%s: a double click sends %d times", b.name, sent)
 	}
 	return b
 }
@@ -440,7 +448,7 @@ func (b *tab) look() {
 	if i := strings.IndexAny(b.page.Text, "⟦"); i >= 0 {
 		b.t.Errorf("%s: a sentence is missing: %.60s", b.url, b.page.Text[i:])
 	}
-	b.shoot()
+	b.accessible()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, p := range b.problems {
@@ -450,22 +458,6 @@ func (b *tab) look() {
 		}
 	}
 	b.problems = nil
-}
-
-// shoot keeps a picture of the page when HUFU_TEST_SCREENSHOTS names a folder.
-func (b *tab) shoot() {
-	dir := os.Getenv("HUFU_TEST_SCREENSHOTS")
-	if dir == "" {
-		return
-	}
-	b.t.Helper()
-	ctx, cancel := b.patient()
-	defer cancel()
-	picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
-	b.must(err)
-	b.shots++
-	b.must(os.MkdirAll(dir, 0o755))
-	b.must(os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%02d-%s.png", b.lang, b.shots, b.name)), picture, 0o644))
 }
 
 // see fails unless the page has the status and says all the words.

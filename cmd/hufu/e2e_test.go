@@ -9,16 +9,20 @@ import (
 // TestActors runs the programs themselves and signs the three actors in, in a real browser and in both languages.
 func TestActors(t *testing.T) {
 	browser := startBrowser(t)
-	bin := build(t)
+	bin, seen := build(t), &looked{}
 	for _, lang := range []string{"zh-CN", "en"} {
 		t.Run(lang, func(t *testing.T) {
 			t.Parallel()
-			w := startWorld(t, browser, bin, lang)
+			w := startWorld(t, browser, seen, bin, lang)
 			t.Run("merchant app", w.merchantApp)
 			t.Run("authenticator", w.authenticator)
 			t.Run("terminals", w.terminals)
 			t.Run("administrator", w.administrator)
 			t.Run("without script", w.withoutScript)
+		})
+		t.Run(lang+" factors", func(t *testing.T) {
+			t.Parallel()
+			startWorld(t, browser, seen, bin, lang).factors(t)
 		})
 	}
 }
@@ -93,14 +97,12 @@ var sixDigits = regexp.MustCompile(`\b\d{6}\b`)
 func (w *world) authenticator(t *testing.T) {
 	b, tray := w.tab(t, "cashier", phone), w.tab(t, "tray", phone)
 	tray.open(w.issuer+"/dev/messages").see(200, w.T("messages.title"))
-	b.open(w.issuer+"/account").signIn("cashier").see(200, w.T("account.hello", "陈小燕"), w.T("account.enrol"))
-	b.press(w.T("account.enrol_do")).see(200, w.T("code.title"))
+	b.open(w.issuer+"/account").signIn("cashier").see(200, w.T("account.hello", "陈小燕"), w.T("check.second.none"))
+	b.press(w.T("check.second.do")).see(200, w.T("code.title"))
 	sent := sixDigits.FindString(tray.open(w.issuer + "/dev/messages").see(200).page.Text)
 	b.fill("code", "000000").press(w.T("next")).see(422, w.T("code.wrong"))
-	b.fill("code", sent).press(w.T("next")).see(200, w.T("enrol-totp.title"), w.T("enrol-totp.scan"))
-	b.click("summary")
-	w.people["cashier"].Secret = strings.ReplaceAll(b.text("#secret"), " ", "")
-	b.fill("code", w.code(t, "cashier")).press(w.T("enrol-totp.bind")).see(200, w.T("account.saved.enrolled"), w.T("factor.totp"))
+	b.fill("code", sent).press(w.T("next")).see(200, w.T("choose-factor.title")).press(w.T("factor.totp"))
+	b.bindsApp("cashier").keepsCodes().see(200, w.T("account.saved.enrolled"), w.T("factor.totp"))
 	b.press(w.T("sign-out.link")).see(200, w.T("sign-out.title"))
 	b.pressIn("main", w.T("sign-out.link")).see(200, w.T("signed-out.title"))
 }
@@ -131,4 +133,20 @@ func (b *tab) lookAt(login, name string) *tab {
 	b.t.Helper()
 	b.enter("q", login).see(200, b.T("console.look.user", login))
 	return b.fill("reason", "来电 1123-003").press(b.T("console.look.do")).see(200, name)
+}
+
+// bindsApp types the first code of a new authenticator app.
+func (b *tab) bindsApp(who string) *tab {
+	b.t.Helper()
+	b.see(200, b.T("enrol-totp.title"), b.T("enrol-totp.scan")).click("summary")
+	p := b.people[who]
+	p.Secret, p.step = strings.ReplaceAll(b.text("#secret"), " ", ""), 0
+	return b.fill("code", b.code(b.t, who)).press(b.T("enrol-totp.bind"))
+}
+
+// keepsCodes says that the recovery codes of the page are kept.
+func (b *tab) keepsCodes() *tab {
+	b.t.Helper()
+	b.see(200, b.T("recovery-codes.title", 10), b.T("recovery-codes.once"))
+	return b.click(`[name="kept"]`).press(b.T("recovery-codes.done"))
 }

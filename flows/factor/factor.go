@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hufu/idp"
+	"hufu/idp/policy"
 	"hufu/templates"
 )
 
@@ -38,14 +39,21 @@ type Attempt struct {
 	Channels    []idp.Identifier // bound channels that codes may go to
 	Known       bool             // on a known browser
 	Purpose     string           // what a code is for: catalogue key
+	Handle      []byte           // WebAuthn user handle, where the person is known
+	Rules       policy.Passkeys  // what of passkeys he may enrol
 	Scratch     []byte           // the factor's own, sealed at rest; nil until it keeps something
 
-	Form   templates.Form // errors of the last try
-	Action string         // where the page posts to
-	Resend string         // where a resend posts to
-	Again  string         // where "another account" leads, "" if it must be this one
-	Ways   []templates.Way
-	Steps  bool // the page is one of several
+	Form     templates.Form // errors of the last try
+	Action   string         // where the page posts to
+	Resend   string         // where a resend posts to
+	Again    string         // where "another account" leads, "" if it must be this one
+	Ways     []templates.Way
+	Steps    bool               // the page is one of several
+	Passkey  *templates.Passkey // what the script asks the browser with; nil: no passkey here
+	SendWork *templates.Work    // what a stranger pays for a message with
+	Whoever  bool               // a code goes out if there is such an account: nothing may tell
+	Trust    int                // offers not to ask in this browser for so many days; 0 offers nothing
+	Work     *templates.Work    // what a stranger pays with; nil: nothing
 
 	// MAC is the keyed hash that a code is kept as, bound to the flow.
 	MAC func(code string) []byte
@@ -59,6 +67,8 @@ type Answer struct {
 	Credential string // that was guessed at, "" for a name that nobody has
 	Counter    int64  // when right: the step or counter to move to; 0 has none
 	Used       bool   // the right answer of before: refused, not counted
+	Data       []byte // when right: what the credential holds from now on; nil: unchanged
+	Clone      bool   // a copy of the authenticator exists: it is blocked and its owner is told
 	Reason     string // of a wrong answer: "pw.wrong", "otp.wrong", "otp.skew"
 	Mark       []byte // of a wrong static secret: the same one twice counts once
 	// Rehash makes the same secret's data in today's form; nil when it has it. The

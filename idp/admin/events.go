@@ -312,6 +312,10 @@ func (v *visit) dashboard() error {
 		return v.write(p)
 	}
 	now := time.Now()
+	_, dead, err := v.Store.CountMessages(v.r.Context())
+	if err != nil {
+		return err
+	}
 	n, err := v.Store.Count(v.r.Context(), now.Add(-24*time.Hour), now)
 	if err != nil {
 		return err
@@ -323,6 +327,7 @@ func (v *visit) dashboard() error {
 	}
 	todo(v.may(manage.UserUnlock), n.Locked, "console.todo.locked", "/console/users?state=locked")
 	todo(v.may(manage.MerchantOpen), n.MerchantsPending, "console.todo.pending", "/console/merchants?status=pending")
+	todo(v.may(manage.MessageResend), dead, "console.todo.messages", "/console/messages?state=dead")
 	p.Stats = []templates.ConsoleStat{{Key: "console.stat.users", N: n.Users, Small: v.t("console.stat.users_small", int(n.Invited))},
 		{Key: "console.stat.merchants", N: n.Merchants, Small: v.t("console.stat.merchants_small", int(n.MerchantsPending))},
 		{Key: "console.stat.terminals", N: n.TerminalsActive, Small: v.t("console.stat.terminals_small", int(n.Terminals), int(n.TerminalsBad))},

@@ -48,6 +48,8 @@ var forms = []form{
 	{"/console/clients/{id}/disable", manage.ClientDisable, true, nil, clientAct("disable", true), clientDo((*manage.Manager).DisableClient)},
 	{"/console/clients/{id}/enable", manage.ClientEnable, true, nil, clientAct("enable", false), clientDo((*manage.Manager).EnableClient)},
 	{"/console/clients/{id}/secret", manage.ClientSecret, true, nil, (*visit).askSecret, (*visit).newSecret},
+
+	{"/console/messages/{id}/resend", manage.MessageResend, true, nil, (*visit).askResend, (*visit).resend},
 }
 
 // show draws a form with nothing typed in it.

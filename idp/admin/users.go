@@ -313,6 +313,8 @@ func (v *visit) userFacts(ctx context.Context, u idp.User) ([]templates.Fact, er
 		switch {
 		case n.Former:
 			c.Small = v.t("console.user.former")
+		case !n.RemovedAt.IsZero():
+			c.Small = v.t("console.user.removed", v.moment(n.RemovedAt))
 		case n.Kind == idp.IdentifierPhone, n.Kind == idp.IdentifierEmail:
 			c.Small = v.t("console.user.unproved")
 			if !n.VerifiedAt.IsZero() {

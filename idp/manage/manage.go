@@ -31,6 +31,9 @@ type Manager struct {
 	// Invite words an invitation for a kind of channel: a mail, or a text message, which
 	// has a text alone.
 	Invite func(to idp.ChannelKind, lang, link, name string) (subject, text, html string, err error)
+	// Notify queues a notice to a person, on all his channels, in the transaction of what
+	// it tells of.
+	Notify func(ctx context.Context, u idp.User, template string) error
 }
 
 // Actor is who acts, from where, and why. An Actor of the command line has no user.

@@ -49,6 +49,9 @@ func newHouse(t *testing.T, s *storage.Store) *house {
 		Invite: func(_ idp.ChannelKind, lang, link, name string) (string, string, string, error) {
 			return "Welcome", name + " " + link, "<p>" + link, nil
 		}}}
+	h.Notify = func(ctx context.Context, u idp.User, template string) error {
+		return s.Queue(ctx, &idp.Message{UserID: u.ID, Channel: idp.ChannelMail, To: "a@example.com", Template: template})
+	}
 	for _, role := range idp.Roles {
 		if role.Operator() {
 			h.staff[role] = h.user(role, "", string(role))
@@ -115,6 +118,7 @@ func TestTableOfPermissions(t *testing.T) {
 		StoreNew: "r---", TerminalList: "✓-✓✓", TerminalNew: "r---", TerminalStop: "r-r-", TerminalLost: "rrr-", TerminalEnd: "r-r-",
 		UserList: "✓-✓✓", UserView: "rrr✓", OwnerNew: "r---", StaffNew: "4---", UserInvite: "rrr-", UserLock: "rrr-", UserUnlock: "r-r-", UserEnd: "rrr-", UserDisable: "r-r-", UserEnable: "r-r-", StaffEnable: "4---",
 		ClientRead: "✓--✓", ClientNew: "4---", ClientDisable: "4---", ClientEnable: "4---", ClientSecret: "4---", EventRead: "✓-✓✓", EventSubject: "✓✓✓✓", ExplainRead: "-✓✓-",
+		MessageRead: "✓✓✓✓", MessageResend: "rrr-", CaseRead: "✓✓✓✓",
 	}
 	if len(want) != len(Actions()) {
 		t.Errorf("%d rows in the table, %d here", len(Actions()), len(want))
@@ -168,13 +172,14 @@ func (h *house) calls() map[Action]func(a Actor) error {
 		ClientEnable:  func(a Actor) error { return h.EnableClient(ctx, a, "none") },
 		ClientSecret:  func(a Actor) error { _, err := h.NewClientSecret(ctx, a, "none", 1, false); return err },
 		ExplainRead:   func(a Actor) error { _, err := h.Explain(ctx, a, "0"); return err },
+		MessageResend: func(a Actor) error { return h.ResendMessage(ctx, a, "none") },
 	}
 	return c
 }
 
 func TestEveryActHoldsTheTable(t *testing.T) {
 	h := newHouse(t, storagetest.New(t, storage.SQLite))
-	looking := []Action{Console, MerchantList, TerminalList, UserList, ClientRead, EventRead, EventSubject}
+	looking := []Action{Console, MerchantList, TerminalList, UserList, ClientRead, EventRead, EventSubject, MessageRead, CaseRead}
 	calls := h.calls()
 	for _, act := range Actions() {
 		call, ok := calls[act]
@@ -327,6 +332,44 @@ func TestLockIsLiftedByAnother(t *testing.T) {
 	h.must(h.UnlockUser(ctx, admin, h.owner.ID))
 	wants(t, h.UnlockUser(ctx, admin, h.owner.ID), idp.Conflict, "error.moved")
 	if n := len(h.events(storage.EventFilter{Subject: h.owner.ID, Name: "lock.lifted"})); n != 1 {
+		t.Errorf("%d events", n)
+	}
+	var told []string
+	for _, m := range h.messages(h.owner) {
+		told = append(told, m.Template)
+	}
+	if !slices.Equal(told, []string{"unlocked", "locked"}) { // what was refused is told to nobody
+		t.Errorf("told %v", told)
+	}
+}
+
+func (h *house) messages(u idp.User) []idp.Message {
+	h.t.Helper()
+	list, err := h.Store.MessageHeads(h.t.Context(), storage.MessageFilter{User: u.ID}, 100)
+	h.must(err)
+	return list
+}
+
+// A message is sent again by whoever may act on whom it goes to.
+func TestResendMessage(t *testing.T) {
+	h := newHouse(t, storagetest.New(t, storage.SQLite))
+	ctx := t.Context()
+	dead := func(u idp.User) string {
+		m := idp.Message{UserID: u.ID, Channel: idp.ChannelSMS, To: "+8613800000001", Template: "frozen", Language: "en"}
+		h.must(h.Store.Queue(ctx, &m))
+		claimed, err := h.Store.ClaimMessages(ctx, idp.ChannelSMS, 1, time.Minute, time.Now().Add(time.Second))
+		h.must(err)
+		_, err = h.Store.MessageDead(ctx, claimed[0], "address", time.Now())
+		h.must(err)
+		return m.ID
+	}
+	agent, super := h.as(idp.RoleSupportAgent), h.as(idp.RoleSupportSupervisor)
+	staff, owner := dead(h.staff[idp.RoleAuditor]), dead(h.owner)
+	wants(t, h.ResendMessage(ctx, agent, dead(agent.User)), idp.Forbidden, "error.self")
+	wants(t, h.ResendMessage(ctx, agent, staff), idp.Forbidden, "error.staff")
+	h.must(h.ResendMessage(ctx, super, staff))
+	h.must(h.ResendMessage(ctx, agent, owner))
+	if n := len(h.events(storage.EventFilter{Name: "message.resent"})); n != 2 {
 		t.Errorf("%d events", n)
 	}
 }

@@ -39,6 +39,9 @@ const (
 	EventRead     Action = "event.read"
 	EventSubject  Action = "event.subject" // of somebody whose page is open
 	ExplainRead   Action = "explain.read"
+	MessageRead   Action = "message.read" // who was told what and whether it arrived; never the text
+	MessageResend Action = "message.resend"
+	CaseRead      Action = "case.read"
 )
 
 // Level says how a role may do an action.
@@ -95,6 +98,9 @@ var table = map[Action]row{
 	EventRead:     {Yes, No, Yes, Yes},
 	EventSubject:  {Yes, Yes, Yes, Yes},
 	ExplainRead:   {No, Yes, Yes, No},
+	MessageRead:   {Yes, Yes, Yes, Yes},
+	MessageResend: {Reason, Reason, Reason, No},
+	CaseRead:      {Yes, Yes, Yes, Yes},
 }
 
 // May says how a role may do an action.
@@ -112,6 +118,16 @@ func May(role idp.Role, act Action) Level {
 	}
 	return No
 }
+
+// MayCase says whether somebody may read the cases of a person. Whoever works for the
+// merchants' people is the operator's support: a policy administrator reads those of the
+// operator's own staff alone.
+func MayCase(reader, about idp.User) bool {
+	return May(reader.Role, CaseRead) != No && (!OnlyStaffCases(reader) || about.Role.Operator())
+}
+
+// OnlyStaffCases says whether the cases that somebody may read are those of staff alone.
+func OnlyStaffCases(reader idp.User) bool { return reader.Role == idp.RolePolicyAdmin }
 
 // Grave says whether an act asks for a fresher proof than others: those of level
 // Four.

@@ -320,7 +320,7 @@ func (m *Manager) inviteAgain(ctx context.Context, u idp.User) error {
 	}
 	var to *idp.Identifier
 	for _, n := range names {
-		if !n.Former && (n.Kind == idp.IdentifierEmail || n.Kind == idp.IdentifierPhone && to == nil) {
+		if !n.Former && n.RemovedAt.IsZero() && (n.Kind == idp.IdentifierEmail || n.Kind == idp.IdentifierPhone && to == nil) {
 			to = &n
 		}
 	}
@@ -354,7 +354,10 @@ func (m *Manager) LockUser(ctx context.Context, a Actor, id string) error {
 		}
 		e := userEvent("lock.account", u)
 		e.Data = map[string]any{"scope": "account"}
-		return m.record(ctx, a, e)
+		if err := m.record(ctx, a, e); err != nil {
+			return err
+		}
+		return m.Notify(ctx, u, "locked")
 	})
 }
 
@@ -380,7 +383,10 @@ func (m *Manager) UnlockUser(ctx context.Context, a Actor, id string) error {
 		}
 		e := userEvent("lock.lifted", u)
 		e.Data = map[string]any{"scope": "account"}
-		return m.record(ctx, a, e)
+		if err := m.record(ctx, a, e); err != nil {
+			return err
+		}
+		return m.Notify(ctx, u, "unlocked")
 	})
 }
 

@@ -1,6 +1,6 @@
 // Package normal brings what people type into the one form that is stored and
-// compared: login names, passwords, one-time codes and terminal codes. It is
-// pure and calls no other package of the project but the vocabulary.
+// compared: login names, passwords, one-time codes, recovery codes and terminal
+// codes. It is pure and calls no other package of the project but the vocabulary.
 //
 // Invariant: normalising twice is normalising once, and two inputs that a person
 // would call the same name give the same text.
@@ -168,4 +168,49 @@ func Serial(typed string) (string, bool) {
 	s := strings.ToUpper(strings.Join(strings.Fields(norm.NFKC.String(typed)), ""))
 	ok := len(s) >= 4 && len(s) <= 64 && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./") == ""
 	return s, ok
+}
+
+// RecoveryAlphabet is Crockford's base32: no I, L, O, U.
+const RecoveryAlphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+// recoveryLength counts the index, 14 random characters and the check character.
+const recoveryLength = 16
+
+// misread are the letters of no code that stand for what they look like.
+var misread = strings.NewReplacer("O", "0", "I", "1", "L", "1")
+
+// RecoveryCode returns a typed recovery code as sixteen characters, and which code of
+// its set it is; case, blanks and dashes are forgiven. One wrong character, or two
+// that changed places, always gives ok=false, so a slip of the pen never costs a try.
+func RecoveryCode(typed string) (code string, index int, ok bool) {
+	if len(typed) > 16*recoveryLength {
+		return "", 0, false
+	}
+	var b strings.Builder
+	for _, r := range misread.Replace(strings.ToUpper(norm.NFKC.String(typed))) {
+		switch {
+		case strings.ContainsRune(RecoveryAlphabet, r):
+			b.WriteRune(r)
+		case unicode.IsSpace(r), unicode.Is(unicode.Pd, r), r == '\u200b', r == '\u00ad':
+		default:
+			return "", 0, false
+		}
+	}
+	if code = b.String(); len(code) != recoveryLength || RecoveryCheck(code[:recoveryLength-1]) != code[recoveryLength-1] {
+		return "", 0, false
+	}
+	return code, strings.IndexByte(RecoveryAlphabet, code[0]), true
+}
+
+// RecoveryCheck returns the check character of the others. Each character is weighted
+// with a power of its own of a generator of GF(32), so that neither a change of one
+// nor an exchange of two leaves the sum.
+func RecoveryCheck(code string) byte {
+	sum := 0
+	for i := range len(code) {
+		if sum = (sum ^ strings.IndexByte(RecoveryAlphabet, code[i])) << 1; sum >= 32 {
+			sum ^= 0b100101 // x⁵ + x² + 1
+		}
+	}
+	return RecoveryAlphabet[sum]
 }

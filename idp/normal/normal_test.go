@@ -1,6 +1,9 @@
 package normal
 
 import (
+	"bytes"
+	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"hufu/idp"
@@ -92,6 +95,77 @@ func FuzzCodes(f *testing.F) {
 			if again, ok := UserCode(c); !ok || again != c {
 				t.Fatalf("%q -> %q -> %q", s, c, again)
 			}
+		}
+	})
+}
+
+func TestRecoveryCode(t *testing.T) {
+	const code = "3K7MQ2XD0V8RA9T"
+	want := code + string(RecoveryCheck(code))
+	for _, typed := range []string{want, strings.ToLower(want), " 3k7m-q2xd\u3000ov8r – a9t" + want[15:] + "\n", "３Ｋ７Ｍ－Ｑ２ＸＤ－０Ｖ８Ｒ－Ａ９Ｔ" + want[15:]} {
+		if got, index, ok := RecoveryCode(typed); !ok || got != want || index != 3 {
+			t.Errorf("%q: %q %d %v", typed, got, index, ok)
+		}
+	}
+	for _, typed := range []string{"", code, want + "0", want[:15], strings.Replace(want, "K", "U", 1), strings.Replace(want, "K", "*", 1), strings.Repeat(want, 20), "\xff" + want} {
+		if got, _, ok := RecoveryCode(typed); ok {
+			t.Errorf("%q: %q", typed, got)
+		}
+	}
+	one := "1" + code[1:]
+	one += string(RecoveryCheck(one))
+	for _, l := range []string{"i", "I", "l", "L", "ｌ"} {
+		if _, index, ok := RecoveryCode(l + one[1:]); !ok || index != 1 {
+			t.Errorf("%s for 1: %d %v", l, index, ok)
+		}
+	}
+}
+
+// Every wrong character and every exchange of two, in many codes.
+func TestRecoveryCodeFindsSlips(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for range 300 {
+		var b []byte
+		for range 15 {
+			b = append(b, RecoveryAlphabet[random.IntN(32)])
+		}
+		code := append(b, RecoveryCheck(string(b)))
+		if _, _, ok := RecoveryCode(string(code)); !ok {
+			t.Fatalf("%s is refused", code)
+		}
+		for i := range code {
+			for _, c := range []byte(RecoveryAlphabet) {
+				slip := bytes.Clone(code)
+				if slip[i] = c; c == code[i] {
+					continue
+				}
+				if _, _, ok := RecoveryCode(string(slip)); ok {
+					t.Fatalf("%s for %s is taken", slip, code)
+				}
+			}
+			for j := range i {
+				slip := bytes.Clone(code)
+				if slip[i], slip[j] = code[j], code[i]; slip[i] == slip[j] {
+					continue
+				}
+				if _, _, ok := RecoveryCode(string(slip)); ok {
+					t.Fatalf("%s for %s is taken", slip, code)
+				}
+			}
+		}
+	}
+}
+
+func FuzzRecoveryCode(f *testing.F) {
+	f.Add("3K7M-Q2XD-0V8R-A9TZ")
+	f.Add("oooo iiii llll ｏｏｏｏ")
+	f.Fuzz(func(t *testing.T, s string) {
+		code, index, ok := RecoveryCode(s)
+		if !ok {
+			return
+		}
+		if again, i, ok := RecoveryCode(code); !ok || again != code || i != index || index < 0 || index > 31 {
+			t.Fatalf("%q -> %q %d -> %q %d %v", s, code, index, again, i, ok)
 		}
 	})
 }

@@ -326,8 +326,8 @@ func TestReuseBeforeEverythingElse(t *testing.T) {
 			"scope": func(f url.Values) func() { f.Set("scope", "openid email"); return func() {} },
 			"stale": func(f url.Values) func() { f.Set("scope", "payments:refund"); return func() {} },
 			"locked": func(url.Values) func() {
-				w.must(w.store.SetUserLocked(t.Context(), w.owner.ID, "user"))
-				return func() { w.must(w.store.SetUserLocked(t.Context(), w.owner.ID, "")) }
+				w.done(w.store.LockUser(t.Context(), w.owner.ID, "user"))
+				return func() { w.done(w.store.UnlockUser(t.Context(), w.owner.ID)) }
 			},
 		} {
 			before := w.events("grant.reuse_detected")

@@ -318,7 +318,7 @@ func (w *world) turns() []turn {
 		return func() error { return second(w.store.SetTerminalState(ctx, w.terminal.ID, from, to)) }
 	}
 	return []turn{
-		{"user locked", func() error { return w.store.SetUserLocked(ctx, w.owner.ID, "user") }, func() error { return w.store.SetUserLocked(ctx, w.owner.ID, "") }},
+		{"user locked", func() error { return only(w.store.LockUser(ctx, w.owner.ID, "user")) }, func() error { return only(w.store.UnlockUser(ctx, w.owner.ID)) }},
 		{"user disabled", user(idp.UserActive, idp.UserDisabled), user(idp.UserDisabled, idp.UserActive)},
 		{"user left", user(idp.UserActive, idp.UserLeft), user(idp.UserLeft, idp.UserActive)},
 		{"merchant suspended", merchant(idp.MerchantActive, idp.MerchantSuspended), merchant(idp.MerchantSuspended, idp.MerchantActive)},
@@ -395,12 +395,12 @@ func (w *world) disable(disabled bool) error {
 func TestScopesShrink(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		code := w.code("app", "scope", "openid payments:read payments:refund")
-		w.must(w.store.SetUserFrozen(t.Context(), w.owner.ID, true))
+		w.done(w.store.FreezeUser(t.Context(), w.owner.ID, time.Now()))
 		_, answer := w.post("/token", "app", exchange("app", code))
 		if answer["scope"] != "openid payments:read" || answer["expires_in"] != 300.0 {
 			t.Errorf("%v", answer)
 		}
-		w.must(w.store.SetUserFrozen(t.Context(), w.owner.ID, false))
+		w.done(w.store.UnfreezeUser(t.Context(), w.owner.ID))
 		if a := w.tokens("app", "scope", "openid payments:refund"); a["scope"] != "openid payments:refund" || a["expires_in"] != 120.0 {
 			t.Errorf("money for a fresh sign-in: %v", a)
 		}

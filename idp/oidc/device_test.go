@@ -171,10 +171,10 @@ func TestDeviceRefusedAtRedemption(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		d := w.device()
 		w.approve(d["user_code"].(string), w.owner, true)
-		w.must(w.store.SetUserLocked(t.Context(), w.owner.ID, "user"))
+		w.done(w.store.LockUser(t.Context(), w.owner.ID, "user"))
 		res, answer := w.post("/token", "terminal", polling(d["device_code"]))
 		refused(t, res, answer, 400, "access_denied")
-		w.must(w.store.SetUserLocked(t.Context(), w.owner.ID, ""))
+		w.done(w.store.UnlockUser(t.Context(), w.owner.ID))
 		res, answer = w.post("/token", "terminal", polling(d["device_code"]))
 		refused(t, res, answer, 400, "invalid_grant")
 	})

@@ -293,11 +293,11 @@ func TestRevocation(t *testing.T) {
 func TestLivenessBitesAtOnce(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		a := w.tokens("shop", "scope", "openid payments:refund offline_access")
-		w.must(w.store.SetUserFrozen(t.Context(), w.owner.ID, true))
+		w.done(w.store.FreezeUser(t.Context(), w.owner.ID, time.Now()))
 		if _, answer := w.post("/introspect", "shop", url.Values{"token": {a["access_token"].(string)}}); answer["scope"] != "openid offline_access" {
 			t.Errorf("a frozen person's money scope: %v", answer)
 		}
-		w.must(w.store.SetUserLocked(t.Context(), w.owner.ID, "user"))
+		w.done(w.store.LockUser(t.Context(), w.owner.ID, "user"))
 		if w.active("shop", a["access_token"]) || w.active("shop", a["refresh_token"]) || w.userinfo(a["access_token"])["sub"] != nil {
 			t.Error("tokens of a locked person are active")
 		}

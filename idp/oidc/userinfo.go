@@ -104,7 +104,7 @@ func nameClaims(info map[string]any, live *liveToken, n idp.Identifier) {
 	case idp.IdentifierEmail:
 		claim, scope = "email", "email"
 	}
-	if claim == "" || n.Former || !live.has(scope) || info[claim] != nil {
+	if claim == "" || n.Former || !n.RemovedAt.IsZero() || !live.has(scope) || info[claim] != nil {
 		return
 	}
 	info[claim] = n.Value

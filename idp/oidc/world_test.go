@@ -326,3 +326,14 @@ func polling(code any) url.Values {
 	s, _ := code.(string)
 	return url.Values{"grant_type": {grantDevice}, "device_code": {s}}
 }
+
+// done fails the test unless the store did what it was told.
+func (w *world) done(ok bool, err error) {
+	w.t.Helper()
+	w.must(err)
+	if !ok {
+		w.t.Fatal("the store found nothing to do")
+	}
+}
+
+func only(_ bool, err error) error { return err }

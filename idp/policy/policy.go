@@ -14,19 +14,26 @@ import (
 
 // Document is a policy: the shipped defaults are [Default].
 type Document struct {
-	Version   int64
-	Password  Password
-	Sessions  map[Class]SessionLife
-	Flow      FlowLife
-	Codes     Codes
-	Throttle  Throttle
-	Sends     Sends
-	Tokens    Tokens
-	Device    Device
-	Browsers  Browsers
-	Links     Links
-	StepUp    StepUp
-	EnrolDays map[Class]int // grace to enrol a demanded factor, days
+	Version      int64
+	Password     Password
+	Sessions     map[Class]SessionLife
+	Flow         FlowLife
+	Codes        Codes
+	Throttle     Throttle
+	Sends        Sends
+	Tokens       Tokens
+	Device       Device
+	Browsers     Browsers
+	Links        Links
+	StepUp       StepUp
+	EnrolDays    map[Class]int // grace to enrol a demanded factor, days
+	Passkeys     map[Class]Passkeys
+	MostPasskeys int // of a person
+	Recovery     RecoveryCodes
+	Work         Work
+	Notices      Notices
+	Cases        Cases
+	Contacts     Contacts
 }
 
 // Class is what most numbers are looked up by: the tier of a merchant's staff,
@@ -54,7 +61,8 @@ func ClassOf(u idp.User, m *idp.Merchant) Class {
 
 // Password bounds passwords. The full set of knobs binds to this block.
 type Password struct {
-	MinLength, MinLengthAlone, MaxLength int // runes; Alone: no second factor
+	MinLength, MinLengthAlone, MaxLength int           // runes; Alone: no second factor
+	MaxAge                               time.Duration // then the sign-in asks for a new one; 0: never
 }
 
 // SessionLife bounds a browser session.
@@ -93,8 +101,15 @@ type Wait struct{ Unit, Cap, Forget time.Duration }
 type Throttle struct {
 	PasswordWait, PasswordBrowserWait Wait
 	PasswordStranger, PasswordBrowser Bucket
+	PasswordIntroduced                Bucket // a stranger who proved a code on a bound channel of the account
 	TOTPStranger, TOTPBrowser         Bucket
+	TOTPIntroduced                    Bucket
 	CodeStranger, CodeBrowser         Bucket
+	BackupCode                        Bucket
+	Address                           Bucket        // codes that prove a new phone or address: nobody comes in with them
+	Introduced                        time.Duration // how long such a code introduces
+	Hashing                           Bucket        // new passwords and codes that a flow hashes
+	NetworkWork                       Bucket        // strangers' failures of a network, times f, before it must work
 	UserCodeWait                      Wait
 	UserCodeAccount, UserCodeNetwork  Bucket
 	StrangerNetwork                   Bucket // hard stop of anything failing, by network, times f
@@ -109,6 +124,18 @@ type Sends struct {
 	PhoneGap, MailGap                      time.Duration
 	PhoneHour, PhoneDay, MailHour, MailDay Bucket
 	AccountDay                             Bucket
+	NetworkHour, NetworkDay                Bucket   // times f
+	PhoneKept, MailKept                    int      // of a day, for known browsers
+	Countries                              []string // prefixes that SMS may go to
+	Breaker                                Breaker
+}
+
+// Breaker stops sending SMS to strangers when far more go out than usual.
+type Breaker struct {
+	HourLeast, HourTimes int // budget of an hour: the larger of HourLeast and HourTimes × its median over 14 days
+	DayMost              int // messages a day: the cap in money over the price of one
+	ShutAfter, ShutBelow int // a prefix or network with so many sends and fewer percent of codes used within ShutWindow
+	ShutWindow, ShutFor  time.Duration
 }
 
 // Tokens are lifetimes of what the OAuth endpoints issue.
@@ -133,20 +160,71 @@ type Device struct {
 type Browsers struct {
 	Life, PreviousGeneration time.Duration
 	Most                     int
+	Trust                    map[Class]time.Duration // waives the second factor of a plain sign-in so long; 0: off
 }
 
 // Links bounds links that are sent.
-type Links struct{ Invite time.Duration }
+type Links struct{ Invite, Freeze, Undo time.Duration }
 
 // StepUp are the ages that actions demand.
 type StepUp struct {
 	Credential    time.Duration // add, remove, change a credential: all proofs younger
 	ApproveActive time.Duration // a sign-in of an active terminal
 	ApproveNew    time.Duration // of one new, moved or long idle
+	Own           time.Duration // user name, own data: one proof younger
 	Money         time.Duration // consent with a money scope: one proof of possession younger
 	ConsoleAct    time.Duration
 	ConsoleSecret time.Duration // client secrets, staff roles
 	ConsoleLook   time.Duration // how long a reason given to look at somebody's page lasts
+}
+
+// Passkeys are what a class of people may enrol. AAGUIDs are in lower case with dashes.
+type Passkeys struct {
+	Allow, Deny []string // AAGUIDs; an empty Allow allows all that are not denied
+	Attested    bool     // a signed statement of the maker is demanded
+}
+
+// RecoveryCodes are the codes on paper.
+type RecoveryCodes struct {
+	Count int // a set
+	Low   int // fewer left than so many: a reminder
+}
+
+// Work is the proof of work that strangers pay for a guess or a costly message with:
+// so many leading zero bits of a SHA-256.
+type Work struct {
+	Bits, Most, SMS int           // to begin with, at most, and for an SMS
+	Network         int           // more, from a network with many failures
+	After           int           // failures of a name within Window before it is asked; one bit more each time as many again
+	Fleet           int           // for all, while the strangers' failures of an hour exceed so many times the 7-day median
+	Window, Life    time.Duration // Life of a challenge
+	Ticket          time.Duration // without script: the wait in place of Bits, doubled for each bit more
+}
+
+// Notices are what people are told of, and for how long.
+type Notices struct {
+	Removed     time.Duration   // a removed address still gets notices
+	Same        time.Duration   // the same kind to one channel at most once
+	Strong      time.Duration   // a strong return uses only what is older than what it undoes by so much
+	FormerNames time.Duration   // a former user name goes on working
+	Unproven    time.Duration   // a phone not proved for longer is in the digest
+	Expiring    []time.Duration // before a password's end, in the digest
+	Digest      time.Duration   // between digests of one person
+}
+
+// Contacts bounds the names, phones and addresses of a person.
+type Contacts struct {
+	Most    int    // verified phones, and addresses, with those removed that still get notices: every notice goes to all
+	Renames Bucket // new user names: old ones stay taken
+	Names   Bucket // tries of a new user name, each of which tells whether it is taken
+}
+
+// Cases are what people handle.
+type Cases struct {
+	Due         time.Duration // answered by then
+	LinkFreezes int           // by link within LinkWindow without a strong return; more only open a case
+	LinkWindow  time.Duration
+	Ask         time.Duration // how long a person is asked of an event whether it was he
 }
 
 const day = 24 * time.Hour
@@ -176,6 +254,13 @@ func Default() *Document {
 			TOTPBrowser:         Bucket{4, 180 * time.Hour},
 			CodeStranger:        Bucket{5, 6 * day},
 			CodeBrowser:         Bucket{5, 6 * day},
+			PasswordIntroduced:  Bucket{5, 180 * time.Hour},
+			TOTPIntroduced:      Bucket{3, 10 * day},
+			BackupCode:          Bucket{5, 6 * day},
+			Address:             Bucket{20, day / 20},
+			Introduced:          15 * time.Minute,
+			Hashing:             Bucket{5, 10 * time.Second},
+			NetworkWork:         Bucket{30, time.Minute},
 			UserCodeWait:        Wait{Unit: 30 * time.Second, Cap: 15 * time.Minute, Forget: day},
 			UserCodeAccount:     Bucket{10, 6 * time.Hour},
 			UserCodeNetwork:     Bucket{20, time.Minute},
@@ -189,7 +274,10 @@ func Default() *Document {
 			PhoneGap: time.Minute, MailGap: 30 * time.Second,
 			PhoneHour: Bucket{5, 12 * time.Minute}, PhoneDay: Bucket{10, day / 10},
 			MailHour: Bucket{10, 6 * time.Minute}, MailDay: Bucket{30, day / 30},
-			AccountDay: Bucket{15, day / 15},
+			AccountDay:  Bucket{15, day / 15},
+			NetworkHour: Bucket{10, 6 * time.Minute}, NetworkDay: Bucket{50, day / 50},
+			PhoneKept: 5, MailKept: 15, Countries: []string{"+86"},
+			Breaker: Breaker{HourLeast: 200, HourTimes: 4, DayMost: 20_000, ShutAfter: 50, ShutBelow: 30, ShutWindow: 15 * time.Minute, ShutFor: time.Hour},
 		},
 		Tokens: Tokens{
 			Code: time.Minute, Access: 300 * time.Second, AccessMoney: 120 * time.Second, ID: 300 * time.Second,
@@ -203,24 +291,35 @@ func Default() *Document {
 			MostGrants:       50,
 		},
 		Device:   Device{Life: 600 * time.Second, Interval: 5 * time.Second, SlowDown: 5 * time.Second, IdleAfter: 30 * day, Network: Bucket{30, 2 * time.Second}},
-		Browsers: Browsers{Life: 180 * day, PreviousGeneration: 10 * time.Minute, Most: 10},
-		Links:    Links{Invite: 7 * day},
-		StepUp: StepUp{Credential: 300 * time.Second, ApproveActive: 12 * time.Hour, ApproveNew: 300 * time.Second, ConsoleAct: 900 * time.Second,
+		Browsers: Browsers{Life: 180 * day, PreviousGeneration: 10 * time.Minute, Most: 10, Trust: tiers(30*day, 30*day, 0, 0)},
+		Links:    Links{Invite: 7 * day, Freeze: 30 * day, Undo: 72 * time.Hour},
+		StepUp: StepUp{Credential: 300 * time.Second, Own: 300 * time.Second, ApproveActive: 12 * time.Hour, ApproveNew: 300 * time.Second, ConsoleAct: 900 * time.Second,
 			Money: 300 * time.Second, ConsoleSecret: 300 * time.Second, ConsoleLook: time.Hour},
-		EnrolDays: map[Class]int{ClassMicro: 7, ClassStandard: 7, ClassHighValue: 0, ClassOperator: 0},
+		EnrolDays:    map[Class]int{ClassMicro: 7, ClassStandard: 7, ClassHighValue: 0, ClassOperator: 0},
+		Passkeys:     map[Class]Passkeys{},
+		MostPasskeys: 20,
+		Recovery:     RecoveryCodes{Count: 10, Low: 3},
+		Work:         Work{Bits: 18, Most: 22, SMS: 19, Network: 2, After: 5, Window: time.Hour, Life: 120 * time.Second, Ticket: 20 * time.Second, Fleet: 20},
+		Notices: Notices{Removed: 30 * day, Same: 10 * time.Minute, Strong: 72 * time.Hour, FormerNames: 365 * day, Unproven: 60 * day,
+			Expiring: []time.Duration{14 * day, 7 * day, day}, Digest: 7 * day},
+		Contacts: Contacts{Most: 5, Renames: Bucket{3, 10 * day}, Names: Bucket{10, day / 10}},
+		Cases:    Cases{Due: day, LinkFreezes: 2, LinkWindow: 7 * day, Ask: 90 * day},
 	}
 }
 
 // SignIn says what class of assurance the sign-in of a person must reach, and until
 // when he may do without a second factor that he has not enrolled yet (zero: no
-// grace). policy_admin signs in phishing-resistant as soon as passkeys can be
-// enrolled; until then two factors are the most there is.
+// grace). policy_admin signs in phishing-resistant as soon as he holds a passkey; until
+// then two factors are the most that he can show.
 func (d *Document) SignIn(u idp.User, c Class) (acr idp.ACR, graceUntil time.Time) {
 	if u.Role == idp.RoleCashier && c != ClassHighValue {
 		return idp.ACR1, time.Time{}
 	}
 	if days := d.EnrolDays[c]; days > 0 {
 		graceUntil = u.GraceFrom.Add(time.Duration(days) * day)
+	}
+	if u.Role == idp.RolePolicyAdmin {
+		return idp.ACRPhr, graceUntil
 	}
 	return idp.ACR2, graceUntil
 }

@@ -65,6 +65,9 @@ func TestSignIn(t *testing.T) {
 					want, grace = idp.ACR1, time.Time{}
 				}
 			}
+			if role == idp.RolePolicyAdmin {
+				want = idp.ACRPhr
+			}
 			if role == idp.RoleCashier && class == policy.ClassOperator {
 				continue // no such person
 			}

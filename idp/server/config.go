@@ -31,6 +31,10 @@ type Config struct {
 	Proxies  []netip.Prefix `config:"proxies" default:"" help:"Networks of reverse proxies. X-Forwarded-For and X-Forwarded-Proto count only from these."`
 	Log      LogConfig      `config:"log"`
 	Limits   LimitsConfig   `config:"limits"`
+	Mail     MailConfig     `config:"mail"`
+	SMS      SMSConfig      `config:"sms"`
+	Places   PlacesConfig   `config:"places"`
+	WebAuthn WebAuthnConfig `config:"webauthn"`
 }
 
 // DatabaseConfig says where state is kept.
@@ -62,6 +66,43 @@ type LimitsConfig struct {
 	BodyBytes         int64 `config:"body_bytes" default:"65536" help:"Largest request body, in bytes."`
 	RequestsPerMinute int   `config:"requests_per_minute" default:"600" demo:"3000" help:"Requests without a session, per network and minute."`
 	FlowsPerMinute    int   `config:"flows_per_minute" default:"60" demo:"300" help:"Flows (sign-ins and the like) opened, per network and minute."`
+}
+
+// MailConfig names the server that takes mail for delivery.
+type MailConfig struct {
+	Host     string     `config:"host" help:"Host of the SMTP submission server. Without one, mail stays in the outbox."`
+	Port     int        `config:"port" default:"587" help:"Its port: 587 for starttls, 465 for tls."`
+	User     string     `config:"user" help:"Login name there; without one, none is given."`
+	Password idp.Secret `config:"password" secret:"true" help:"Password there."`
+	From     string     `config:"from" help:"Sender of all mail: an address, or a name and an address in angle brackets."`
+	TLS      string     `config:"tls" default:"starttls" help:"starttls (demanded, never only tried), tls (from the first byte), or none, on a loopback host only."`
+}
+
+// SMSConfig names the gateway that takes text messages; docs/messages.md says what each needs.
+type SMSConfig struct {
+	Sender    string     `config:"sender" help:"alibaba, tencent, https or file. Without one, text messages stay in the outbox."`
+	KeyID     string     `config:"key_id" help:"alibaba: AccessKey ID; tencent: SecretId."`
+	KeySecret idp.Secret `config:"key_secret" secret:"true" help:"alibaba: AccessKey secret; tencent: SecretKey; https: the key that signs requests, at least 16 characters."`
+	SignName  string     `config:"sign_name" help:"alibaba, tencent: the approved signature, without brackets."`
+	Templates string     `config:"templates" help:"alibaba, tencent: file with the approved templates, one a line."`
+	AppID     string     `config:"app_id" help:"tencent: SmsSdkAppId."`
+	Region    string     `config:"region" default:"ap-guangzhou" help:"tencent: region."`
+	URL       string     `config:"url" help:"https: address of the gateway; alibaba, tencent: another endpoint than the usual one. https, except on a loopback host."`
+	Secret    idp.Secret `config:"secret" secret:"true" help:"https: the bearer token of requests."`
+	File      string     `config:"file" help:"file: text messages are appended to it, one JSON object a line."`
+}
+
+// PlacesConfig names the database of places.
+type PlacesConfig struct {
+	File string `config:"file" help:"Database in MaxMind's format that says roughly where an address is. Read at start. Without one, no place is known."`
+}
+
+// WebAuthnConfig says for whom passkeys are; changing the id makes all of them useless.
+type WebAuthnConfig struct {
+	ID               string   `config:"id" help:"Relying party id of passkeys: the host of the issuer if empty, or a domain that it lies in."`
+	Origins          []string `config:"origins" help:"Origins that passkeys may be used at: the issuer if empty. Those outside of webauthn.id are published as related origins."`
+	AndroidKeyHashes []string `config:"android_key_hashes" help:"Signing certificates of Android apps that may use passkeys: SHA-256 in base64url."`
+	Metadata         string   `config:"metadata" help:"FIDO metadata file (MDS3 blob) with names and roots of authenticators."`
 }
 
 // Problem is one thing wrong with the configuration. Value is empty for secrets.
@@ -115,7 +156,10 @@ func (c Config) Validate() Problems {
 	}
 	check(slices.Contains([]string{"debug", "info", "warn", "error"}, c.Log.Level), "log.level", c.Log.Level, "debug, info, warn or error")
 	check(slices.Contains([]string{"json", "text"}, c.Log.Format), "log.format", c.Log.Format, "json or text")
-	return append(ps, c.Limits.problems()...)
+	ps = append(ps, c.Limits.problems()...)
+	ps = append(ps, c.Mail.problems()...)
+	ps = append(ps, c.SMS.problems()...)
+	return append(ps, c.webAuthnProblems()...)
 }
 
 func (l LimitsConfig) problems() Problems {

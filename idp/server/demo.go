@@ -14,9 +14,11 @@ import (
 	"strings"
 	"time"
 
+	"hufu/flows/factor/backup"
 	"hufu/flows/factor/totp"
 	"hufu/idp"
 	"hufu/idp/phc"
+	"hufu/idp/policy"
 	"hufu/storage"
 	"hufu/templates"
 )
@@ -126,6 +128,7 @@ func (w *world) make(ctx context.Context, store *storage.Store, hasher *phc.Hash
 	w.Issuer, w.Merchant = cfg.Issuer, demoMerchant{MerchantNo: demoMerchantNo, Tier: string(idp.TierStandard)}
 	w.Clients, w.Users, w.Terminals = map[string]demoClient{}, map[string]demoUser{}, map[string]demoTerminal{}
 	hashes := map[string]string{}
+	papers := map[string][]byte{} // recovery codes, hashed: the owner's
 	for i, p := range demoPeople {
 		u := demoUser{Username: p.username, Phone: fmt.Sprintf("+86138000000%02d", i+1), Email: p.username + "@example.com", Password: demoPassword(), RecoveryCodes: []string{}}
 		if p.totp {
@@ -134,6 +137,14 @@ func (w *world) make(ctx context.Context, store *storage.Store, hasher *phc.Hash
 				return err
 			}
 			u.TOTPSecret = &secret
+		}
+		if p.role == idp.RoleOwner {
+			u.RecoveryCodes = backup.NewSet(policy.Default().Recovery.Count)
+			sealed, err := backup.Seal(ctx, hasher, u.RecoveryCodes)
+			if err != nil {
+				return err
+			}
+			papers[p.key] = sealed
 		}
 		hash, err := hasher.Hash(ctx, u.Password)
 		if err != nil {
@@ -170,7 +181,7 @@ func (w *world) make(ctx context.Context, store *storage.Store, hasher *phc.Hash
 			}
 		}
 		for _, p := range demoPeople {
-			if err := w.person(ctx, store, p.key, p.name, p.role, m.ID, st.ID, hashes[p.key]); err != nil {
+			if err := w.person(ctx, store, p.key, p.name, p.role, m.ID, st.ID, hashes[p.key], papers[p.key]); err != nil {
 				return err
 			}
 		}
@@ -178,7 +189,7 @@ func (w *world) make(ctx context.Context, store *storage.Store, hasher *phc.Hash
 	})
 }
 
-func (w *world) person(ctx context.Context, store *storage.Store, key, name string, role idp.Role, merchant, shop, hash string) error {
+func (w *world) person(ctx context.Context, store *storage.Store, key, name string, role idp.Role, merchant, shop, hash string, paper []byte) error {
 	now, d := time.Now(), w.Users[key]
 	u := idp.User{Name: name, Language: "zh-CN", Role: role, Status: idp.UserActive}
 	names := []*idp.Identifier{{Kind: idp.IdentifierUsername, Value: d.Username}, {Kind: idp.IdentifierPhone, Value: d.Phone, VerifiedAt: now, LastProvenAt: now},
@@ -197,6 +208,11 @@ func (w *world) person(ctx context.Context, store *storage.Store, key, name stri
 	}
 	if err := store.AddCredential(ctx, &idp.Credential{UserID: u.ID, Method: idp.MethodPassword, Data: []byte(hash)}); err != nil {
 		return err
+	}
+	if paper != nil {
+		if err := store.AddCredential(ctx, &idp.Credential{UserID: u.ID, Method: idp.MethodBackup, Data: paper}); err != nil {
+			return err
+		}
 	}
 	if d.TOTPSecret == nil {
 		return nil

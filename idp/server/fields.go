@@ -15,7 +15,7 @@ type Field struct {
 	Path        string // "tls.cert_file": the key in the file, and the name in problems
 	Env         string // "HUFU_TLS_CERT_FILE"
 	Flag        string // "tls-cert-file"; empty when the key may come from the environment only
-	Type        string // "text", "number", "true or false", "networks"
+	Type        string // "text", "number", "true or false", "networks", "list"
 	Default     string // {data_dir} stands for the value of data_dir
 	DemoDefault string // default in the demonstration world
 	Help        string
@@ -62,6 +62,9 @@ func newField(sf reflect.StructField, path string, index []int) Field {
 		f.Type = "number"
 	case reflect.Slice:
 		f.Type = "networks"
+		if sf.Type.Elem().Kind() == reflect.String {
+			f.Type = "list"
+		}
 	default:
 		f.Type = "text"
 	}
@@ -112,12 +115,25 @@ func (f Field) Set(c *Config, text string) *Problem {
 			return problem("networks or addresses with commas between, such as 10.0.0.0/8, 192.0.2.7")
 		}
 		v.Set(reflect.ValueOf(networks))
+	case []string:
+		v.Set(reflect.ValueOf(parseList(text)))
 	case string, idp.Secret:
 		v.SetString(text)
 	default:
 		panic("server: no reader for " + f.Path)
 	}
 	return nil
+}
+
+// parseList reads words with commas between.
+func parseList(text string) []string {
+	var list []string
+	for part := range strings.SplitSeq(text, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			list = append(list, part)
+		}
+	}
+	return list
 }
 
 // parseNetworks reads CIDR networks and single addresses. An IPv4 network in IPv6 form would never match, since

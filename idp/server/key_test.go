@@ -10,7 +10,7 @@ import (
 	"hufu/idp/seal"
 )
 
-var place = seal.Place{Table: "t", Column: "c", Row: "r"}
+var whereabouts = seal.Place{Table: "t", Column: "c", Row: "r"}
 
 func TestRingFromFile(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "new", "hufu.key")
@@ -27,7 +27,7 @@ func TestRingFromFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealed, err := ring.Seal(place, []byte("x"))
+	sealed, err := ring.Seal(whereabouts, []byte("x"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +40,7 @@ func TestRingFromFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := byValue.Open(place, sealed); err != nil || string(got) != "x" {
+	if got, err := byValue.Open(whereabouts, sealed); err != nil || string(got) != "x" {
 		t.Errorf("the key by value opened %q, %v", got, err)
 	}
 

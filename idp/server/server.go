@@ -19,12 +19,15 @@ import (
 	"time"
 
 	"hufu/flows"
+	"hufu/flows/factor/backup"
 	"hufu/flows/factor/code"
+	"hufu/flows/factor/passkey"
 	"hufu/flows/factor/password"
 	"hufu/flows/factor/totp"
 	"hufu/idp"
 	"hufu/idp/admin"
 	"hufu/idp/manage"
+	"hufu/idp/notify"
 	"hufu/idp/oidc"
 	"hufu/idp/phc"
 	"hufu/idp/policy"
@@ -38,7 +41,6 @@ import (
 // Server is the assembled service.
 type Server struct {
 	Store   *storage.Store
-	Routes  []string // every pattern, in the order of mounting
 	site    *web.Site
 	policy  *policy.Document
 	log     *slog.Logger
@@ -47,6 +49,8 @@ type Server struct {
 	stop    context.CancelFunc
 	jobs    sync.WaitGroup
 	demo    *world
+	deliver *notify.Deliverer // nil: in the demonstration world
+	keys    *passkey.Factor   // nil: an issuer without a name has no passkeys
 }
 
 // New assembles the service that cfg describes, brings the schema up to date and
@@ -74,9 +78,21 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 	s.site = &web.Site{Sessions: sessions, Issuer: cfg.Issuer, Operator: cfg.Operator, Demo: cfg.Demo, Zone: cfg.Location(), Log: log}
 	hasher := phc.NewHasher(runtime.NumCPU())
 	engine := &flows.Engine{Store: store, Sessions: sessions, Site: s.site, Policy: s.policy, Hasher: hasher, Log: log,
-		Password: password.Factor{Hasher: hasher}, TOTP: totp.Factor{Issuer: cfg.Operator}, Code: code.Factor{Policy: s.policy, Host: issuer.Host}}
+		Password: password.Factor{Hasher: hasher}, TOTP: totp.Factor{Issuer: cfg.Operator}, Code: code.Factor{Policy: s.policy, Host: issuer.Host},
+		Backup: backup.Factor{Hasher: hasher}}
+	if engine.Passkey, err = cfg.passkeys(); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	s.keys = engine.Passkey
+	if engine.Places, err = cfg.places(); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	if s.deliver, err = s.deliverer(cfg); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
 	provider := &oidc.Provider{Store: store, Site: s.site, Policy: s.policy, Issuer: cfg.Issuer, Log: log}
-	manager := &manage.Manager{Store: store, Policy: s.policy, Issuer: cfg.Issuer, Invite: invitation(cfg.Operator)}
+	sessions.Copied = engine.Copied
+	manager := &manage.Manager{Store: store, Policy: s.policy, Issuer: cfg.Issuer, Invite: invitation(cfg.Operator), Notify: engine.Notice}
 	console := &admin.Console{Manage: manager, Site: s.site, Store: store}
 	if cfg.Demo {
 		engine.Loopback, provider.Loopback = 100, 100
@@ -101,7 +117,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 	guard := &web.Guard{Peer: func(r *http.Request) netip.Addr { return ClientAddr(r, cfg.Proxies) }, BodyBytes: cfg.Limits.BodyBytes, Secure: cfg.Secure(),
 		Flood: &web.Flood{PerMinute: cfg.Limits.RequestsPerMinute}, Site: s.site, Log: log}
 	s.handler = guard.Wrap(s.sameOrigin(http.HandlerFunc(s.route)))
-	s.run()
+	s.run(engine)
 	return s, nil
 }
 
@@ -139,6 +155,7 @@ func (s *Server) routes() {
 	s.mux.Handle("GET /{$}", s.site.Page(s.start))
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok") })
 	s.mux.HandleFunc("GET /readyz", s.ready)
+	s.mux.Handle("GET /.well-known/webauthn", s.site.Page(s.relatedOrigins))
 	if s.demo != nil {
 		s.mux.Handle("GET /dev/messages", s.site.Page(s.messages))
 	}
@@ -239,17 +256,25 @@ func (m *missed) Header() http.Header         { return m.header }
 func (m *missed) Write(b []byte) (int, error) { return len(b), nil }
 func (m *missed) WriteHeader(status int)      { m.status = status }
 
-// run starts the background jobs. They are safe on every replica at once: each is
-// one statement that deletes what nobody can use any more.
-func (s *Server) run() {
+// run starts the background jobs. They are safe on every replica at once.
+func (s *Server) run(engine *flows.Engine) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
+	if s.deliver != nil {
+		s.jobs.Go(func() { s.deliver.Run(ctx) })
+	}
+	s.every(ctx, time.Hour, "sweep", func() error { return s.Store.Sweep(ctx, time.Now()) })
+	s.every(ctx, 6*time.Hour, "digest", func() error { return engine.Digest(ctx) })
+}
+
+// every does a job now and again after each pause until the server stops.
+func (s *Server) every(ctx context.Context, pause time.Duration, name string, job func() error) {
 	s.jobs.Go(func() {
-		tick := time.NewTicker(10 * time.Minute)
+		tick := time.NewTicker(pause)
 		defer tick.Stop()
 		for {
-			if err := s.Store.Sweep(ctx, time.Now()); err != nil && ctx.Err() == nil {
-				s.log.Warn("sweep failed", "error", err)
+			if err := job(); err != nil && ctx.Err() == nil {
+				s.log.Warn(name+" failed", "error", err)
 			}
 			select {
 			case <-ctx.Done():

@@ -60,7 +60,7 @@ func (m *Manager) Asker(r *http.Request) string {
 
 // Known returns the row by which this browser is known for a user, nil for a
 // stranger. A generation older than the one before shows a copied cookie: the row
-// is revoked and its owner is told by the caller's event.
+// is revoked and its owner is told.
 func (m *Manager) Known(ctx context.Context, r *http.Request, user string) (*idp.Browser, error) {
 	all := m.entries(r)
 	i := slices.IndexFunc(all, func(e entry) bool { return e.User == user })
@@ -86,7 +86,10 @@ func (m *Manager) Known(ctx context.Context, r *http.Request, user string) (*idp
 		if ok, err := m.Store.RevokeBrowser(ctx, b.ID); err != nil || !ok {
 			return err
 		}
-		return m.Store.Append(ctx, idp.Event{Name: "browser.copied", Subject: user, Network: m.Network(ctx), Data: map[string]any{"browser": b.ID}})
+		if err := m.Store.Append(ctx, idp.Event{Name: "browser.copied", Subject: user, Network: m.Network(ctx), Data: map[string]any{"browser": b.ID}}); err != nil {
+			return err
+		}
+		return m.Copied(ctx, user)
 	})
 }
 
@@ -96,7 +99,7 @@ func (m *Manager) Known(ctx context.Context, r *http.Request, user string) (*idp
 func (m *Manager) Remember(ctx context.Context, r *http.Request, u idp.User, known *idp.Browser) (b idp.Browser, fresh bool, err error) {
 	now := time.Now()
 	if known != nil {
-		ok, err := m.Store.MoveBrowser(ctx, known.ID, known.Generation, now)
+		ok, err := m.Store.MoveBrowser(ctx, known.ID, known.Generation, m.Network(ctx), now)
 		if err != nil {
 			return b, false, err
 		}
@@ -106,7 +109,7 @@ func (m *Manager) Remember(ctx context.Context, r *http.Request, u idp.User, kno
 		}
 		return b, false, nil
 	}
-	b = idp.Browser{UserID: u.ID, Label: m.Device(r)}
+	b = idp.Browser{UserID: u.ID, Label: m.Device(r), Network: m.Network(ctx)}
 	if err := m.Store.CreateBrowser(ctx, &b); err != nil {
 		return b, false, err
 	}

@@ -29,10 +29,11 @@ type Manager struct {
 	Store   *storage.Store
 	Policy  *policy.Document
 	Ring    *seal.Ring
-	Secure  bool                                 // https: __Host- cookies
-	Network func(ctx context.Context) string     // of the request, for rows and events
-	Device  func(r *http.Request) (label string) // class of browser, for display only
-	Admit   func(r *http.Request) error          // refuses who opens too many flows
+	Secure  bool                                         // https: __Host- cookies
+	Network func(ctx context.Context) string             // of the request, for rows and events
+	Device  func(r *http.Request) (label string)         // class of browser, for display only
+	Admit   func(r *http.Request) error                  // refuses who opens too many flows
+	Copied  func(ctx context.Context, user string) error // tells him of a copied cookie, in the transaction that revokes its row
 	Log     *slog.Logger
 }
 

@@ -25,7 +25,8 @@ import (
 
 func manager(s *storage.Store, secure bool) *session.Manager {
 	return &session.Manager{Store: s, Policy: policy.Default(), Ring: storagetest.Ring(), Secure: secure, Network: func(context.Context) string { return "203.0.113.0/24" },
-		Device: func(*http.Request) string { return "Chrome · Linux" }, Admit: func(*http.Request) error { return nil }, Log: slog.New(slog.DiscardHandler)}
+		Device: func(*http.Request) string { return "Chrome · Linux" }, Admit: func(*http.Request) error { return nil }, Log: slog.New(slog.DiscardHandler),
+		Copied: func(context.Context, string) error { return nil }}
 }
 
 func user(t *testing.T, s *storage.Store, role idp.Role) idp.User {
@@ -186,11 +187,22 @@ func TestKnownBrowser(t *testing.T) {
 		if known(both, u) == nil || known(both, other) == nil {
 			t.Error("a browser is known for one person only")
 		}
+		var told []string
+		m.Copied = func(ctx context.Context, user string) error {
+			if !storage.InTx(ctx) {
+				t.Error("told outside the transaction")
+			}
+			told = append(told, user)
+			return nil
+		}
 		if known(one, u) != nil || known(three, u) != nil || known(both, u) != nil { // copied: lost for all
 			t.Error("a copied cookie is still known")
 		}
 		if known(both, other) == nil {
 			t.Error("the other person lost his")
+		}
+		if !slices.Equal(told, []string{u.ID}) {
+			t.Errorf("told %v of the copy, want its owner once", told)
 		}
 		events, err := s.Events(ctx, storage.EventFilter{Subject: u.ID, Name: "browser.copied"}, 10)
 		if err != nil || len(events) != 1 {

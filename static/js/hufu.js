@@ -4,8 +4,11 @@
 // A refused form draws its errors first: say them at once.
 document.querySelector(".summary")?.focus();
 
-// Buttons that need script are in the page hidden.
-for (const button of document.querySelectorAll("[data-script]")) button.hidden = false;
+// On a narrow screen the tabs scroll: show the one that this page belongs to.
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
+// What needs script is in the page hidden.
+for (const part of document.querySelectorAll("[data-script]")) part.hidden = false;
 
 // Show the password, and say so in the button's own words.
 for (const button of document.querySelectorAll("button[data-show]")) {
@@ -28,6 +31,9 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
   });
 }
 
+// Print the page: the style sheet knows what of it belongs on paper.
+for (const button of document.querySelectorAll("button[data-print]")) button.addEventListener("click", () => print());
+
 // The seconds that are left, beside the clock time that stands in the text. Not a live region: it would never be silent.
 for (const place of document.querySelectorAll("[data-until]")) {
   const until = Date.parse(place.dataset.until);
@@ -43,6 +49,7 @@ for (const place of document.querySelectorAll("[data-until]")) {
 // The second click of a double click would send the form twice, and one would see the second answer only.
 for (const form of document.forms) {
   form.addEventListener("submit", (event) => {
+    if (event.defaultPrevented) return; // held back by another script, which sends it itself
     if (Date.now() - (form.dataset.sent ?? 0) < 3000) event.preventDefault();
     else form.dataset.sent = Date.now();
   });

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,11 +77,22 @@ func (f Factor) Show(_ context.Context, a *factor.Attempt) (templates.Content, e
 		return nil, idp.Errorf(idp.Forbidden, "code.nochannel")
 	}
 	to, channel := f.to(a), "phone"
+	where := to.Masked()
+	if a.Whoever {
+		where = ""
+	}
 	if to.Kind == idp.IdentifierEmail {
 		channel = "mail"
 	}
-	return templates.Code{Form: a.Form, Action: a.Action, ResendAction: a.Resend, Where: to.Masked(), Channel: channel, Digits: f.Policy.Codes.Digits,
+	return templates.Code{Form: a.Form, Action: a.Action, ResendAction: a.Resend, Where: where, Whoever: a.Whoever, Unsent: !f.live(a),
+		Channel: channel, Digits: f.Policy.Codes.Digits, Work: a.SendWork, Guess: a.Work, TrustDays: a.Trust,
 		Minutes: int(f.life(to).Minutes()), FirstStep: !a.Steps, Ways: a.Ways}, nil
+}
+
+// live says whether a code has gone to one of the channels.
+func (Factor) live(a *factor.Attempt) bool {
+	var s sent
+	return json.Unmarshal(a.Scratch, &s) == nil && slices.ContainsFunc(a.Channels, func(c idp.Identifier) bool { return c.ID == s.To })
 }
 
 // to is the channel that the live code went to.

@@ -24,7 +24,8 @@ func (Factor) Begin(context.Context, *factor.Attempt) error { return nil }
 
 // Show draws the password page.
 func (Factor) Show(_ context.Context, a *factor.Attempt) (templates.Content, error) {
-	return templates.Password{Form: a.Form, Action: a.Action, Login: a.Login, Face: templates.Face(a.Login), RestartURL: a.Again, SecondStep: a.Steps, Ways: a.Ways}, nil
+	return templates.Password{Form: a.Form, Action: a.Action, Login: a.Login, Face: templates.Face(a.Login), RestartURL: a.Again, SecondStep: a.Steps,
+		Passkey: a.Passkey, Work: a.Work, Ways: a.Ways}, nil
 }
 
 // longest bounds what is hashed, in bytes: four for each of the 256 characters.

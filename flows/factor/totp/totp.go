@@ -51,7 +51,7 @@ func (Factor) Begin(context.Context, *factor.Attempt) error { return nil }
 
 // Show draws the code page.
 func (Factor) Show(_ context.Context, a *factor.Attempt) (templates.Content, error) {
-	return templates.TOTP{Form: a.Form, Action: a.Action, Login: a.Login, Ways: a.Ways}, nil
+	return templates.TOTP{Form: a.Form, Action: a.Action, Login: a.Login, TrustDays: a.Trust, Work: a.Work, Ways: a.Ways}, nil
 }
 
 // Check compares a code with the steps around now of the user's one authenticator. A

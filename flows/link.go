@@ -1,0 +1,139 @@
+package flows
+
+import (
+	"net/http"
+	"time"
+
+	"hufu/idp"
+	"hufu/idp/session"
+	"hufu/templates"
+)
+
+// errGone is every link that does nothing any more, whatever the reason.
+var errGone = idp.Errorf(idp.Expired, "link-gone.title")
+
+// linkGone draws the one page of all such links, and passes other errors on.
+func (e *Engine) linkGone(w http.ResponseWriter, r *http.Request, err error) error {
+	if k := idp.KindOf(err); k != idp.Expired && k != idp.NotFound {
+		return err
+	}
+	return e.Site.Write(w, r, http.StatusGone, templates.LinkGone{})
+}
+
+// stopPage asks whoever follows the link of a notice whether all is to be stopped. It
+// changes nothing: scanners of mail follow links, too. It tells nothing of the account
+// either, whoever reads the mail.
+func (e *Engine) stopPage(w http.ResponseWriter, r *http.Request) error {
+	token := r.URL.Query().Get("t")
+	l, err := e.Store.Link(r.Context(), session.Hash(token), idp.LinkFreeze, time.Now())
+	if err != nil {
+		return e.linkGone(w, r, err)
+	}
+	p := e.Policy.Cases
+	spent, err := e.Store.BucketEmpty(r.Context(), "freeze.link", []byte(l.UserID), p.LinkFreezes, p.LinkWindow, time.Now())
+	if err != nil {
+		return err
+	}
+	return e.Site.Write(w, r, http.StatusOK, templates.Freeze{Action: "/stop", Token: token, Sessions: -1, Terminals: -1, OnlyCase: spent})
+}
+
+// stop freezes the account that a link names. It asks for no sign-in: a thief may have
+// changed what is needed for one.
+func (e *Engine) stop(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	l, err := e.Store.Link(r.Context(), session.Hash(r.PostForm.Get("token")), idp.LinkFreeze, time.Now())
+	if err != nil {
+		return e.linkGone(w, r, err)
+	}
+	cause := freezeCause{link: true}
+	signed, err := e.Sessions.Signed(r)
+	if err != nil {
+		return err
+	}
+	if signed != nil && signed.User.ID == l.UserID {
+		cause.acting = signed
+	}
+	out, err := e.freeze(r, l.UserID, cause)
+	if err != nil {
+		return err
+	}
+	return e.Site.Write(w, r, http.StatusOK, templates.Frozen{CaseNumber: out.Number, Due: out.DueAt, SignedIn: cause.acting != nil, Already: out.already, OnlyCase: out.onlyCase})
+}
+
+// undoable finds the change that a link in a notice takes back, while it can be.
+func (e *Engine) undoable(r *http.Request, token string) (c idp.Change, err error) {
+	l, err := e.Store.Link(r.Context(), session.Hash(token), idp.LinkUndo, time.Now())
+	if err != nil {
+		return c, err
+	}
+	if c, err = e.Store.Change(r.Context(), l.Object); err != nil {
+		return c, err
+	}
+	if c.UserID != l.UserID || !c.UndoneAt.IsZero() || !time.Now().Before(c.Until) {
+		return c, errGone
+	}
+	return c, nil
+}
+
+// undoPage asks before a change of a phone or address is taken back. Whoever holds the
+// old one must be the person, too: phone numbers are lost and sold.
+func (e *Engine) undoPage(w http.ResponseWriter, r *http.Request) error {
+	token := r.URL.Query().Get("t")
+	c, err := e.undoable(r, token)
+	if err != nil {
+		return e.linkGone(w, r, err)
+	}
+	me, err := e.mine(w, r)
+	if me == nil {
+		return err
+	}
+	if me.User.ID != c.UserID {
+		return e.linkGone(w, r, errGone)
+	}
+	if me.User.Frozen {
+		return errFrozen
+	}
+	names, err := e.Store.Identifiers(r.Context(), me.User.ID)
+	if err != nil {
+		return err
+	}
+	p := templates.Undo{Action: "/undo", Token: token, At: c.At, Until: c.Until}
+	if brought := named(names, c.NewID); brought != nil {
+		p.Kind, p.New = string(brought.Kind), brought.Masked()
+	}
+	if old := named(names, c.OldID); old != nil {
+		p.Kind, p.Old = string(old.Kind), old.Masked()
+	}
+	return e.Site.Write(w, r, http.StatusOK, p)
+}
+
+// undo takes a change of a phone or address back.
+func (e *Engine) undo(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	c, err := e.undoable(r, r.PostForm.Get("token"))
+	if err != nil {
+		return e.linkGone(w, r, err)
+	}
+	signed, err := e.Sessions.Signed(r)
+	if err != nil {
+		return err
+	}
+	if signed == nil { // signed out meanwhile: back to this page
+		return e.Site.Require(w, r, idp.Demand{Kind: idp.FlowSignIn, Return: "/undo?t=" + r.PostForm.Get("token")})
+	}
+	if signed.User.ID != c.UserID {
+		return e.linkGone(w, r, errGone)
+	}
+	p, err := e.takeBack(r, signed, c)
+	switch {
+	case err == errGone:
+		return e.linkGone(w, r, err)
+	case err != nil:
+		return err
+	}
+	return e.Site.Write(w, r, http.StatusOK, p)
+}

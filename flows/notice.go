@@ -1,0 +1,138 @@
+package flows
+
+import (
+	"context"
+	"time"
+
+	"hufu/idp"
+	"hufu/idp/policy"
+	"hufu/idp/session"
+	"hufu/idp/web"
+	"hufu/templates"
+)
+
+func templatesLetter(s *State, at time.Time) templates.Letter {
+	letter := s.engine.letter(s.request, *s.user, s.names)
+	letter.At = at
+	return letter
+}
+
+// tell queues a notice to the person of a flow, see [Engine.notify].
+func (e *Engine) tell(ctx context.Context, s *State, template string, letter templates.Letter) error {
+	return e.notify(ctx, *s.user, template, letter)
+}
+
+// notify queues a notice to every bound channel of a person, and to the phones and
+// addresses that he removed not long ago, each with a link of its own that freezes. The
+// same notice of the same thing goes to one channel once in a while only; what is left
+// out is in his activity.
+func (e *Engine) notify(ctx context.Context, u idp.User, template string, letter templates.Letter) error {
+	names, err := e.Store.Identifiers(ctx, u.ID)
+	if err != nil {
+		return err
+	}
+	now, texts := time.Now(), 0
+	for _, to := range names {
+		if !to.Channel() && !e.lately(to, now) {
+			continue
+		}
+		if ok, err := e.untold(ctx, to, template, letter, now); err != nil {
+			return err
+		} else if !ok {
+			continue
+		}
+		if letter.Stop, err = e.stopLink(ctx, u, now); err != nil {
+			return err
+		}
+		if err := e.queue(ctx, u, to, template, letter); err != nil {
+			return err
+		}
+		if to.Kind == idp.IdentifierPhone {
+			texts++
+		}
+	}
+	if texts == 0 {
+		return nil
+	}
+	return e.Store.CountHour(ctx, "sms", texts, now)
+}
+
+// untold says whether a channel has not been told the same of the same thing just now.
+func (e *Engine) untold(ctx context.Context, to idp.Identifier, template string, letter templates.Letter, now time.Time) (bool, error) {
+	once := policy.Bucket{Burst: 1, Refill: e.Policy.Notices.Same}
+	ok, _, err := e.Store.TakeBucket(ctx, "notice."+template, []byte(to.ID+"/"+letter.Object), once.Burst, once.Refill, now)
+	return ok, err
+}
+
+// Notice tells a person of what staff have done to his account. Where they work is not
+// his to know.
+func (e *Engine) Notice(ctx context.Context, u idp.User, template string) error {
+	names, err := e.Store.Identifiers(ctx, u.ID)
+	if err != nil {
+		return err
+	}
+	return e.notify(ctx, u, template, templates.Letter{Name: u.Name, Login: loginOf(names), At: time.Now()})
+}
+
+// Copied tells a person that somebody came with a copied mark of a browser of his.
+func (e *Engine) Copied(ctx context.Context, user string) error {
+	u, err := e.Store.User(ctx, user)
+	if err != nil {
+		return err
+	}
+	names, err := e.Store.Identifiers(ctx, user)
+	if err != nil {
+		return err
+	}
+	return e.notify(ctx, u, "copied", templates.Letter{Name: u.Name, Login: loginOf(names), At: time.Now(), Place: e.where(web.Network(ctx), u.Language)})
+}
+
+// unseen tells the owner of a sign-in that makes no browser known, as in his days of
+// grace, if it comes from where nobody has signed in as him lately.
+func (e *Engine) unseen(ctx context.Context, s *State, now time.Time) error {
+	if s.browser != nil {
+		return nil
+	}
+	greeted, err := e.Store.GreetedBy(ctx, s.network(ctx), s.user.ID, now.Add(-greetedFor))
+	if err != nil || greeted {
+		return err
+	}
+	if err := e.event(ctx, s, idp.Event{Name: "signin.newbrowser"}); err != nil {
+		return err
+	}
+	return e.tell(ctx, s, "newbrowser", templatesLetter(s, now))
+}
+
+// lately says whether a phone or address was removed so short ago that it is still told.
+func (e *Engine) lately(n idp.Identifier, now time.Time) bool {
+	return n.Kind != idp.IdentifierUsername && !n.RemovedAt.IsZero() && !n.VerifiedAt.IsZero() && now.Sub(n.RemovedAt) < e.Policy.Notices.Removed
+}
+
+// stopLink makes the link that stops and freezes: it can do nothing else, so it may be
+// followed again, and by whoever holds the message.
+func (e *Engine) stopLink(ctx context.Context, u idp.User, now time.Time) (string, error) {
+	return e.link(ctx, idp.Link{Kind: idp.LinkFreeze, UserID: u.ID, CreatedAt: now, ExpiresAt: now.Add(e.Policy.Links.Freeze)}, "/stop")
+}
+
+// link stores a link and returns its address, built from the configured issuer.
+func (e *Engine) link(ctx context.Context, l idp.Link, path string) (string, error) {
+	token := idp.NewToken()
+	return e.Site.Issuer + path + "?t=" + token, e.Store.CreateLink(ctx, session.Hash(token), l)
+}
+
+// queue writes one message to one channel, in the person's language.
+func (e *Engine) queue(ctx context.Context, u idp.User, to idp.Identifier, template string, letter templates.Letter) error {
+	letter.Operator = e.Site.Operator
+	m := idp.Message{UserID: u.ID, Channel: idp.ChannelSMS, To: to.Value, Template: template, Language: u.Language, Params: letter.Params()}
+	var err error
+	if to.Kind == idp.IdentifierEmail {
+		m.Channel = idp.ChannelMail
+		m.Subject, m.Body, m.HTML, err = templates.Message(u.Language, template, letter)
+	} else {
+		m.Body, err = templates.SMS(u.Language, template, letter)
+	}
+	if err != nil {
+		return err
+	}
+	return e.Store.Queue(ctx, &m)
+}

@@ -1,0 +1,85 @@
+package flows
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"hufu/idp"
+)
+
+// retire takes a credential of the flow's person out of the world: what it proved counts
+// no more.
+func (e *Engine) retire(ctx context.Context, s *State, c idp.Credential) error {
+	keep := ""
+	if s.signed != nil && s.Demand.Kind != idp.FlowSignIn {
+		keep = s.signed.Session.ID
+	}
+	s.creds = slices.DeleteFunc(slices.Clone(s.creds), func(x idp.Credential) bool { return x.ID == c.ID })
+	return e.dropCredential(ctx, *s.user, c, keep)
+}
+
+// dropCredential removes a credential of a person. The sessions that were proved with it
+// end, but for the one he acts in, which loses the proof; no browser is trusted any more.
+func (e *Engine) dropCredential(ctx context.Context, u idp.User, c idp.Credential, keep string) error {
+	ok, err := e.Store.RemoveCredential(ctx, u.ID, c.ID)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return errFaster
+	}
+	return e.disprove(ctx, u, c.ID, keep)
+}
+
+// disprove ends what a credential has let in: sessions proved with it, but for one, and
+// trusted browsers. Open flows look for themselves.
+func (e *Engine) disprove(ctx context.Context, u idp.User, credential, keep string) error {
+	live, err := e.Store.ProvedWith(ctx, u.ID, credential)
+	if err != nil {
+		return err
+	}
+	for _, ss := range live {
+		if ss.ID == keep {
+			without := slices.DeleteFunc(ss.Proofs, func(p idp.Proof) bool { return p.Credential == credential })
+			if err := e.Store.SetProofs(ctx, ss.ID, without); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := e.Sessions.End(ctx, u, ss.ID, "credential"); err != nil {
+			return err
+		}
+	}
+	return e.Store.DistrustBrowsers(ctx, u.ID)
+}
+
+// outrank takes codes that were sent out of what a person's sessions have proved: from
+// his first factor on they are no second one.
+func (e *Engine) outrank(ctx context.Context, user string) error {
+	live, err := e.Store.Sessions(ctx, user, time.Now())
+	if err != nil {
+		return err
+	}
+	for _, ss := range live {
+		if slices.ContainsFunc(ss.Proofs, sent) {
+			if err := e.Store.SetProofs(ctx, ss.ID, slices.DeleteFunc(ss.Proofs, sent)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// sent: the proof is a code that went to a phone or mail address.
+func sent(p idp.Proof) bool { return p.Method == idp.MethodSMS || p.Method == idp.MethodMail }
+
+// living leaves the proofs whose credential or channel is still there. Codes that were
+// sent count while no factor is bound, and in the flow that binds the first.
+func (s *State) living(proofs []idp.Proof) []idp.Proof {
+	outranked := s.enrolled() && s.Facts.Enrolled == ""
+	return slices.DeleteFunc(slices.Clone(proofs), func(p idp.Proof) bool {
+		return outranked && sent(p) || !slices.ContainsFunc(s.creds, func(c idp.Credential) bool { return c.ID == p.Credential && c.Blocked == "" }) &&
+			!slices.ContainsFunc(s.names, func(n idp.Identifier) bool { return n.ID == p.Credential })
+	})
+}
