@@ -47,8 +47,12 @@ func (m *Manager) CreateUser(ctx context.Context, a Actor, in NewUser) (idp.User
 	bad.add(err)
 	names, to, err := identifiers(in.Username, in.Phone, in.Email)
 	bad.add(err)
-	if err == nil && to == nil {
+	switch {
+	case err != nil:
+	case to == nil:
 		bad.add(idp.FieldError("phone", "error.no_channel"))
+	default:
+		bad.add(m.reaches(to))
 	}
 	if err := bad.err(); err != nil {
 		return idp.User{}, err
@@ -99,6 +103,14 @@ func (m *Manager) ownerOf(ctx context.Context, u *idp.User, typed string) (*idp.
 	}
 	u.MerchantID = merchant.ID
 	return &idp.Identifier{Kind: idp.IdentifierMerchantNo, Value: merchant.No}, nil
+}
+
+// reaches refuses to write to a number in a country that text messages do not go to.
+func (m *Manager) reaches(to *idp.Identifier) error {
+	if to.Kind == idp.IdentifierPhone && !m.Policy.Sends.Reaches(to.Value) {
+		return idp.FieldError("phone", "error.country")
+	}
+	return nil
 }
 
 // invite queues the message with the one-use link that lets the person in.
@@ -320,7 +332,7 @@ func (m *Manager) inviteAgain(ctx context.Context, u idp.User) error {
 	}
 	var to *idp.Identifier
 	for _, n := range names {
-		if !n.Former && n.RemovedAt.IsZero() && (n.Kind == idp.IdentifierEmail || n.Kind == idp.IdentifierPhone && to == nil) {
+		if !n.Former && n.RemovedAt.IsZero() && m.reaches(&n) == nil && (n.Kind == idp.IdentifierEmail || n.Kind == idp.IdentifierPhone && to == nil) {
 			to = &n
 		}
 	}
