@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"hufu/flows/factor/passkey"
+	"hufu/idp/breach"
 	"hufu/idp/notify"
 	"hufu/idp/place"
 )
@@ -122,7 +123,9 @@ func (c Config) FileProblems() (ps Problems) {
 	_, texts := c.textSender()
 	_, places := c.places()
 	_, metadata := c.metadata()
-	for _, err := range []error{texts, places, metadata} {
+	leaked, breaches := c.breaches()
+	_ = leaked.Close()
+	for _, err := range []error{texts, places, metadata, breaches} {
 		if problem, ok := errors.AsType[fileError](err); ok {
 			ps = append(ps, Problem(problem))
 		}
@@ -148,6 +151,15 @@ func (c Config) places() (*place.DB, error) {
 	}
 	db, err := place.Open(c.Places.File)
 	return db, usable("places.file", c.Places.File, err)
+}
+
+// breaches are the leaked passwords of the operator's file, nil without one.
+func (c Config) breaches() (*breach.File, error) {
+	if c.Password.BreachFile == "" {
+		return nil, nil
+	}
+	f, err := breach.Open(c.Password.BreachFile)
+	return f, usable("passwords.breach_file", c.Password.BreachFile, err)
 }
 
 // metadata tells of the makers of authenticators, nil without a file.
