@@ -255,10 +255,10 @@ func (e *Engine) openCase(ctx context.Context, u idp.User) (string, error) {
 func (e *Engine) checks(creds []idp.Credential, names []idp.Identifier, now time.Time) []templates.Check {
 	all := []templates.Check{secondCheck(creds), e.spareCheck(creds), e.channelCheck(names, now)}
 	c := of(creds, idp.MethodPassword)
-	if c == nil || e.Policy.Password.MaxAge == 0 {
+	if c == nil || e.Policy.Password.MaxAgeDays == 0 {
 		return all
 	}
-	old := templates.Check{TitleKey: "check.password", Done: now.Sub(c.ChangedAt) < e.Policy.Password.MaxAge, TextKey: "check.password.done"}
+	old := templates.Check{TitleKey: "check.password", Done: now.Sub(c.ChangedAt) < e.Policy.Password.MaxAge(), TextKey: "check.password.done"}
 	if !old.Done {
 		old.TextKey, old.URL, old.DoKey = "check.password.old", "/account/password", "check.password.do"
 	}

@@ -12,6 +12,7 @@ import (
 	"hufu/idp/breach"
 	"hufu/idp/notify"
 	"hufu/idp/place"
+	"hufu/idp/policy"
 )
 
 func (m MailConfig) problems() Problems {
@@ -160,6 +161,16 @@ func (c Config) breaches() (*breach.File, error) {
 	}
 	f, err := breach.Open(c.Password.BreachFile)
 	return f, usable("passwords.breach_file", c.Password.BreachFile, err)
+}
+
+// PasswordLists are what new passwords are compared with; done ends the use of the file.
+func (c Config) PasswordLists() (l policy.Lists, done func() error, err error) {
+	l.Common = breach.Common{}
+	f, err := c.breaches()
+	if f != nil {
+		l.Breach = f
+	}
+	return l, f.Close, err
 }
 
 // metadata tells of the makers of authenticators, nil without a file.
