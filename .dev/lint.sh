@@ -11,7 +11,7 @@ optional() {
 		printf '== %s is not installed: left out\n' "$1"
 	fi
 }
-go vet ./... ./.dev/run
-optional staticcheck ./... ./.dev/run
+go vet ./... ./.dev/run ./.dev/filter
+optional staticcheck ./... ./.dev/run ./.dev/filter
 optional govulncheck ./...
 optional shellcheck .dev/*.sh .ci/run

@@ -33,7 +33,7 @@ trap 'exit 143' TERM HUP
 
 check_format() {
 	gofmt=$(command -v gofmt || echo "$(go env GOROOT)/bin/gofmt")
-	unformatted=$(go list -f '{{.Dir}}' ./... ./.dev/run | while read -r dir; do "$gofmt" -l "$dir"/*.go; done)
+	unformatted=$(go list -f '{{.Dir}}' ./... ./.dev/run ./.dev/filter | while read -r dir; do "$gofmt" -l "$dir"/*.go; done)
 	[ -z "$unformatted" ] && return
 	printf 'these files are not as gofmt writes them:\n%s\n' "$unformatted" >&2
 	return 1
@@ -71,7 +71,7 @@ export HUFU_TEST_CHROMIUM="$CHROMIUM"
 step "gofmt"
 check_format
 step "go vet"
-go vet ./... ./.dev/run
+go vet ./... ./.dev/run ./.dev/filter
 if [ -n "${HUFU_TEST_POSTGRES:-}" ]; then
 	step "PostgreSQL: the one of HUFU_TEST_POSTGRES"
 else

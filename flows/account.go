@@ -268,7 +268,7 @@ func (e *Engine) openCase(ctx context.Context, u idp.User) (string, error) {
 // checks are the points of the safety check. What a digest reminds of stands here, too.
 func (e *Engine) checks(creds []idp.Credential, names []idp.Identifier, now time.Time) []templates.Check {
 	all := []templates.Check{secondCheck(creds), e.spareCheck(creds), e.channelCheck(names, now)}
-	if c := of(creds, idp.MethodPassword); c != nil && e.Policy.Password.MaxAge > 0 {
+	if c := of(creds, idp.MethodPassword); c != nil && e.Policy.Password.MaxAgeDays > 0 {
 		all = append(all, e.ageCheck(*c, now))
 	}
 	return all
@@ -277,7 +277,7 @@ func (e *Engine) checks(creds []idp.Credential, names []idp.Identifier, now time
 // ageCheck: a password that ends soon, or has ended.
 func (e *Engine) ageCheck(password idp.Credential, now time.Time) templates.Check {
 	c := templates.Check{TitleKey: "check.password", TextKey: "check.password.done", URL: "/account/password", DoKey: "check.password.do"}
-	switch left := e.Policy.Password.MaxAge - now.Sub(password.ChangedAt); {
+	switch left := e.Policy.Password.MaxAge() - now.Sub(password.ChangedAt); {
 	case left <= 0:
 		c.TextKey = "check.password.old"
 	case e.expiring(left) > 0:

@@ -42,11 +42,11 @@ func (e *Engine) Digest(ctx context.Context) error {
 
 // expiringSince is how old a password is that is in the reminders, zero: none is.
 func (e *Engine) expiringSince(now time.Time) time.Time {
-	p := e.Policy
-	if p.Password.MaxAge == 0 || len(p.Notices.Expiring) == 0 {
+	most, remind := e.Policy.Password.MaxAge(), e.Policy.Password.Remind()
+	if most == 0 || len(remind) == 0 {
 		return time.Time{}
 	}
-	return now.Add(-p.Password.MaxAge + p.Notices.Expiring[0])
+	return now.Add(-most + remind[0])
 }
 
 // A reminder is one line of the letter, and what makes it due again.
@@ -145,11 +145,11 @@ func (e *Engine) short(creds []idp.Credential, now time.Time) (out []reminder) {
 		switch {
 		case c.Method == idp.MethodBackup && backup.Left(c.Data) < p.Recovery.Low:
 			out = append(out, reminder{item: "digest.codes", event: "codes.low", args: []any{backup.Left(c.Data)}, key: c.ID, every: p.Notices.Digest})
-		case c.Method == idp.MethodPassword && p.Password.MaxAge > 0:
-			left := p.Password.MaxAge - now.Sub(c.ChangedAt)
+		case c.Method == idp.MethodPassword && p.Password.MaxAgeDays > 0:
+			left := p.Password.MaxAge() - now.Sub(c.ChangedAt)
 			if mark := e.expiring(left); mark > 0 { // once at each mark, for this password
 				out = append(out, reminder{item: "digest.password", event: "password.expiring", args: []any{daysLeft(left)},
-					key: c.ID + "/" + strconv.FormatInt(c.Version, 10) + "/" + mark.String(), every: p.Password.MaxAge})
+					key: c.ID + "/" + strconv.FormatInt(c.Version, 10) + "/" + mark.String(), every: p.Password.MaxAge()})
 			}
 		}
 	}
@@ -159,7 +159,7 @@ func (e *Engine) short(creds []idp.Credential, now time.Time) (out []reminder) {
 // expiring is the last mark of the reminders that a password has passed with so much time
 // left, zero for none.
 func (e *Engine) expiring(left time.Duration) (mark time.Duration) {
-	for _, t := range e.Policy.Notices.Expiring {
+	for _, t := range e.Policy.Password.Remind() {
 		if left <= t {
 			mark = t
 		}

@@ -35,6 +35,7 @@ type Engine struct {
 	Site     *web.Site
 	Policy   *policy.Document
 	Hasher   *phc.Hasher
+	Lists    policy.Lists // what new passwords are compared with
 	Password password.Factor
 	TOTP     totp.Factor
 	Code     code.Factor
@@ -115,6 +116,7 @@ type State struct {
 	browser  *idp.Browser                    // by which this browser is known for the user
 	signed   *session.Signed                 // who is signed in in this browser
 	answer   factor.Answer                   // what Prepare found
+	verdict  *policy.Verdict                 // on a new password, made by Prepare
 	hash     []byte                          // of a new password or new codes, made by Prepare
 	was      string                          // the flow's user before a passkey named another
 	paidSend bool                            // this request has worked for a message
@@ -132,6 +134,7 @@ func (e *Engine) Routes(mux *http.ServeMux) {
 	page("POST /flows/{flow}/{step}/way", e.chooseWay)
 	page("POST /flows/{flow}/{step}/challenge", e.challenge)
 	page("GET /flows/{flow}/{step}/file", e.file)
+	page("POST /flows/{flow}/new-password/check", e.checkPassword)
 	page("GET /sign-in", e.signIn)
 	page("GET /sign-out", e.signOutPage)
 	page("POST /sign-out", e.signOut)

@@ -3,7 +3,6 @@ package flows
 import (
 	"context"
 	"net/url"
-	"strings"
 	"time"
 
 	"hufu/idp"
@@ -28,7 +27,7 @@ func (newPassword) Done(s *State) bool {
 // mustChange says whether the sign-in asks for a new password: because others know the
 // old one, or because it is too old. An old password never keeps anybody out.
 func (s *State) mustChange() bool {
-	most := s.engine.Policy.Password.MaxAge
+	most := s.engine.Policy.Password.MaxAge()
 	if s.Facts.Changed {
 		return false
 	}
@@ -42,14 +41,29 @@ func (s *State) mustChange() bool {
 }
 
 func (newPassword) Begin(_ context.Context, s *State) error {
-	if s.Demand.Kind == idp.FlowPassword {
-		return s.clear()
+	if s.Demand.Kind != idp.FlowPassword {
+		return nil
+	}
+	if err := s.clear(); err != nil {
+		return err
+	}
+	if s.tooSoon() {
+		return idp.Errorf(idp.Forbidden, "password.too_soon", s.engine.Policy.Password.MinAgeHours)
 	}
 	return nil
 }
 
-func (newPassword) Show(_ context.Context, s *State) (templates.Content, error) {
-	p := templates.NewPassword{Form: s.Form, Action: s.path("new-password"), Login: s.login(), Least: s.leastPassword(), Own: s.Demand.Kind == idp.FlowPassword}
+func (newPassword) Show(ctx context.Context, s *State) (templates.Content, error) {
+	v, told := s.verdict, s.verdict != nil
+	if !told {
+		rules, err := s.look(ctx, "")
+		if err != nil {
+			return nil, err
+		}
+		v = &rules
+	}
+	p := templates.NewPassword{Form: s.Form, Action: s.path("new-password"), Check: s.path("new-password", "check"), Login: s.login(), Least: s.leastPassword(),
+		Own: s.Demand.Kind == idp.FlowPassword, Rules: s.rules(*v, told)}
 	if s.Demand.Kind == idp.FlowJoin && s.user != nil {
 		p.Name = s.user.Name
 	}
@@ -66,31 +80,29 @@ func (s *State) leastPassword() int {
 // Prepare checks the new password against policy and hashes it.
 func (newPassword) Prepare(ctx context.Context, s *State, form url.Values) error {
 	plain := normal.Password(form.Get("password"))
-	switch {
-	case plain == "":
+	if plain == "" {
 		return idp.FieldError("password", "password.empty")
-	case plain != normal.Password(form.Get("again")):
-		return idp.FieldError("again", "new-password.differ")
 	}
-	if err := s.engine.Policy.CheckPassword(plain, !s.enrolled()); err != nil {
+	v, err := s.look(ctx, plain)
+	if err != nil {
 		return err
 	}
-	for _, n := range s.names {
-		if len(n.Value) >= 4 && strings.Contains(strings.ToLower(plain), n.Value) {
-			return idp.FieldError("password", "password.name")
-		}
+	s.verdict = &v
+	if plain != normal.Password(form.Get("again")) {
+		return idp.FieldError("again", "new-password.differ")
+	}
+	if err := v.Err(); err != nil {
+		return err
 	}
 	if err := s.engine.mayHash(ctx, s); err != nil {
 		return err
 	}
-	for _, c := range s.of(idp.MethodPassword) {
-		same, _, err := s.engine.Hasher.Verify(ctx, true, string(c.Data), plain)
-		if err != nil {
-			return err
-		}
-		if same {
-			return idp.FieldError("password", "password.same")
-		}
+	used, err := s.usedBefore(ctx, plain)
+	if err != nil {
+		return err
+	}
+	if used != "" {
+		return idp.FieldError("password", used)
 	}
 	hash, err := s.engine.Hasher.Hash(ctx, plain)
 	s.hash = []byte(hash)

@@ -75,15 +75,30 @@ func (s *Store) Credential(ctx context.Context, id string) (idp.Credential, erro
 }
 
 // ReplaceCredential gives a credential new data, unless somebody else did since
-// it was read; its count of failures starts again. from is the version read.
-func (s *Store) ReplaceCredential(ctx context.Context, id string, from int64, data []byte) (bool, error) {
+// it was read; its count of failures starts again. from is the version read. A password
+// goes into its person's history.
+func (s *Store) ReplaceCredential(ctx context.Context, id string, from int64, data []byte) (replaced bool, err error) {
 	sealed, err := s.ring.Seal(credentialPlace(id), data)
 	if err != nil {
 		return false, err
 	}
-	n, err := s.affected(ctx, "UPDATE credentials SET data = ?, version = version + 1, failures = 0, closed = ?, changed_at = ? WHERE id = ? AND version = ?",
-		sealed, false, micros(time.Now()), id, from)
-	return n == 1, err
+	err = s.Tx(ctx, func(ctx context.Context) error {
+		now := time.Now()
+		old, err := s.Credential(ctx, id)
+		if replaced = false; err != nil {
+			if idp.KindOf(err) == idp.NotFound {
+				return nil
+			}
+			return err
+		}
+		n, err := s.affected(ctx, "UPDATE credentials SET data = ?, version = version + 1, failures = 0, closed = ?, changed_at = ? WHERE id = ? AND version = ?",
+			sealed, false, micros(now), id, from)
+		if replaced = n == 1; err != nil || !replaced || old.Method != idp.MethodPassword {
+			return err
+		}
+		return s.keepPassword(ctx, old.UserID, old.Data, now)
+	})
+	return replaced && err == nil, err
 }
 
 // RehashCredential gives a credential the same secret in a new form: it stays the

@@ -56,7 +56,11 @@ func doorSamples() []sample {
 		{"password", Password{Action: "/flows/f1/password", Login: "lin.wei", Face: "林", RestartURL: "/sign-in", SecondStep: true}},
 		{"password-refused", Password{Form: withHint(bad("password", "pw.wrong"), "pw.hint"), Action: "/flows/f1/password", Login: "lin.wei",
 			Face: "林", RestartURL: "/sign-in", SecondStep: true, Ways: ways[:1]}},
-		{"new-password", NewPassword{Action: "/flows/f1/new-password", Login: "lin.wei", Least: 10}},
+		{"new-password", NewPassword{Action: "/flows/f1/new-password", Check: "/flows/f1/new-password/check", Login: "lin.wei", Least: 10, Rules: PasswordRules{
+			Lines: []PasswordRule{{Name: "min_length", Args: []any{10}}, {Name: "patterns"}, {Name: "personal"}, {Name: "known"}, {Name: "min_score"}, {Name: "history_count", Args: []any{5}}}}}},
+		{"new-password-weak", NewPassword{Form: bad("password", "password.phone"), Action: "/flows/f1/new-password", Check: "/flows/f1/new-password/check", Login: "lin.wei", Least: 10,
+			Rules: PasswordRules{Told: true, Score: 1, Lines: []PasswordRule{{Name: "min_length", Args: []any{10}, Told: true, Met: true}, {Name: "patterns", Told: true, Met: true},
+				{Name: "personal", Told: true, Why: []FieldError{{Key: "password.phone"}, {Key: "password.pinyin"}}}, {Name: "min_score", Told: true, Why: []FieldError{{Key: "password.weak"}}}}}}},
 		{"new-password-join", NewPassword{Form: bad("again", "new-password.differ"), Action: "/flows/f1/new-password", Login: "lin.wei", Name: "林薇", Least: 12}},
 		{"totp", TOTP{Action: "/flows/f1/totp", Login: "lin.wei", Ways: ways, TrustDays: 30}},
 		{"totp-refused", TOTP{Form: withHint(bad("code", "otp.reused"), "otp.hint"), Action: "/flows/f1/totp", Login: "lin.wei", Ways: ways}},

@@ -88,9 +88,37 @@ func QRLabel(lang string) string { return T(lang, "enrol-totp.qr") }
 type NewPassword struct {
 	Form
 	Action, Login string
+	Check         string // where the script has what is typed looked at: posts password, gets the partial "password-rules"
 	Name          string // of an invited person: greets him
 	Least         int    // characters at least
 	Own           bool   // the person's own wish: nobody asks for it
+	Rules         PasswordRules
+}
+
+// PasswordRules are what a new password is held to. Told: somebody has typed one, and the
+// lines and the score say what it is worth.
+type PasswordRules struct {
+	Lines []PasswordRule
+	Told  bool
+	Score int // 0 to 4
+}
+
+// Open is how many of the rules are not met.
+func (r PasswordRules) Open() (n int) {
+	for _, l := range r.Lines {
+		if l.Told && !l.Met {
+			n++
+		}
+	}
+	return n
+}
+
+// PasswordRule is a line of the rules: its words are password.rule.<Name>.
+type PasswordRule struct {
+	Name      string
+	Args      []any
+	Told, Met bool
+	Why       []FieldError // what exactly is not met
 }
 
 // Consent asks what an application may do. Inputs: do=approve, do=deny.

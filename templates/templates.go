@@ -55,7 +55,10 @@ type page struct {
 	Page Content
 }
 
-var pages = parsePages()
+var (
+	pages = parsePages()
+	parts = template.Must(template.New("").Funcs(funcs).ParseFS(files, "partials/*.html"))
+)
 
 var funcs = template.FuncMap{"asset": static.Path, "icon": icon, "note": note, "saved": saved}
 
@@ -84,6 +87,16 @@ func Render(w io.Writer, f Frame, c Content) error {
 	var out bytes.Buffer
 	if err := t.Execute(&out, page{Frame: f, Page: c}); err != nil {
 		return fmt.Errorf("templates: page %q: %w", c.Page(), err)
+	}
+	_, err := out.WriteTo(w)
+	return err
+}
+
+// RenderPart draws one partial alone. On an error nothing has been written.
+func RenderPart(w io.Writer, f Frame, name string, it any) error {
+	var out bytes.Buffer
+	if err := parts.ExecuteTemplate(&out, name, f.filled().With(it)); err != nil {
+		return fmt.Errorf("templates: part %q: %w", name, err)
 	}
 	_, err := out.WriteTo(w)
 	return err

@@ -76,7 +76,12 @@ func (c userResetCmd) Run(a *app) error {
 // manage runs an act on the configured database and says in words what it refuses.
 func (a *app) manage(do func(m *manage.Manager) error) error {
 	return a.withStore(func(cfg server.Config, store *storage.Store) error {
-		return sentence(do(&manage.Manager{Store: store, Policy: policy.Default(), Issuer: cfg.Issuer, Operator: cfg.Operator}))
+		lists, closeLists, err := cfg.PasswordLists()
+		if err != nil {
+			return err
+		}
+		err = sentence(do(&manage.Manager{Store: store, Policy: policy.Default(), Lists: lists, Issuer: cfg.Issuer, Operator: cfg.Operator}))
+		return errors.Join(err, closeLists())
 	})
 }
 

@@ -6,12 +6,13 @@ import (
 	"encoding/base32"
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"hufu/idp"
 	"hufu/idp/normal"
 	"hufu/idp/phc"
+	"hufu/idp/policy"
 )
 
 // Account is a new account made by whoever holds the server itself: active at
@@ -42,11 +43,11 @@ func (m *Manager) AddAccount(ctx context.Context, in Account) (otpauth idp.Secre
 	if in.Role.Operator() && in.MerchantNo != "" {
 		bad.add(idp.FieldError("merchant_no", "error.staff_no_merchant"))
 	}
-	least := m.Policy.Password.MinLengthAlone
-	if in.TOTP {
-		least = m.Policy.Password.MinLength
+	employed := u
+	if employed.MerchantID, err = m.employer(ctx, in); err != nil {
+		return "", err
 	}
-	password, err := m.password(in.Password, least)
+	password, err := m.password(ctx, in.Password, employed, values(names), !in.TOTP)
 	bad.add(err)
 	if err := bad.err(); err != nil {
 		return "", err
@@ -85,6 +86,16 @@ func (m *Manager) AddAccount(ctx context.Context, in Account) (otpauth idp.Secre
 		return "", err
 	}
 	return otpauthURI(m.Operator, names[0].Value, secret), nil
+}
+
+// employer is the id of the merchant that the account is to be of, "" for none or one that
+// is refused later.
+func (m *Manager) employer(ctx context.Context, in Account) (string, error) {
+	merchant, err := m.merchantByNo(ctx, "merchant_no", in.MerchantNo)
+	if err != nil && idp.KindOf(err) != idp.Invalid {
+		return "", err
+	}
+	return merchant.ID, nil
 }
 
 // staffOf makes the user staff of a merchant; the number of a merchant without
@@ -136,16 +147,37 @@ func hash(ctx context.Context, password string) (string, error) {
 	return phc.NewHasher(1).Hash(ctx, password)
 }
 
-// password checks the length of a password and returns it as it is hashed.
-func (m *Manager) password(typed idp.Secret, least int) (string, error) {
-	text := normal.Password(typed.Reveal())
-	switch n := utf8.RuneCountInString(text); {
-	case n < least:
-		return "", idp.FieldError("password", "error.password_short", least)
-	case n > m.Policy.Password.MaxLength:
-		return "", idp.FieldError("password", "error.password_long", m.Policy.Password.MaxLength)
+// serialsMost is how many terminals of a merchant a password is compared with.
+const serialsMost = 200
+
+// password checks the password of a person against policy and returns it as it is hashed.
+// alone: he has no second factor.
+func (m *Manager) password(ctx context.Context, typed idp.Secret, u idp.User, names []idp.Identifier, alone bool) (string, error) {
+	f, err := m.facts(ctx, u, names)
+	if err != nil {
+		return "", err
 	}
-	return text, nil
+	rules := m.Policy.Password
+	rules.Words = append(slices.Clone(rules.Words), m.Operator)
+	text := normal.Password(typed.Reveal())
+	v, err := rules.Check(text, alone, f, m.Lists)
+	if err == nil {
+		err = v.Err()
+	}
+	return text, err
+}
+
+// facts are what must not be in the password of a person.
+func (m *Manager) facts(ctx context.Context, u idp.User, names []idp.Identifier) (policy.PersonalFacts, error) {
+	if u.MerchantID == "" {
+		return policy.FactsOf(u, nil, names, nil), nil
+	}
+	merchant, err := m.Store.Merchant(ctx, u.MerchantID)
+	if err != nil {
+		return policy.PersonalFacts{}, err
+	}
+	terminals, err := m.Store.Terminals(ctx, "", merchant.ID, serialsMost)
+	return policy.FactsOf(u, &merchant, names, terminals), err
 }
 
 // ResetPassword gives an account a new password that must be changed at the next
@@ -161,16 +193,20 @@ func (m *Manager) ResetPassword(ctx context.Context, login string, typed idp.Sec
 		return err
 	}
 	var old *idp.Credential
-	least := m.Policy.Password.MinLengthAlone
+	alone := true
 	for _, c := range creds {
 		switch c.Method {
 		case idp.MethodPassword:
 			old = &c
 		case idp.MethodTOTP, idp.MethodPasskey:
-			least = m.Policy.Password.MinLength
+			alone = false
 		}
 	}
-	password, err := m.password(typed, least)
+	names, err := m.Store.Identifiers(ctx, u.ID)
+	if err != nil {
+		return err
+	}
+	password, err := m.password(ctx, typed, u, names, alone)
 	if err != nil {
 		return err
 	}

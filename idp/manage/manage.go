@@ -26,6 +26,7 @@ import (
 type Manager struct {
 	Store    *storage.Store
 	Policy   *policy.Document
+	Lists    policy.Lists // what new passwords are compared with
 	Issuer   string
 	Operator string // as authenticator apps name the accounts made on the command line
 	// Invite words an invitation for a kind of channel: a mail, or a text message, which

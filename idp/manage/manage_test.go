@@ -760,7 +760,7 @@ func second[T any](_ T, err error) error { return err }
 func TestAccountsOfTheCommandLine(t *testing.T) {
 	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
 		h, ctx := newHouse(t, s), t.Context()
-		in := Account{Username: "he.min", Name: "何敏", Role: idp.RolePolicyAdmin, Phone: "13800000007", Password: "correct horse", TOTP: true}
+		in := Account{Username: "he.min", Name: "何敏", Role: idp.RolePolicyAdmin, Phone: "13800000007", Password: "brass otter", TOTP: true}
 		uri, err := h.AddAccount(ctx, in)
 		h.must(err)
 		if !strings.HasPrefix(uri.Reveal(), "otpauth://totp/Hufu:he.min?") {
@@ -775,23 +775,23 @@ func TestAccountsOfTheCommandLine(t *testing.T) {
 			t.Fatal(creds, err)
 		}
 		_, grant, _ := h.live(u)
-		h.must(h.ResetPassword(ctx, "HE.MIN", "another horse"))
+		h.must(h.ResetPassword(ctx, "HE.MIN", "another brass otter"))
 		u, _ = s.User(ctx, u.ID)
 		creds, _ = s.Credentials(ctx, u.ID)
-		ok, _, err := phc.NewHasher(1).Verify(ctx, true, string(creds[0].Data), "another horse")
+		ok, _, err := phc.NewHasher(1).Verify(ctx, true, string(creds[0].Data), "another brass otter")
 		if !ok || err != nil || !u.MustChange || !h.ended(grant) || len(creds) != 2 {
 			t.Error("not reset", err)
 		}
 		if list := h.events(storage.EventFilter{Subject: u.ID, Name: "password.reset"}); len(list) != 1 || list[0].Actor != "system" {
 			t.Errorf("events %v", list)
 		}
-		wants(t, h.ResetPassword(ctx, "nobody", "another horse"), idp.NotFound, "error.unknown_name")
-		wants(t, h.ResetPassword(ctx, "he.min", "short"), idp.Invalid, "error.password_short")
+		wants(t, h.ResetPassword(ctx, "nobody", "another brass otter"), idp.NotFound, "error.unknown_name")
+		wants(t, h.ResetPassword(ctx, "he.min", "short"), idp.Invalid, "password.short")
 		_, err = h.AddAccount(ctx, Account{Username: "chen.xy", Role: idp.RoleCashier, MerchantNo: "822290059430009", Password: "correct horse battery"})
 		wants(t, err, idp.Invalid, "error.no_merchant")
 		_, err = h.AddAccount(ctx, Account{Username: "chen.xy", Role: idp.RoleCashier, MerchantNo: h.merchant.No, Password: "correct horse battery"})
 		h.must(err)
 		_, err = h.AddAccount(ctx, Account{Username: "x.y", Role: idp.RoleAuditor, Password: "ten chars!"})
-		wants(t, err, idp.Invalid, "error.password_short") // twelve without a second factor
+		wants(t, err, idp.Invalid, "password.short") // twelve without a second factor
 	})
 }

@@ -87,6 +87,13 @@ func clones(names []*idp.Identifier) []*idp.Identifier {
 	return out
 }
 
+func values(names []*idp.Identifier) (out []idp.Identifier) {
+	for _, n := range names {
+		out = append(out, *n)
+	}
+	return out
+}
+
 // ownerOf makes the user the owner of a merchant that has none: a change of owner
 // is a hand-over, which is the owners' own. The merchant number then names him.
 func (m *Manager) ownerOf(ctx context.Context, u *idp.User, typed string) (*idp.Identifier, error) {

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"hufu/idp"
 )
@@ -17,7 +16,7 @@ import (
 // Document is a policy: the shipped defaults are [Default].
 type Document struct {
 	Version      int64
-	Password     Password
+	Password     PasswordRules
 	Sessions     map[Class]SessionLife
 	Flow         FlowLife
 	Codes        Codes
@@ -59,12 +58,6 @@ func ClassOf(u idp.User, m *idp.Merchant) Class {
 		return ClassHighValue
 	}
 	return Class(m.Tier)
-}
-
-// Password bounds passwords. The full set of knobs binds to this block.
-type Password struct {
-	MinLength, MinLengthAlone, MaxLength int           // runes; Alone: no second factor
-	MaxAge                               time.Duration // then the sign-in asks for a new one; 0: never
 }
 
 // SessionLife bounds a browser session.
@@ -112,6 +105,7 @@ type Throttle struct {
 	Introduced                        time.Duration // how long such a code introduces
 	Hashing                           Bucket        // new passwords and codes that a flow hashes
 	Explain                           Bucket        // refusals that cost nothing and are written to the log all the same, of a network, times f
+	Checking                          Bucket        // new passwords of a flow that are compared with the rules while they are typed
 	NetworkWork                       Bucket        // strangers' failures of a network, times f, before it must work
 	UserCodeWait                      Wait
 	UserCodeAccount, UserCodeNetwork  Bucket
@@ -212,13 +206,12 @@ type Work struct {
 
 // Notices are what people are told of, and for how long.
 type Notices struct {
-	Removed     time.Duration   // a removed address still gets notices
-	Same        time.Duration   // the same kind to one channel at most once
-	Strong      time.Duration   // a strong return uses only what is older than what it undoes by so much
-	FormerNames time.Duration   // a former user name goes on working
-	Unproven    time.Duration   // a phone not proved for longer is in the digest
-	Expiring    []time.Duration // before a password's end, in the digest
-	Digest      time.Duration   // between digests of one person
+	Removed     time.Duration // a removed address still gets notices
+	Same        time.Duration // the same kind to one channel at most once
+	Strong      time.Duration // a strong return uses only what is older than what it undoes by so much
+	FormerNames time.Duration // a former user name goes on working
+	Unproven    time.Duration // a phone not proved for longer is in the digest
+	Digest      time.Duration // between digests of one person
 }
 
 // Contacts bounds the names, phones and addresses of a person.
@@ -245,7 +238,7 @@ func Default() *Document {
 	}
 	return &Document{
 		Version:  1,
-		Password: Password{MinLength: 10, MinLengthAlone: 12, MaxLength: 256},
+		Password: defaultPassword(),
 		Sessions: map[Class]SessionLife{
 			ClassMicro:     {Idle: 8 * time.Hour, Absolute: 7 * day, Most: 50},
 			ClassStandard:  {Idle: 8 * time.Hour, Absolute: 7 * day, Most: 50},
@@ -270,6 +263,7 @@ func Default() *Document {
 			Introduced:          15 * time.Minute,
 			Hashing:             Bucket{5, 10 * time.Second},
 			Explain:             Bucket{20, 5 * time.Minute},
+			Checking:            Bucket{30, time.Second / 2},
 			NetworkWork:         Bucket{30, time.Minute},
 			UserCodeWait:        Wait{Unit: 30 * time.Second, Cap: 15 * time.Minute, Forget: day},
 			UserCodeAccount:     Bucket{10, 6 * time.Hour},
@@ -311,7 +305,7 @@ func Default() *Document {
 		Recovery:     RecoveryCodes{Count: 10, Low: 3},
 		Work:         Work{Bits: 18, Most: 22, SMS: 19, Network: 2, After: 5, Window: time.Hour, Life: 120 * time.Second, Ticket: 20 * time.Second, Fleet: 20},
 		Notices: Notices{Removed: 30 * day, Same: 10 * time.Minute, Strong: 72 * time.Hour, FormerNames: 365 * day, Unproven: 60 * day,
-			Expiring: []time.Duration{14 * day, 7 * day, day}, Digest: 7 * day},
+			Digest: 7 * day},
 		Contacts: Contacts{Most: 5, Renames: Bucket{3, 10 * day}, Names: Bucket{10, day / 10}},
 		Cases:    Cases{Due: day, LinkFreezes: 2, LinkWindow: 7 * day, Ask: 90 * day},
 	}
@@ -337,21 +331,3 @@ func (d *Document) SignIn(u idp.User, c Class) (acr idp.ACR, graceUntil time.Tim
 // SMSFactor says whether a code to a bound phone may be the second factor of a
 // person who has enrolled no other.
 func (d *Document) SMSFactor(c Class) bool { return c == ClassMicro || c == ClassStandard }
-
-// CheckPassword refuses a new password that is too short or too long, in
-// characters. alone: its owner has no second factor.
-func (d *Document) CheckPassword(password string, alone bool) error {
-	least := d.Password.MinLength
-	if alone {
-		least = d.Password.MinLengthAlone
-	}
-	switch n := utf8.RuneCountInString(password); {
-	case !utf8.ValidString(password):
-		return idp.FieldError("password", "password.malformed")
-	case n < least:
-		return idp.FieldError("password", "password.short", least)
-	case n > d.Password.MaxLength:
-		return idp.FieldError("password", "password.long", d.Password.MaxLength)
-	}
-	return nil
-}

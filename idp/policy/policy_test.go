@@ -2,7 +2,6 @@ package policy_test
 
 import (
 	"math"
-	"strings"
 	"testing"
 	"time"
 
@@ -99,27 +98,6 @@ func TestNumbersOfEveryClass(t *testing.T) {
 		if s.Idle <= 0 || s.Absolute <= s.Idle || s.Most <= 0 || d.Tokens.RefreshIdle[class] <= 0 || d.Tokens.RefreshAbsolute[class] < d.Tokens.RefreshIdle[class] ||
 			d.Tokens.TerminalIdle[class] <= 0 || d.Tokens.TerminalAbsolute[class] < d.Tokens.TerminalIdle[class] {
 			t.Errorf("%s lacks numbers", class)
-		}
-	}
-}
-
-func TestCheckPassword(t *testing.T) {
-	d := policy.Default()
-	for _, c := range []struct {
-		password string
-		alone    bool
-		want     string
-	}{
-		{strings.Repeat("a", 9), false, "password.short"}, {strings.Repeat("a", 10), false, ""}, {strings.Repeat("a", 11), true, "password.short"}, {strings.Repeat("a", 12), true, ""},
-		{strings.Repeat("好", 10), false, ""}, {strings.Repeat("好", 9), false, "password.short"}, {strings.Repeat("𠮷", 256), true, ""}, {strings.Repeat("a", 257), true, "password.long"},
-		{strings.Repeat(" ", 12), true, ""}, {"\xff\xfe" + strings.Repeat("a", 20), true, "password.malformed"}, {"", true, "password.short"},
-	} {
-		got := ""
-		if err := d.CheckPassword(c.password, c.alone); err != nil {
-			got = err.(*idp.Error).Msg
-		}
-		if got != c.want {
-			t.Errorf("%.20q alone %v: %q, want %q", c.password, c.alone, got, c.want)
 		}
 	}
 }

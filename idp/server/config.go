@@ -35,6 +35,7 @@ type Config struct {
 	SMS      SMSConfig      `config:"sms"`
 	Places   PlacesConfig   `config:"places"`
 	WebAuthn WebAuthnConfig `config:"webauthn"`
+	Password PasswordConfig `config:"passwords"`
 }
 
 // DatabaseConfig says where state is kept.
@@ -103,6 +104,11 @@ type WebAuthnConfig struct {
 	Origins          []string `config:"origins" help:"Origins that passkeys may be used at: the issuer if empty. Those outside of webauthn.id are published as related origins."`
 	AndroidKeyHashes []string `config:"android_key_hashes" help:"Signing certificates of Android apps that may use passkeys: SHA-256 in base64url."`
 	Metadata         string   `config:"metadata" help:"FIDO metadata file (MDS3 blob) with names and roots of authenticators."`
+}
+
+// PasswordConfig names what new passwords are compared with.
+type PasswordConfig struct {
+	BreachFile string `config:"breach_file" help:"File of leaked passwords: SHA-1 hashes in hexadecimal, one a line, sorted. Searched where it lies, in constant memory. Without one, only the common passwords that ship with the program are refused."`
 }
 
 // Problem is one thing wrong with the configuration. Value is empty for secrets.

@@ -48,7 +48,7 @@ var classes = map[string]class{
 	"GET /join": link, "GET /stop": link, "POST /stop": link, "GET /undo": link, "POST /undo": link,
 	"GET /sign-out": leave, "POST /sign-out": leave, "/logout": leave, "/logout/confirm": leave,
 	"GET /flows/{flow}": step, "GET /flows/{flow}/{step}": step, "POST /flows/{flow}/{step}": step, "POST /flows/{flow}/{step}/resend": step,
-	"POST /flows/{flow}/{step}/way": step, "POST /flows/{flow}/{step}/challenge": step, "GET /flows/{flow}/{step}/file": step,
+	"POST /flows/{flow}/{step}/way": step, "POST /flows/{flow}/{step}/challenge": step, "POST /flows/{flow}/new-password/check": step, "GET /flows/{flow}/{step}/file": step,
 	"/authorize": money, "/token": client, "/revoke": client, "/userinfo": client, "/introspect": client, "/device_authorization": client, "/par": client,
 	"GET /device": approve, "POST /device": approve,
 	"GET /account": own, "GET /account/factors": own, "GET /account/contacts": own, "GET /account/devices": own, "GET /account/apps": own, "GET /account/activity": own,

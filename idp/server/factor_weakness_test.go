@@ -100,7 +100,7 @@ func TestPasswordAloneChangesNoPassword(t *testing.T) {
 			t.Fatal("changed, or in")
 		}
 		b.submit("resend", "1").submit("code", w.sent(t, "+8613900000022")).at("new-password")
-		b.submit("password", "the owner's own password", "again", "the owner's own password").at("offer")
+		b.submit("password", "a sentence that nobody knows", "again", "a sentence that nobody knows").at("offer")
 	})
 }
 

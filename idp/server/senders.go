@@ -9,8 +9,10 @@ import (
 	"strings"
 
 	"hufu/flows/factor/passkey"
+	"hufu/idp/breach"
 	"hufu/idp/notify"
 	"hufu/idp/place"
+	"hufu/idp/policy"
 )
 
 func (m MailConfig) problems() Problems {
@@ -122,7 +124,9 @@ func (c Config) FileProblems() (ps Problems) {
 	_, texts := c.textSender()
 	_, places := c.places()
 	_, metadata := c.metadata()
-	for _, err := range []error{texts, places, metadata} {
+	leaked, breaches := c.breaches()
+	_ = leaked.Close()
+	for _, err := range []error{texts, places, metadata, breaches} {
 		if problem, ok := errors.AsType[fileError](err); ok {
 			ps = append(ps, Problem(problem))
 		}
@@ -148,6 +152,25 @@ func (c Config) places() (*place.DB, error) {
 	}
 	db, err := place.Open(c.Places.File)
 	return db, usable("places.file", c.Places.File, err)
+}
+
+// breaches are the leaked passwords of the operator's file, nil without one.
+func (c Config) breaches() (*breach.File, error) {
+	if c.Password.BreachFile == "" {
+		return nil, nil
+	}
+	f, err := breach.Open(c.Password.BreachFile)
+	return f, usable("passwords.breach_file", c.Password.BreachFile, err)
+}
+
+// PasswordLists are what new passwords are compared with; done ends the use of the file.
+func (c Config) PasswordLists() (l policy.Lists, done func() error, err error) {
+	l.Common = breach.Common{}
+	f, err := c.breaches()
+	if f != nil {
+		l.Breach = f
+	}
+	return l, f.Close, err
 }
 
 // metadata tells of the makers of authenticators, nil without a file.

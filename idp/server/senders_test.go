@@ -81,7 +81,7 @@ func TestFileProblems(t *testing.T) {
 			t.Error(ps)
 		}
 	}
-	c.SMS.Templates, c.Places.File, c.WebAuthn.Metadata = missing, missing, missing
+	c.SMS.Templates, c.Places.File, c.WebAuthn.Metadata, c.Password.BreachFile = missing, missing, missing, missing
 	var fields []string
 	for _, p := range c.FileProblems() {
 		fields = append(fields, p.Field)
@@ -89,7 +89,7 @@ func TestFileProblems(t *testing.T) {
 			t.Error(p)
 		}
 	}
-	if !slices.Equal(fields, []string{"sms.templates", "places.file", "webauthn.metadata"}) {
+	if !slices.Equal(fields, []string{"sms.templates", "places.file", "webauthn.metadata", "passwords.breach_file"}) {
 		t.Error(fields)
 	}
 	c = Defaults(dir, false)

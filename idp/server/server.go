@@ -50,6 +50,7 @@ type Server struct {
 	jobs    sync.WaitGroup
 	demo    *world
 	deliver *notify.Deliverer // nil: in the demonstration world
+	lists   func() error      // closes what passwords are compared with
 	keys    *passkey.Factor   // nil: an issuer without a name has no passkeys
 }
 
@@ -84,6 +85,9 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 		return nil, errors.Join(err, store.Close())
 	}
 	s.keys = engine.Passkey
+	if engine.Lists, s.lists, err = cfg.PasswordLists(); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
 	if engine.Places, err = cfg.places(); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
@@ -92,7 +96,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 	}
 	provider := &oidc.Provider{Store: store, Site: s.site, Policy: s.policy, Issuer: cfg.Issuer, Tokens: &web.Flood{PerMinute: cfg.Limits.RequestsPerMinute}, Log: log}
 	sessions.Copied = engine.Copied
-	manager := &manage.Manager{Store: store, Policy: s.policy, Issuer: cfg.Issuer, Invite: invitation(cfg.Operator), Notify: engine.Notice}
+	manager := &manage.Manager{Store: store, Policy: s.policy, Lists: engine.Lists, Issuer: cfg.Issuer, Invite: invitation(cfg.Operator), Notify: engine.Notice}
 	console := &admin.Console{Manage: manager, Site: s.site, Store: store}
 	if cfg.Demo {
 		engine.Loopback, provider.Loopback = 100, 100
@@ -147,7 +151,7 @@ func (s *Server) Handler() http.Handler { return s.handler }
 func (s *Server) Close() error {
 	s.stop()
 	s.jobs.Wait()
-	return s.Store.Close()
+	return errors.Join(s.Store.Close(), s.lists())
 }
 
 func (s *Server) routes() {

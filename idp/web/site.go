@@ -118,6 +118,18 @@ func (s *Site) Write(w http.ResponseWriter, r *http.Request, status int, c templ
 
 // frame is what every page knows about its request. A page is drawn for a stranger
 // when the database cannot say who is signed in.
+// Part writes a part of a page, for a script that puts it into the page.
+func (s *Site) Part(w http.ResponseWriter, r *http.Request, name string, it any) error {
+	var b bytes.Buffer
+	if err := templates.RenderPart(&b, s.frame(r), name, it); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	_, err := b.WriteTo(w)
+	return err
+}
+
 func (s *Site) frame(r *http.Request) templates.Frame {
 	f := templates.Frame{Lang: s.Lang(r), Path: r.URL.RequestURI(), Operator: s.Operator, Demo: s.Demo, RequestID: RequestID(r.Context()), Issuer: s.Issuer, Zone: s.Zone}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
