@@ -228,6 +228,9 @@ func (e *Engine) account(w http.ResponseWriter, r *http.Request, me *session.Sig
 		Checks: e.checks(creds, names, time.Now())}
 	if me.Merchant != nil {
 		p.MerchantName = me.Merchant.LegalName
+		if u.Role == idp.RoleOwner || u.Role == idp.RoleManager {
+			p.ShopURL = "/console"
+		}
 	}
 	if p.CaseNumber, err = e.openCase(ctx, u); err != nil {
 		return err

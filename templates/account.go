@@ -39,6 +39,7 @@ type Account struct {
 	CaseNumber                         string
 	Checks                             []Check
 	Events                             []EventRow // the newest few
+	ShopURL                            string     // his part of the console, "" for none
 }
 
 // Done counts the checks that are met.
