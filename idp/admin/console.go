@@ -189,7 +189,7 @@ func (v *visit) mayWith(act manage.Action, of manage.Target) bool {
 
 // whole says whether the visitor's console is of everything, not of a merchant's own.
 func (v *visit) whole() bool {
-	return manage.May(v.User.Role, manage.Console).Scope() == manage.Everything
+	return v.may(manage.Console) && manage.May(v.User.Role, manage.Console).Scope() == manage.Everything
 }
 
 // id is the name of a thing in the path. What can be no name is not found.

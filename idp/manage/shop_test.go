@@ -3,6 +3,7 @@ package manage
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -212,6 +213,37 @@ func TestShopInvites(t *testing.T) {
 		wants(t, h.InviteAgain(ctx, owner, u.ID), idp.Conflict, "error.invite_limit")
 		h.must(h.InviteAgain(ctx, h.as(idp.RoleSupportAgent), u.ID))
 	})
+}
+
+// docs/permissions.md holds the table as it is; HUFU_TEST_WRITE=1 writes it anew.
+func TestDocumentIsTheTable(t *testing.T) {
+	const file = "../../docs/permissions.md"
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, _, ok := strings.Cut(string(text), "| action |")
+	if !ok {
+		t.Fatal("no table")
+	}
+	marks := map[Right]string{No: "–", Yes: "✓", Reason: "r", Four: "4", yesM: "m", whyM: "m r", yesS: "s", whyS: "s r"}
+	want := head + "| action | owner | manager | cashier | policy_admin | support_agent | support_supervisor | auditor |\n|---|---|---|---|---|---|---|---|\n"
+	all := Actions()
+	slices.Sort(all)
+	for _, act := range all {
+		want += "| `" + string(act) + "` |"
+		for _, role := range idp.Roles {
+			want += " " + marks[May(role, act)] + " |"
+		}
+		want += "\n"
+	}
+	if os.Getenv("HUFU_TEST_WRITE") != "" {
+		if err := os.WriteFile(file, []byte(want), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	} else if want != string(text) {
+		t.Error("docs/permissions.md is not the table: run this test with HUFU_TEST_WRITE=1")
+	}
 }
 
 func second1[T any](v T, err error) T {
