@@ -239,6 +239,9 @@ func (e *Engine) account(w http.ResponseWriter, r *http.Request, me *session.Sig
 		Checks: e.checks(creds, names, time.Now())}
 	if me.Merchant != nil {
 		p.MerchantName = me.Merchant.LegalName
+		if u.Role == idp.RoleOwner || u.Role == idp.RoleManager {
+			p.ShopURL = "/console"
+		}
 	}
 	if p.Closed, err = e.closedWays(ctx, u, creds, names, time.Now()); err != nil {
 		return err

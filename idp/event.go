@@ -42,8 +42,9 @@ var EventNames = map[string]bool{
 	"device.requested": false, "device.approved": true, "device.denied": true, "device.wrong_digits": true,
 	"device.redeemed":  true,
 	"terminal.created": false, "terminal.activated": true, "terminal.suspended": true, "terminal.lost": true,
-	"terminal.retired": true,
-	"merchant.created": false, "merchant.activated": true, "merchant.viewed": false, "merchant.suspended": true, "merchant.returned": true, "store.created": false,
+	"terminal.returned": true, "terminal.retired": true,
+	"staff.invited": true, "staff.role": true, "staff.left": true,
+	"merchant.created": false, "merchant.activated": true, "merchant.viewed": false, "merchant.suspended": true, "merchant.returned": true, "store.created": false, "store.renamed": false,
 	"client.created": false, "client.disabled": false, "client.enabled": false, "client.secret": false,
 	"key.created": false, "config.demo": false,
 }

@@ -35,3 +35,38 @@ func (s *Store) Count(ctx context.Context, since, now time.Time) (c Counts, err 
 	one(&c.Failures, "events WHERE name = ? AND id >= ?", "signin.failed", idp.NewTimeID(since)[:12])
 	return c, err
 }
+
+// ShopCounts is what a merchant's own people are told first, of all its stores or one.
+type ShopCounts struct {
+	Staff, Invited, Locked                   int64
+	Stores, Cases                            int64
+	Terminals, TerminalsActive, TerminalsNew int64
+	TerminalsBad                             int64 // suspended or lost
+}
+
+// CountShop counts the people and things of a merchant or, unless "", of a store of it.
+// Cases and stores are the merchant's.
+func (s *Store) CountShop(ctx context.Context, merchant, store string) (c ShopCounts, err error) {
+	one := func(into *int64, table, where string, args ...any) {
+		if err != nil {
+			return
+		}
+		q := s.db(ctx).Table(table).Where(where, args...)
+		if store != "" && (table == "users" || table == "terminals") {
+			q = q.Where("store_id = ?", store)
+		}
+		err = q.Count(into).Error
+	}
+	staff := "merchant_id = ? AND status = ?"
+	one(&c.Staff, "users", staff, merchant, string(idp.UserActive))
+	one(&c.Invited, "users", staff, merchant, string(idp.UserInvited))
+	one(&c.Locked, "users", "merchant_id = ? AND locked <> '' AND status = ?", merchant, string(idp.UserActive))
+	one(&c.Stores, "stores", "merchant_id = ?", merchant)
+	one(&c.Cases, "cases", "merchant = ? AND state = ?", merchant, string(idp.CaseOpen))
+	device := "merchant_id = ? AND state = ?"
+	one(&c.Terminals, "terminals", "merchant_id = ? AND state <> ?", merchant, string(idp.TerminalRetired))
+	one(&c.TerminalsActive, "terminals", device, merchant, string(idp.TerminalActive))
+	one(&c.TerminalsNew, "terminals", device, merchant, string(idp.TerminalNew))
+	one(&c.TerminalsBad, "terminals", "merchant_id = ? AND state IN ?", merchant, []string{string(idp.TerminalSuspended), string(idp.TerminalLost)})
+	return c, err
+}

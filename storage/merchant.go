@@ -121,6 +121,25 @@ func (s *Store) Stores(ctx context.Context, merchant string) ([]idp.Store, error
 	return mapRows(rows, toStore)
 }
 
+// StorePage lists a page of the stores of a merchant, after the given one; of one alone
+// if it is named.
+func (s *Store) StorePage(ctx context.Context, merchant, only, after string, limit int) ([]idp.Store, error) {
+	q := s.db(ctx).Where("merchant_id = ? AND id > ?", merchant, after).Order("id").Limit(limit)
+	if only != "" {
+		q = q.Where("id = ?", only)
+	}
+	var rows []storeRow
+	if err := q.Find(&rows).Error; err != nil {
+		return nil, err
+	}
+	return mapRows(rows, toStore)
+}
+
+// RenameStore gives a store another name and place.
+func (s *Store) RenameStore(ctx context.Context, id, name, place string) error {
+	return s.exec(ctx, "UPDATE stores SET name = ?, place = ? WHERE id = ?", name, place, id)
+}
+
 // mapRows turns rows into the vocabulary's values, failing on the first that
 // cannot be opened.
 func mapRows[R, V any](rows []R, to func(R) (V, error)) ([]V, error) {

@@ -56,12 +56,19 @@ func (s *Store) terminal(ctx context.Context, column, v string) (idp.Terminal, e
 	return toTerminal(r)
 }
 
-// Terminals lists a page of terminals in the order of their serials, after the
-// given one, of one merchant or ("") of all.
-func (s *Store) Terminals(ctx context.Context, after, merchant string, limit int) ([]idp.Terminal, error) {
-	q := s.db(ctx).Where("serial > ?", after).Order("serial").Limit(limit)
-	if merchant != "" {
-		q = q.Where("merchant_id = ?", merchant)
+// TerminalFilter narrows [Store.TerminalsIn]; empty fields do not.
+type TerminalFilter struct {
+	After, Merchant, Store string // After: serial of the last one of the page before
+	State                  idp.TerminalState
+}
+
+// TerminalsIn lists a page of terminals in the order of their serials.
+func (s *Store) TerminalsIn(ctx context.Context, f TerminalFilter, limit int) ([]idp.Terminal, error) {
+	q := s.db(ctx).Where("serial > ?", f.After).Order("serial").Limit(limit)
+	for column, v := range map[string]string{"merchant_id": f.Merchant, "store_id": f.Store, "state": string(f.State)} {
+		if v != "" {
+			q = q.Where(column+" = ?", v)
+		}
 	}
 	var rows []terminalRow
 	if err := q.Find(&rows).Error; err != nil {
@@ -70,10 +77,23 @@ func (s *Store) Terminals(ctx context.Context, after, merchant string, limit int
 	return mapRows(rows, toTerminal)
 }
 
+// Terminals lists a page of terminals in the order of their serials, after the
+// given one, of one merchant or ("") of all.
+func (s *Store) Terminals(ctx context.Context, after, merchant string, limit int) ([]idp.Terminal, error) {
+	return s.TerminalsIn(ctx, TerminalFilter{After: after, Merchant: merchant}, limit)
+}
+
 // SetTerminalState moves a terminal from one state to another; false when it was
 // not in the first.
 func (s *Store) SetTerminalState(ctx context.Context, id string, from, to idp.TerminalState) (bool, error) {
 	n, err := s.affected(ctx, "UPDATE terminals SET state = ? WHERE id = ? AND state = ?", string(to), id, string(from))
+	return n == 1, err
+}
+
+// ReviveTerminal makes a suspended or lost terminal active again, as one that was never
+// seen; false when it was not in that state.
+func (s *Store) ReviveTerminal(ctx context.Context, id string, from idp.TerminalState) (bool, error) {
+	n, err := s.affected(ctx, "UPDATE terminals SET state = ?, last_seen_at = 0 WHERE id = ? AND state = ?", string(idp.TerminalActive), id, string(from))
 	return n == 1, err
 }
 

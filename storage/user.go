@@ -128,6 +128,14 @@ func (s *Store) SetUserStatus(ctx context.Context, id string, from, to idp.UserS
 	return n == 1, err
 }
 
+// PlaceUser gives a user another role, store and start of his grace time; false when his
+// role or store is no longer what it was.
+func (s *Store) PlaceUser(ctx context.Context, to, was idp.User) (bool, error) {
+	n, err := s.affected(ctx, "UPDATE users SET role = ?, store_id = ?, grace_from = ? WHERE id = ? AND role = ? AND COALESCE(store_id, '') = ?",
+		string(to.Role), pointer(to.StoreID), micros(to.GraceFrom), to.ID, string(was.Role), was.StoreID)
+	return n == 1, err
+}
+
 // FreezeUser freezes a user; false when he is frozen already.
 func (s *Store) FreezeUser(ctx context.Context, id string, at time.Time) (bool, error) {
 	n, err := s.affected(ctx, "UPDATE users SET frozen = ?, frozen_at = ? WHERE id = ? AND frozen = ?", true, micros(at), id, false)

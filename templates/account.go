@@ -40,6 +40,7 @@ type Account struct {
 	Closed                             []ClosedWay // by strangers
 	Checks                             []Check
 	Events                             []EventRow // the newest few
+	ShopURL                            string     // his part of the console, "" for none
 }
 
 // ClosedWay is a way to sign in that strangers have used up: it is closed to browsers that are not known. Ways are the

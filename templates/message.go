@@ -102,14 +102,16 @@ func (l Letter) login() string {
 // Codes says whether the message tells how many recovery codes are left, none included.
 func (p letterPage) Codes() bool { return strings.HasPrefix(p.Name, "codes.") }
 
-// Stop is the link that freezes. Who is told that his account is frozen needs none, and where a case was opened in place
-// of a freeze it does nothing more.
+// Stop is the link that freezes. Who is told that his account is frozen or has ended needs none, where a case was opened
+// in place of a freeze it does nothing more, and what became of a terminal is no sign that somebody uses the account.
 func (p letterPage) Stop() string {
-	if p.Name == "frozen" || p.Name == "case.opened" {
+	if unstopped[p.Name] {
 		return ""
 	}
 	return p.It.Stop
 }
+
+var unstopped = map[string]bool{"frozen": true, "case.opened": true, "staff.left": true, "terminal.lost": true}
 
 // Items are the reminders of a digest in words.
 func (p letterPage) Items() (all []string) {

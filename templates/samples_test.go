@@ -78,6 +78,7 @@ func doorSamples() []sample {
 		{"expired", Expired{RestartURL: "/sign-in", Explain: "482-913-0576"}},
 		{"expired-elsewhere", Expired{Lead: "expired.elsewhere", RestartURL: "/sign-in", Explain: "482-913-0576"}},
 		{"not-for-you", NotForYou{HomeURL: "/account", Login: "lin.wei"}},
+		{"not-for-you-lost", NotForYou{HomeURL: "/account", Login: "陈小燕", Saved: "console.saved.changed", Terminals: []Way{{Icon: "terminal", Title: "HF-E20 · 尾号 4417", Small: "电签", URL: "/console/terminals/t1/lost"}}}},
 		{"sign-out", SignOut{Action: "/sign-out", ClientName: "商户 App"}},
 		{"sign-out-all", SignOut{Action: "/sign-out"}},
 		{"signed-out", SignedOut{}}, {"signed-out-back", SignedOut{Next: "http://localhost:8081/"}},

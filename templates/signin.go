@@ -141,7 +141,11 @@ type Wait struct {
 type Expired struct{ Lead, RestartURL, Explain string }
 
 // NotForYou turns away whoever has no business in the console.
-type NotForYou struct{ HomeURL, Login string }
+type NotForYou struct {
+	HomeURL, Login string
+	Saved          string
+	Terminals      []Way // that he may mark lost
+}
 
 // SignOut asks before it ends the session. Input: none.
 type SignOut struct{ Action, ClientName string }

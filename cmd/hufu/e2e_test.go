@@ -24,6 +24,10 @@ func TestActors(t *testing.T) {
 			t.Parallel()
 			startWorld(t, browser, seen, bin, lang).factors(t)
 		})
+		t.Run(lang+" shop", func(t *testing.T) {
+			t.Parallel()
+			startWorld(t, browser, seen, bin, lang).shop(t)
+		})
 	}
 }
 

@@ -15,7 +15,11 @@ func (v *visit) cases() error {
 	if state == "" {
 		state = string(idp.CaseOpen)
 	}
-	f := storage.CaseFilter{Before: c.at, Staff: manage.OnlyStaffCases(v.User)}
+	reach, err := manage.Reach(v.User, manage.CaseRead)
+	if err != nil {
+		return err
+	}
+	f := storage.CaseFilter{Before: c.at, Merchant: reach.Merchant, Staff: manage.OnlyStaffCases(v.User)}
 	if state != "all" {
 		f.State = idp.CaseState(state)
 	}

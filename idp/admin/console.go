@@ -1,16 +1,17 @@
-// Package admin is the policy console: pages for the operator's own staff, thin over
-// idp/manage.
+// Package admin is the console: pages for the operator's own staff and, of what is their
+// own, for the owners and managers of merchants, thin over idp/manage.
 //
 // Routes: /console and below, listed once in routes. Each passes one gate: signed
-// in, operator staff, two factors, the row of manage's table that the route names,
-// and for acts a fresh proof. Every POST has a GET at the same path that draws its
+// in, the row of manage's table that the route names, two factors, and for acts a fresh
+// proof. Every POST has a GET at the same path that draws its
 // form, so a step-up or a change of language comes back to where it was asked.
 // Names and numbers are looked for by POST: what was typed stands in no URL.
 //
-// Invariants: no handler decides by role what manage's table decides; a page about
+// Invariants: no handler decides by role what manage's table decides; what is another
+// merchant's is not found; a page about
 // another person or merchant, and every form about one, opens only after a look was
-// recorded, and names nobody before; identifiers are masked; nothing is read from a form but the fields it names. It never calls
-// flows or idp/oidc.
+// recorded, and names nobody before; identifiers are masked; nothing is read from a form
+// but the fields it names. It never calls flows or idp/oidc.
 package admin
 
 import (
@@ -41,8 +42,9 @@ type visit struct {
 	w http.ResponseWriter
 	r *http.Request
 	*session.Signed
-	lang  string
-	stale bool // the proof grew too old while the form was filled in: nothing is done
+	lang   string
+	action manage.Action // of the route
+	stale  bool          // the proof grew too old while the form was filled in: nothing is done
 }
 
 // A route is a pattern, the row of the table that it needs, and what serves it.
@@ -68,13 +70,15 @@ func (c *Console) routes() []route {
 		{"POST /console/find", manage.Console, false, (*visit).find},
 		{"GET /console/merchants", manage.MerchantList, false, (*visit).merchants},
 		{"GET /console/merchants/{id}", manage.MerchantView, false, (*visit).merchant},
+		{"GET /console/stores", manage.StoreList, false, (*visit).stores},
+		{"GET /console/stores/{id}", manage.StoreView, false, (*visit).store},
 		{"GET /console/users", manage.UserList, false, (*visit).users},
 		{"GET /console/users/{id}", manage.UserView, false, (*visit).user},
 		{"GET /console/users/{id}/events", manage.EventSubject, false, (*visit).userEvents},
 		{"GET /console/clients", manage.ClientRead, false, (*visit).clients},
 		{"GET /console/clients/{id}", manage.ClientRead, false, (*visit).client},
 		{"GET /console/terminals", manage.TerminalList, false, (*visit).terminals},
-		{"GET /console/terminals/{id}", manage.MerchantView, false, (*visit).terminal},
+		{"GET /console/terminals/{id}", manage.TerminalView, false, (*visit).terminal},
 		{"GET /console/events", manage.EventRead, false, (*visit).events},
 		{"POST /console/events", manage.EventRead, false, (*visit).narrowEvents},
 		{"GET /console/explain/{id}", manage.ExplainRead, false, (*visit).explain},
@@ -102,13 +106,16 @@ func (c *Console) gate(rt route) web.Handler {
 			// only to hear that this is not for him.
 			return c.Site.Require(w, r, idp.Demand{Kind: idp.FlowSignIn, Return: back(r)})
 		}
-		if !signed.User.Role.Operator() {
-			return c.Site.Write(w, r, http.StatusForbidden, templates.NotForYou{HomeURL: "/account", Login: signed.User.Name})
-		}
+		v := &visit{Console: c, w: w, r: r, Signed: signed, lang: c.Site.Lang(r), action: rt.action}
 		if err := manage.Check(signed.User, rt.action); err != nil {
+			if manage.Check(signed.User, manage.Console) != nil {
+				return v.notForYou()
+			}
 			return err
 		}
-		v := &visit{Console: c, w: w, r: r, Signed: signed, lang: c.Site.Lang(r)}
+		if rt.fresh && signed.User.Frozen && !manage.Safe(signed.User.Role, rt.action) {
+			return idp.Errorf(idp.Forbidden, "account.frozen_first")
+		}
 		if ok, err := v.proved(rt.action, rt.fresh); err != nil || !ok {
 			return err
 		}
@@ -125,13 +132,17 @@ func back(r *http.Request) string {
 }
 
 // proved holds the session to what an act asks: two factors always and, if fresh,
-// possession shown lately. Otherwise it has sent the browser to prove it, but never
+// possession shown lately, or all of it where the act says so. What a person may stop
+// he may stop with what he signed in with. Otherwise it has sent the browser to prove it, but never
 // away from a form that was filled in: then the visit is stale.
 func (v *visit) proved(act manage.Action, fresh bool) (bool, error) {
+	if manage.Safe(v.User.Role, act) {
+		return true, nil
+	}
 	d := idp.Demand{Kind: idp.FlowStepUp, ACR: idp.ACR2, User: v.User.ID, Return: back(v.r)}
 	twice := d.Met(v.Session.Proofs)
 	if fresh {
-		d.One, d.Since = true, time.Now().Add(-v.age(act))
+		d.One, d.Since = !manage.Whole(act), time.Now().Add(-v.age(act))
 		held, err := v.holdsPasskey(act)
 		if err != nil {
 			return false, err
@@ -164,8 +175,11 @@ func (v *visit) holdsPasskey(act manage.Action) (bool, error) {
 // act, so that there is time to fill it in.
 func (v *visit) age(act manage.Action) time.Duration {
 	age := v.Manage.Policy.StepUp.ConsoleAct
-	if manage.Grave(act) {
+	switch {
+	case manage.Grave(act):
 		age = v.Manage.Policy.StepUp.ConsoleSecret
+	case manage.May(v.User.Role, act).Scope() != manage.Everything: // a merchant's own people
+		age = v.Manage.Policy.StepUp.Own
 	}
 	if v.r.Method == http.MethodGet {
 		age = age * 2 / 3
@@ -183,7 +197,17 @@ func (v *visit) t(key string, args ...any) string { return templates.T(v.lang, k
 func (v *visit) write(c templates.Content) error { return v.Site.Write(v.w, v.r, http.StatusOK, c) }
 
 // may says whether to offer an act.
-func (v *visit) may(act manage.Action) bool { return manage.May(v.User.Role, act) != manage.No }
+func (v *visit) may(act manage.Action) bool { return manage.Check(v.User, act) == nil }
+
+// mayWith says whether to offer an act on a thing.
+func (v *visit) mayWith(act manage.Action, of manage.Target) bool {
+	return manage.Allowed(v.User, act, of) == nil
+}
+
+// whole says whether the visitor's console is of everything, not of a merchant's own.
+func (v *visit) whole() bool {
+	return v.may(manage.Console) && manage.May(v.User.Role, manage.Console).Scope() == manage.Everything
+}
 
 // id is the name of a thing in the path. What can be no name is not found.
 func (v *visit) id() (string, error) {
@@ -225,7 +249,14 @@ func (v *visit) note() string {
 
 // desk is the frame around every page: the items that the person may open.
 func (v *visit) desk(active string) templates.Desk {
-	d := templates.Desk{Active: active, Find: "/console/find"}
+	d := templates.Desk{Active: active}
+	if v.may(manage.Console) {
+		d.Find = "/console/find"
+	}
+	if !v.whole() {
+		d.Items = v.shopItems()
+		return d
+	}
 	for _, item := range []struct {
 		action manage.Action
 		nav    templates.NavItem

@@ -14,13 +14,19 @@ import (
 	"hufu/templates"
 )
 
-// people knows the names behind ids, each read once a page.
+// people knows who stands behind ids, each read once a page.
 type people struct {
 	v     *visit
-	known map[string]string
+	known map[string]person
 }
 
-func (v *visit) names() *people { return &people{v, map[string]string{}} }
+// A person is a name as the visitor may read it, and whether he has a page for him.
+type person struct {
+	name        string
+	page, staff bool // staff: of the operator
+}
+
+func (v *visit) names() *people { return &people{v, map[string]person{}} }
 
 // of is the name of an actor or a subject: a person, the system, or nobody known.
 func (p *people) of(id string) string {
@@ -30,24 +36,37 @@ func (p *people) of(id string) string {
 	case "system":
 		return p.v.t("console.system")
 	}
-	if name, ok := p.known[id]; ok {
-		return name
+	return p.who(id).name
+}
+
+func (p *people) who(id string) person {
+	if who, ok := p.known[id]; ok {
+		return who
 	}
-	name := id
+	who := person{name: id}
 	if u, err := p.v.Store.User(p.v.r.Context(), id); err == nil {
-		name = p.v.t("role." + string(u.Role))
+		who = person{p.v.t("role." + string(u.Role)), p.v.mayWith(manage.UserView, manage.OfUser(u)), u.Role.Operator()}
 		if p.v.knows(u) {
-			name = u.Name
+			who.name = u.Name
 		}
 	}
-	p.known[id] = name
-	return name
+	p.known[id] = who
+	return who
+}
+
+// reason is why something was done, in words. What the operator's staff write down is
+// among themselves: a merchant reads that it was they.
+func (p *people) reason(e idp.Event) string {
+	if p.v.whole() || e.Actor == "" || e.Actor == "system" || !p.who(e.Actor).staff {
+		return p.v.words(e.Reason)
+	}
+	return templates.Frame{Lang: p.v.lang}.Or("reason."+e.Reason, "")
 }
 
 // knows says whether this visitor may read a person's name: in the lists, as a
 // colleague's, or because he gave his reason.
 func (v *visit) knows(u idp.User) bool {
-	if v.may(manage.UserList) || u.Role.Operator() {
+	if u.ID == v.User.ID || v.mayWith(manage.UserList, manage.OfUser(u)) || u.Role.Operator() && v.whole() {
 		return true
 	}
 	seen, err := v.Manage.Looked(v.r.Context(), v.actor(), u.ID)
@@ -67,7 +86,11 @@ func (p *people) about(e idp.Event) templates.Cell {
 	ctx := p.v.r.Context()
 	switch {
 	case e.Subject != "":
-		return templates.Cell{Text: p.of(e.Subject), URL: "/console/users/" + e.Subject}
+		cell := templates.Cell{Text: p.of(e.Subject)}
+		if p.v.whole() || p.who(e.Subject).page {
+			cell.URL = "/console/users/" + e.Subject
+		}
+		return cell
 	case e.Terminal != "":
 		if t, err := p.v.Store.Terminal(ctx, e.Terminal); err == nil {
 			return templates.Cell{Text: p.v.t("console.terminal.short", t.Model, t.SerialTail()), URL: "/console/terminals/" + t.ID}
@@ -77,7 +100,7 @@ func (p *people) about(e idp.Event) templates.Cell {
 			if known, err := p.v.knowsMerchant(m.ID); err != nil || !known {
 				m.LegalName = p.v.t("console.merchant")
 			}
-			return templates.Cell{Text: m.LegalName, URL: "/console/merchants/" + m.ID}
+			return p.v.merchantCell(m)
 		}
 	case e.Client != "":
 		return templates.Cell{Text: e.Client, Mono: true}
@@ -100,7 +123,7 @@ func (v *visit) trail(ctx context.Context, f storage.EventFilter) ([]templates.E
 	for _, e := range list {
 		place := v.place(e.Network)
 		if e.Actor != "" && e.Actor != e.Subject {
-			place = join(names.of(e.Actor), v.words(e.Reason))
+			place = join(names.of(e.Actor), names.reason(e))
 		} else if e.Reason != "" {
 			place = join(v.words(e.Reason), place)
 		}
@@ -136,7 +159,7 @@ func (v *visit) eventTable(list []idp.Event) templates.Table {
 	t, names := templates.Table{Caption: "console.events", Columns: eventColumns}, v.names()
 	for _, e := range list {
 		t.Rows = append(t.Rows, []templates.Cell{{Key: "event." + e.Name}, {Time: e.At}, {Text: names.of(e.Actor)}, names.about(e),
-			{Text: orDash(join(v.words(e.Reason), v.place(e.Network))), Small: e.Explain}})
+			{Text: orDash(join(names.reason(e), v.eventPlace(e, names))), Small: e.Explain}})
 	}
 	return t
 }
@@ -152,12 +175,15 @@ func (v *visit) eventList(q eventQuery) templates.ConsoleList {
 	for _, n := range slices.Sorted(maps.Keys(idp.EventNames)) {
 		kinds = append(kinds, templates.Option{Value: n, Text: v.t("event." + n), Chosen: n == q.name})
 	}
+	kinds = v.shopKinds(kinds)
 	who := templates.Input{Name: "who", Label: "console.user.find", Value: q.who, Optional: true}
 	if q.subject != "" {
 		who = templates.Input{Name: "subject", Label: "console.col.about", Kind: "select", Options: v.all([]templates.Option{{Value: q.subject, Text: v.names().of(q.subject), Chosen: true}})}
 	}
-	p.Filters = []templates.Input{{Name: "name", Label: "console.col.event", Kind: "select", Options: v.all(kinds)}, who,
-		{Name: "merchant", Label: "console.merchant.no", Value: q.no, Mode: "numeric", Optional: true}}
+	p.Filters = []templates.Input{{Name: "name", Label: "console.col.event", Kind: "select", Options: v.all(kinds)}, who}
+	if v.whole() {
+		p.Filters = append(p.Filters, templates.Input{Name: "merchant", Label: "console.merchant.no", Value: q.no, Mode: "numeric", Optional: true})
+	}
 	if q.client != "" {
 		p.Filters = append(p.Filters, templates.Input{Name: "client", Label: "console.client.id", Value: q.client, Optional: true})
 	}
@@ -210,7 +236,11 @@ func (v *visit) narrowEvents() error {
 func (v *visit) events() error {
 	c := v.cursor("before")
 	q := eventQuery{name: v.query("name"), subject: v.query("subject"), no: v.query("merchant"), client: v.query("client")}
-	f := storage.EventFilter{Before: c.at, Client: q.client}
+	reach, err := manage.Reach(v.User, manage.EventRead)
+	if err != nil {
+		return err
+	}
+	f := storage.EventFilter{Before: c.at, Client: q.client, Merchant: reach.Merchant}
 	if _, known := idp.EventNames[q.name]; known {
 		f.Name = q.name
 	}
@@ -225,7 +255,7 @@ func (v *visit) events() error {
 		f.Subject = u.ID
 	}
 	p := v.eventList(q)
-	if q.no != "" {
+	if q.no != "" && reach.Merchant == "" {
 		m, err := v.merchantByNo(q.no)
 		if err != nil {
 			return err
@@ -306,6 +336,9 @@ func (v *visit) explain() error {
 
 // dashboard says what waits for this person, and how things stand.
 func (v *visit) dashboard() error {
+	if !v.whole() {
+		return v.shopDashboard()
+	}
 	p := templates.ConsoleDashboard{Desk: v.desk("/console"), Saved: v.note()}
 	if !v.may(manage.UserList) { // one subject at a time, found by an exact name
 		p.Doors = []templates.Way{{Icon: "search", Title: v.t("console.agent.find"), Small: v.t("console.agent.find_small"), URL: "#q"}}

@@ -91,16 +91,16 @@ func (v *visit) named(q string) (found, error) {
 			return found{path: "/console/explain/" + code}, err
 		}
 	}
-	if m, err := v.merchantByNo(q); err != nil || m.ID != "" {
+	if m, err := v.merchantByNo(q); err != nil || m.ID != "" && v.mayWith(manage.MerchantView, manage.Target{Merchant: m.ID}) {
 		return found{path: "/console/merchants/" + m.ID, merchant: m.ID}, err
 	}
 	if id, err := v.person(q); err != nil || id != "" {
 		return found{path: "/console/users/" + id, user: id}, err
 	}
-	if t, err := v.bySerial(q); err != nil || t.ID != "" {
+	if t, err := v.bySerial(q); err != nil || t.ID != "" && v.mayWith(manage.TerminalView, manage.OfTerminal(t)) {
 		return found{path: "/console/terminals/" + t.ID, merchant: t.MerchantID}, err
 	}
-	if u, err := v.Store.User(ctx, q); err == nil {
+	if u, err := v.Store.User(ctx, q); err == nil && v.mayWith(manage.UserView, manage.OfUser(u)) {
 		return found{path: "/console/users/" + u.ID, user: u.ID}, nil
 	}
 	if c, err := v.Store.Client(ctx, q); err == nil && v.may(manage.ClientRead) {

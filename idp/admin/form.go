@@ -24,25 +24,32 @@ type form struct {
 // forms lists them all: a new act is one more line.
 var forms = []form{
 	{"/console/merchants/new", manage.MerchantNew, true, nil, (*visit).newMerchant, (*visit).createMerchant},
-	{"/console/merchants/{id}/look", manage.MerchantView, false, nil, (*visit).askMerchantLook, (*visit).lookAtMerchant},
+	{"/console/merchants/{id}/look", manage.MerchantView, false, (*visit).merchantMine, (*visit).askMerchantLook, (*visit).lookAtMerchant},
 	{"/console/merchants/{id}/stores/new", manage.StoreNew, true, (*visit).merchantPathOpen, (*visit).newStore, (*visit).createStore},
 	{"/console/merchants/{id}/open", manage.MerchantOpen, true, (*visit).merchantPathOpen, merchantAct("open", false), merchantDo((*manage.Manager).OpenMerchant)},
 	{"/console/merchants/{id}/suspend", manage.MerchantStop, true, (*visit).merchantPathOpen, merchantAct("suspend", true), merchantDo((*manage.Manager).SuspendMerchant)},
 	{"/console/merchants/{id}/return", manage.MerchantBack, true, (*visit).merchantPathOpen, merchantAct("return", false), merchantDo((*manage.Manager).ReturnMerchant)},
 
 	{"/console/users/new", manage.StaffNew, true, nil, (*visit).newUser, (*visit).createUser},
-	{"/console/users/{id}/look", manage.UserView, false, nil, (*visit).askLook, (*visit).look},
+	{"/console/users/{id}/look", manage.UserView, false, (*visit).userMine, (*visit).askLook, (*visit).look},
 	{"/console/users/{id}/invite-again", manage.UserInvite, true, (*visit).userPathOpen, userAct("invite-again", false), userDo((*manage.Manager).InviteAgain, "invited-again")},
 	{"/console/users/{id}/lock", manage.UserLock, true, (*visit).userPathOpen, userAct("lock", true), userDo((*manage.Manager).LockUser, "changed")},
 	{"/console/users/{id}/unlock", manage.UserUnlock, true, (*visit).userPathOpen, userAct("unlock", false), userDo((*manage.Manager).UnlockUser, "changed")},
 	{"/console/users/{id}/end-sessions", manage.UserEnd, true, (*visit).userPathOpen, userAct("end-sessions", true), userDo((*manage.Manager).EndSessions, "ended")},
 	{"/console/users/{id}/disable", manage.UserDisable, true, (*visit).userPathOpen, userAct("disable", true), userDo((*manage.Manager).DisableUser, "changed")},
 	{"/console/users/{id}/enable", manage.UserEnable, true, (*visit).enableOpen, userAct("enable", false), userDo((*manage.Manager).EnableUser, "changed")},
+	{"/console/users/{id}/role", manage.RoleChange, true, (*visit).userPathOpen, (*visit).askRole, (*visit).changeRole},
+	{"/console/users/{id}/leave", manage.UserLeave, true, (*visit).userPathOpen, userAct("leave", true), userDo((*manage.Manager).RemoveStaff, "changed")},
+	{"/console/staff/new", manage.CashierNew, true, nil, (*visit).newStaff, (*visit).inviteStaff},
+
+	{"/console/stores/{id}/rename", manage.StoreRename, true, (*visit).storePathOpen, (*visit).askRename, (*visit).renameStore},
 
 	{"/console/terminals/new", manage.TerminalNew, true, (*visit).newTerminalOpen, (*visit).newTerminal, (*visit).createTerminal},
-	{"/console/terminals/{id}/suspend", manage.TerminalStop, true, (*visit).terminalPathOpen, terminalAct("suspend"), terminalDo((*manage.Manager).SuspendTerminal)},
-	{"/console/terminals/{id}/lost", manage.TerminalLost, true, (*visit).terminalPathOpen, terminalAct("lost"), terminalDo((*manage.Manager).LoseTerminal)},
-	{"/console/terminals/{id}/retire", manage.TerminalEnd, true, (*visit).terminalPathOpen, terminalAct("retire"), terminalDo((*manage.Manager).RetireTerminal)},
+	{"/console/terminals/{id}/suspend", manage.TerminalStop, true, (*visit).terminalPathOpen, terminalAct("suspend", true), terminalDo((*manage.Manager).SuspendTerminal)},
+	{"/console/terminals/{id}/lost", manage.TerminalLost, true, (*visit).terminalPathOpen, terminalAct("lost", true), terminalDo((*manage.Manager).LoseTerminal)},
+	{"/console/terminals/{id}/return", manage.TerminalBack, true, (*visit).terminalPathOpen, terminalAct("return", false), terminalDo((*manage.Manager).ReturnTerminal)},
+	{"/console/terminals/{id}/found", manage.TerminalFound, true, (*visit).terminalPathOpen, terminalAct("found", false), terminalDo((*manage.Manager).FoundTerminal)},
+	{"/console/terminals/{id}/retire", manage.TerminalEnd, true, (*visit).terminalPathOpen, terminalAct("retire", true), terminalDo((*manage.Manager).RetireTerminal)},
 
 	{"/console/clients/new", manage.ClientNew, true, nil, (*visit).newClient, (*visit).createClient},
 	{"/console/clients/{id}/disable", manage.ClientDisable, true, nil, clientAct("disable", true), clientDo((*manage.Manager).DisableClient)},
@@ -153,6 +160,35 @@ func typed(in templates.Input, sent []string) templates.Input {
 
 func reasonInput() templates.Input {
 	return templates.Input{Name: "reason", Label: "reason.label", Hint: "reason.hint", Kind: "reason"}
+}
+
+// reasonField is the field for the reason of an act: asked of whom the table asks it of, and of
+// the others welcome.
+func (v *visit) reasonField() templates.Input {
+	in := reasonInput()
+	if !v.whole() {
+		in.Hint = "reason.hint_shop"
+	}
+	in.Optional = manage.May(v.User.Role, v.action).Level() == manage.Yes
+	return in
+}
+
+// withReason adds it to fields where a reason is owed, nothing otherwise.
+func (v *visit) withReason(fields ...templates.Input) []templates.Input {
+	if in := v.reasonField(); !in.Optional {
+		fields = append(fields, in)
+	}
+	return fields
+}
+
+// owing is the actor of a form made by withReason: a reason that it did not ask for is
+// not taken.
+func (v *visit) owing() manage.Actor {
+	a := v.actor()
+	if v.reasonField().Optional {
+		a.Reason = ""
+	}
+	return a
 }
 
 // choices makes options whose words are catalogue keys made of a prefix and the value.

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"net/url"
+	"slices"
 	"strings"
 
 	"hufu/idp"
@@ -108,6 +109,9 @@ func (v *visit) merchantCrumbs(m idp.Merchant, leaf string) []templates.Crumb {
 	if v.may(manage.MerchantList) {
 		list.URL = "/console/merchants"
 	}
+	if v.may(manage.StoreList) { // there is only one, his own
+		list = templates.Crumb{Text: v.t("console.stores"), URL: "/console/stores"}
+	}
 	return crumbs(list, m.LegalName, "/console/merchants/"+m.ID, leaf)
 }
 
@@ -147,23 +151,19 @@ func (v *visit) merchantBlocks(m idp.Merchant) ([]templates.Block, error) {
 	if err != nil {
 		return nil, err
 	}
-	people := templates.Block{ID: "staff", Key: "console.staff", None: "console.none.staff", Table: templates.Table{Caption: "console.staff",
-		Columns: []string{"console.col.name", "console.col.login", "col.role", "console.col.state"}}}
-	owned := false
-	for _, u := range staff {
-		owned = owned || u.Role == idp.RoleOwner && u.Status != idp.UserLeft && u.Status != idp.UserErased
-		login, err := v.login(ctx, u.ID)
-		if err != nil {
-			return nil, err
-		}
-		people.Table.Rows = append(people.Table.Rows, []templates.Cell{{Text: u.Name, URL: "/console/users/" + u.ID}, {Text: login, Mono: true}, {Key: "role." + string(u.Role)}, {State: userState(u)}})
+	people, err := v.staffBlock(staff)
+	if err != nil {
+		return nil, err
 	}
+	owned := slices.ContainsFunc(staff, func(u idp.User) bool {
+		return u.Role == idp.RoleOwner && u.Status != idp.UserLeft && u.Status != idp.UserErased
+	})
 	if !owned && v.may(manage.OwnerNew) && m.Status != idp.MerchantClosed {
 		people.Link, people.LinkAs = "/console/users/new?"+url.Values{"role": {"owner"}, "merchant_no": {m.No}}.Encode(), "console.user.new_owner"
 	}
 	shops := templates.Block{ID: "stores", Key: "console.stores", None: "console.none.stores", Table: templates.Table{Caption: "console.stores", Columns: []string{"console.store.name", "console.store.place", "console.col.created"}}}
 	for _, s := range stores {
-		shops.Table.Rows = append(shops.Table.Rows, []templates.Cell{{Text: s.Name}, {Text: s.Place}, {Time: s.CreatedAt}})
+		shops.Table.Rows = append(shops.Table.Rows, []templates.Cell{v.storeCell(s), {Text: orDash(s.Place)}, {Time: s.CreatedAt}})
 	}
 	if v.may(manage.StoreNew) && m.Status != idp.MerchantClosed {
 		shops.Link, shops.LinkAs = "/console/merchants/"+m.ID+"/stores/new", "console.store.new"
@@ -179,19 +179,37 @@ func (v *visit) merchantBlocks(m idp.Merchant) ([]templates.Block, error) {
 // no reason has looked by this.
 func (v *visit) merchantSeen(id string) (bool, error) {
 	seen, err := v.Manage.LookedAtMerchant(v.r.Context(), v.actor(), id)
-	if err == nil && !seen && manage.May(v.User.Role, manage.MerchantView) == manage.Yes {
+	if err == nil && !seen && manage.May(v.User.Role, manage.MerchantView).Level() == manage.Yes {
 		return true, v.Manage.LookAtMerchant(v.r.Context(), v.actor(), id)
 	}
 	return seen, err
 }
 
-// merchantOpen is the gate of all that is about a merchant: unless he was looked at,
-// it has sent the browser to give a reason, and from there back.
+// merchantOpen is the gate of all that is about a merchant.
 func (v *visit) merchantOpen(id, back string) (bool, error) {
-	if seen, err := v.merchantSeen(id); err != nil || seen {
+	return v.thingOpen(manage.Target{Merchant: id}, back)
+}
+
+// thingOpen is the gate of what belongs to a merchant: it is the visitor's to see, and
+// unless its merchant was looked at,
+// it has sent the browser to give a reason, and from there back.
+func (v *visit) thingOpen(of manage.Target, back string) (bool, error) {
+	if err := manage.Allowed(v.User, v.action, of); err != nil {
+		return false, err
+	}
+	if seen, err := v.merchantSeen(of.Merchant); err != nil || seen {
 		return seen, err
 	}
-	return false, v.askWhy("/console/merchants/"+id+"/look", back)
+	return false, v.askWhy("/console/merchants/"+of.Merchant+"/look", back)
+}
+
+// merchantMine opens the page of a look itself.
+func (v *visit) merchantMine() (bool, error) {
+	m, err := v.merchantOfPath()
+	if err == nil {
+		err = manage.Allowed(v.User, v.action, manage.Target{Merchant: m.ID})
+	}
+	return err == nil, err
 }
 
 func (v *visit) merchantPathOpen() (bool, error) {
@@ -259,7 +277,7 @@ func (v *visit) createMerchant() (string, error) {
 func (v *visit) newStore() (templates.ConsoleForm, error) {
 	m, err := v.merchantOfPath()
 	return templates.ConsoleForm{Desk: v.desk("/console/merchants"), Title: v.t("console.store.new"), Crumbs: v.merchantCrumbs(m, v.t("console.store.new")),
-		Inputs: []templates.Input{{Name: "name", Label: "console.store.name", Most: 60}, {Name: "place", Label: "console.store.place", Optional: true, Most: 100}, reasonInput()},
+		Inputs: v.withReason(templates.Input{Name: "name", Label: "console.store.name", Most: 60}, templates.Input{Name: "place", Label: "console.store.place", Optional: true, Most: 100}),
 		Submit: "console.store.create", Cancel: "/console/merchants/" + m.ID}, err
 }
 
@@ -268,7 +286,7 @@ func (v *visit) createStore() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, err = v.Manage.CreateStore(v.r.Context(), v.actor(), id, v.r.PostFormValue("name"), v.r.PostFormValue("place"))
+	_, err = v.Manage.CreateStore(v.r.Context(), v.owing(), id, v.r.PostFormValue("name"), v.r.PostFormValue("place"))
 	return "/console/merchants/" + id + "?saved=created", err
 }
 

@@ -16,6 +16,13 @@ import (
 func (v *visit) terminals() error {
 	ctx, c := v.r.Context(), v.cursor("after")
 	serial, no := v.query("serial"), v.query("merchant")
+	reach, err := manage.Reach(v.User, manage.TerminalList)
+	if err != nil {
+		return err
+	}
+	if reach.Merchant != "" {
+		return v.shopTerminals(reach, c)
+	}
 	p := templates.ConsoleList{Desk: v.desk("/console/terminals"), Title: "console.terminals", Saved: v.note(), Action: "/console/terminals",
 		Filters: []templates.Input{{Name: "serial", Label: "console.terminal.serial", Value: serial, Optional: true}, {Name: "merchant", Label: "console.merchant.no", Value: no, Mode: "numeric", Optional: true}},
 		None:    templates.Empty{Icon: "terminal", Title: v.t("console.none.terminals"), Text: v.t("console.none.exact")}, Table: v.terminalTable(nil, nil)}
@@ -108,7 +115,7 @@ func (v *visit) terminalPathOpen() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return v.merchantOpen(t.MerchantID, back(v.r))
+	return v.thingOpen(manage.OfTerminal(t), back(v.r))
 }
 
 // terminal is the page of one terminal; it opens with its merchant's.
@@ -118,7 +125,7 @@ func (v *visit) terminal() error {
 	if err != nil {
 		return err
 	}
-	if open, err := v.merchantOpen(t.MerchantID, back(v.r)); err != nil || !open {
+	if open, err := v.thingOpen(manage.OfTerminal(t), back(v.r)); err != nil || !open {
 		return err
 	}
 	m, err := v.Store.Merchant(ctx, t.MerchantID)
@@ -131,8 +138,8 @@ func (v *visit) terminal() error {
 	}
 	p := templates.ConsoleObject{Desk: v.desk("/console/terminals"), Saved: v.note(), Crumbs: v.terminalCrumbs(t, ""), Title: t.Serial, Mono: true, State: string(t.State),
 		Pills: []string{v.t("kind." + string(t.Kind))}, Acts: v.terminalActs(t), FactsKey: "console.facts"}
-	p.Facts = []templates.Fact{{Key: "console.terminal.model", Lines: []templates.Cell{{Text: t.Model}}}, {Key: "console.merchant", Lines: []templates.Cell{{Text: m.LegalName, URL: "/console/merchants/" + m.ID, Small: m.No}}},
-		{Key: "console.store", Lines: []templates.Cell{{Text: s.Name, Small: s.Place}}}, {Key: "console.col.created", Lines: []templates.Cell{{Time: t.CreatedAt}}},
+	p.Facts = []templates.Fact{{Key: "console.terminal.model", Lines: []templates.Cell{{Text: t.Model}}}, {Key: "console.merchant", Lines: []templates.Cell{small(v.merchantCell(m), m.No)}},
+		{Key: "console.store", Lines: []templates.Cell{small(v.storeCell(s), s.Place)}}, {Key: "console.col.created", Lines: []templates.Cell{{Time: t.CreatedAt}}},
 		{Key: "console.terminal.activated", Lines: []templates.Cell{{Time: t.ActivatedAt, Clock: true}}}, {Key: "col.seen", Lines: []templates.Cell{{Time: t.LastSeenAt, Clock: true}}}}
 	events := map[idp.TerminalState]string{idp.TerminalSuspended: "terminal.suspended", idp.TerminalLost: "terminal.lost", idp.TerminalRetired: "terminal.retired"}
 	if p.Notes, err = v.why(storage.EventFilter{Terminal: t.ID}, events[t.State], "warn"); err != nil {
@@ -157,34 +164,54 @@ func (v *visit) terminalCrumbs(t idp.Terminal, leaf string) []templates.Crumb {
 	if v.may(manage.TerminalList) {
 		list.URL = "/console/terminals"
 	}
+	if v.terminalPage(t) == "/console" {
+		list.URL, leaf = "/console", ""
+	}
 	return crumbs(list, t.Serial, "/console/terminals/"+t.ID, leaf)
 }
 
 func (v *visit) terminalActs(t idp.Terminal) []templates.ActLink {
 	var out []templates.ActLink
-	offer := func(act manage.Action, works bool, name string) {
-		if works && v.may(act) {
-			out = append(out, templates.ActLink{Key: "console.terminal." + name, URL: "/console/terminals/" + t.ID + "/" + name, Danger: true})
+	offer := func(act manage.Action, works bool, name string, danger bool) {
+		if works && v.mayWith(act, manage.OfTerminal(t)) {
+			out = append(out, templates.ActLink{Key: "console.terminal." + name, URL: "/console/terminals/" + t.ID + "/" + name, Danger: danger})
 		}
 	}
-	offer(manage.TerminalStop, t.State == idp.TerminalActive, "suspend")
-	offer(manage.TerminalLost, t.State == idp.TerminalActive || t.State == idp.TerminalSuspended, "lost")
-	offer(manage.TerminalEnd, t.State != idp.TerminalRetired, "retire")
+	offer(manage.TerminalBack, t.State == idp.TerminalSuspended, "return", false)
+	offer(manage.TerminalFound, t.State == idp.TerminalLost, "found", false)
+	offer(manage.TerminalStop, t.State == idp.TerminalActive, "suspend", true)
+	offer(manage.TerminalLost, t.State == idp.TerminalActive || t.State == idp.TerminalSuspended, "lost", true)
+	offer(manage.TerminalEnd, t.State != idp.TerminalRetired, "retire", true)
 	return out
 }
 
-func terminalAct(name string) func(v *visit) (templates.ConsoleForm, error) {
+func terminalAct(name string, danger bool) func(v *visit) (templates.ConsoleForm, error) {
 	return func(v *visit) (templates.ConsoleForm, error) {
 		t, err := v.terminalOfPath()
 		key := "console.terminal." + name
 		return templates.ConsoleForm{Desk: v.desk("/console/terminals"), Title: v.t(key+"_title", t.SerialTail()), Lead: v.t(key + "_lead"), Crumbs: v.terminalCrumbs(t, v.t(key)),
 			Facts:  []templates.Fact{{Key: "console.terminal.serial", Lines: []templates.Cell{{Text: t.Serial, Mono: true}}}, {Key: "console.terminal.model", Lines: []templates.Cell{{Text: t.Model}}}, {Key: "console.col.state", Lines: []templates.Cell{{State: string(t.State)}}}},
-			Inputs: []templates.Input{reasonInput()}, Submit: key, Danger: true, Cancel: "/console/terminals/" + t.ID}, err
+			Inputs: []templates.Input{v.reasonField()}, Submit: key, Danger: danger, Cancel: v.terminalPage(t)}, err
 	}
 }
 
 func terminalDo(do act) func(v *visit) (string, error) {
-	return doAt("/console/terminals/", do, "changed")
+	return func(v *visit) (string, error) {
+		t, err := v.terminalOfPath()
+		if err != nil {
+			return "", err
+		}
+		return v.terminalPage(t) + "?saved=changed", do(v.Manage, v.r.Context(), v.actor(), t.ID)
+	}
+}
+
+// terminalPage is where a visitor reads about a terminal; who has no page of it stays at
+// the door, where he found it.
+func (v *visit) terminalPage(t idp.Terminal) string {
+	if v.mayWith(manage.TerminalView, manage.OfTerminal(t)) {
+		return "/console/terminals/" + t.ID
+	}
+	return "/console"
 }
 
 // typedNo is the merchant number that the form of a new terminal stands at.

@@ -46,6 +46,13 @@ func (v *visit) login(ctx context.Context, user string) (string, error) {
 func (v *visit) users() error {
 	ctx, c := v.r.Context(), v.cursor("after")
 	role, state := idp.Role(v.query("role")), v.query("state")
+	reach, err := manage.Reach(v.User, manage.UserList)
+	if err != nil {
+		return err
+	}
+	if reach.Merchant != "" {
+		return v.staff(reach, c, role, state)
+	}
 	p := templates.ConsoleList{Desk: v.desk("/console/users"), Title: "console.users", Saved: v.note(), Action: "/console/users", Filters: v.userFilters(role, state),
 		Table: templates.Table{Caption: "console.users", Columns: []string{"console.col.name", "console.col.login", "console.merchant", "col.role", "console.col.state", "col.second"}},
 		None:  templates.Empty{Icon: "users", Title: v.t("console.none.users")}}
@@ -128,7 +135,8 @@ func (v *visit) factor(m idp.Method) string {
 	return v.t("console.factor." + string(m))
 }
 
-// person finds the user whom an exact login name names, "" when nobody has it.
+// person finds the user whom an exact login name names, "" when nobody has it or he is
+// none of the visitor's.
 func (v *visit) person(typed string) (string, error) {
 	kind, value, ok := normal.Identifier(typed)
 	if !ok {
@@ -136,6 +144,9 @@ func (v *visit) person(typed string) (string, error) {
 	}
 	u, err := v.Store.UserByIdentifier(v.r.Context(), kind, value)
 	if idp.KindOf(err) == idp.NotFound && err != nil {
+		return "", nil
+	}
+	if err == nil && !v.mayWith(manage.UserView, manage.OfUser(u)) {
 		return "", nil
 	}
 	return u.ID, err
@@ -153,19 +164,31 @@ func (v *visit) userOfPath() (idp.User, error) {
 // reason has looked by this.
 func (v *visit) userSeen(id string) (bool, error) {
 	seen, err := v.Manage.Looked(v.r.Context(), v.actor(), id)
-	if err == nil && !seen && manage.May(v.User.Role, manage.UserView) == manage.Yes {
+	if err == nil && !seen && manage.May(v.User.Role, manage.UserView).Level() == manage.Yes {
 		return true, v.Manage.Look(v.r.Context(), v.actor(), id)
 	}
 	return seen, err
 }
 
-// userOpen is the gate of all that is about a person: unless he was looked at, it
-// has sent the browser to give a reason, and from there back.
+// userOpen is the gate of all that is about a person: he is the visitor's to see, and
+// unless he was looked at, it has sent the browser to give a reason, and from there back.
 func (v *visit) userOpen(u idp.User) (bool, error) {
+	if err := manage.Allowed(v.User, v.action, manage.OfUser(u)); err != nil {
+		return false, err
+	}
 	if seen, err := v.userSeen(u.ID); err != nil || seen {
 		return seen, err
 	}
 	return false, v.askWhy("/console/users/"+u.ID+"/look", back(v.r))
+}
+
+// userMine opens the page of a look itself.
+func (v *visit) userMine() (bool, error) {
+	u, err := v.userOfPath()
+	if err == nil {
+		err = manage.Allowed(v.User, v.action, manage.OfUser(u))
+	}
+	return err == nil, err
 }
 
 func (v *visit) userPathOpen() (bool, error) {
@@ -221,7 +244,7 @@ func (v *visit) user() error {
 }
 
 func (v *visit) userCrumbs(u idp.User, leaf string) []templates.Crumb {
-	list := templates.Crumb{Text: v.t("console.users")}
+	list := templates.Crumb{Text: v.t(v.peopleKey())}
 	if v.may(manage.UserList) {
 		list.URL = "/console/users"
 	}
@@ -239,15 +262,17 @@ func (v *visit) userActs(u idp.User) []templates.ActLink {
 	offer(manage.UserUnlock, u.Locked != "", "unlock", false)
 	offer(manage.UserEnable, u.Status == idp.UserDisabled, "enable", false)
 	offer(manage.UserInvite, u.Status == idp.UserInvited, "invite-again", false)
+	offer(manage.RoleChange, usable, "role", false)
 	offer(manage.UserEnd, u.Status == idp.UserActive, "end-sessions", false)
 	offer(manage.UserLock, usable && u.Locked == "", "lock", true)
 	offer(manage.UserDisable, usable, "disable", true)
+	offer(manage.UserLeave, usable || u.Status == idp.UserDisabled, "leave", true)
 	return out
 }
 
 // userNotes say why the account stands where it stands, and the way out.
 func (v *visit) userNotes(u idp.User) (notes []templates.Note, err error) {
-	events := map[string]string{"locked": "lock.account", "disabled": "account.disabled"}
+	events := map[string]string{"locked": "lock.account", "disabled": "account.disabled", "left": "staff.left"}
 	tone := "warn"
 	state := userState(u)
 	if state == "locked" {
@@ -281,7 +306,8 @@ func (v *visit) why(f storage.EventFilter, event, tone string) ([]templates.Note
 		return nil, err
 	}
 	e := list[0]
-	text := v.t("console.why", v.moment(e.At), v.t("event."+e.Name), v.names().of(e.Actor), v.reason(e.Reason))
+	names := v.names()
+	text := v.t("console.why", v.moment(e.At), v.t("event."+e.Name), names.of(e.Actor), orDash(names.reason(e)))
 	return []templates.Note{{Tone: tone, Icon: "lock", Text: text}}, nil
 }
 
@@ -329,7 +355,7 @@ func (v *visit) userFacts(ctx context.Context, u idp.User) ([]templates.Fact, er
 		if err != nil {
 			return nil, err
 		}
-		lines := []templates.Cell{{Text: m.LegalName, URL: "/console/merchants/" + m.ID}}
+		lines := []templates.Cell{v.merchantCell(m)}
 		if known, err := v.knowsMerchant(m.ID); err != nil {
 			return nil, err
 		} else if known {
@@ -345,7 +371,7 @@ func (v *visit) userFacts(ctx context.Context, u idp.User) ([]templates.Fact, er
 		if err != nil {
 			return nil, err
 		}
-		facts = append(facts, templates.Fact{Key: "console.store", Lines: []templates.Cell{{Text: s.Name}}})
+		facts = append(facts, templates.Fact{Key: "console.store", Lines: []templates.Cell{v.storeCell(s)}})
 	}
 	return append(facts, templates.Fact{Key: "console.user.language", Lines: []templates.Cell{{Text: templates.T(u.Language, "language.name")}}},
 		templates.Fact{Key: "console.col.created", Lines: []templates.Cell{{Time: u.CreatedAt}}}, templates.Fact{Key: "console.id", Lines: []templates.Cell{{Text: u.ID, Mono: true}}}), nil
@@ -444,7 +470,7 @@ func userAct(name string, danger bool) func(v *visit) (templates.ConsoleForm, er
 		key := "console.user." + name
 		return templates.ConsoleForm{Desk: v.desk("/console/users"), Title: v.t(key+"_title", u.Name), Lead: v.t(key + "_lead"), Crumbs: v.userCrumbs(u, v.t(key)),
 			Facts:  []templates.Fact{{Key: "col.login", Lines: []templates.Cell{{Text: login, Mono: true}}}, {Key: "col.role", Lines: []templates.Cell{{Key: "role." + string(u.Role)}}}, {Key: "console.col.state", Lines: []templates.Cell{{State: userState(u)}}}},
-			Inputs: []templates.Input{reasonInput()}, Submit: key, Danger: danger, Cancel: "/console/users/" + u.ID}, err
+			Inputs: []templates.Input{v.reasonField()}, Submit: key, Danger: danger, Cancel: "/console/users/" + u.ID}, err
 	}
 }
 

@@ -19,6 +19,9 @@ func (m *Manager) Looked(ctx context.Context, a Actor, user string) (bool, error
 
 // LookedAtMerchant is Looked for a merchant's page.
 func (m *Manager) LookedAtMerchant(ctx context.Context, a Actor, merchant string) (bool, error) {
+	if merchant != "" && merchant == a.User.MerchantID {
+		return true, nil
+	}
 	return m.looked(ctx, a, storage.EventFilter{Merchant: merchant, Name: "merchant.viewed"})
 }
 
@@ -44,6 +47,9 @@ func (m *Manager) Look(ctx context.Context, a Actor, user string) error {
 		if err != nil {
 			return err
 		}
+		if err := Allowed(a.User, UserView, OfUser(u)); err != nil {
+			return err
+		}
 		if done, err := m.Looked(ctx, a, user); err != nil || done {
 			return err
 		}
@@ -58,6 +64,9 @@ func (m *Manager) LookAtMerchant(ctx context.Context, a Actor, merchant string) 
 	}
 	return m.Store.Tx(ctx, func(ctx context.Context) error {
 		if _, err := m.Store.Merchant(ctx, merchant); err != nil {
+			return err
+		}
+		if err := Allowed(a.User, MerchantView, Target{Merchant: merchant}); err != nil {
 			return err
 		}
 		if done, err := m.LookedAtMerchant(ctx, a, merchant); err != nil || done {

@@ -1,13 +1,15 @@
-// Package manage is what an operator can do, without HTTP: the console and the
-// command line share it. Every act takes typed input and an [Actor], asks the one
-// table of permissions, demands a reason where the table does, and changes state,
-// ends what depends on it and appends the audit event in one transaction.
+// Package manage is what operators can do, and the owners and managers of merchants with
+// what is their own, without HTTP: the console and the command line share it. Every act
+// takes typed input and an [Actor], asks the one table of permissions, demands a reason
+// where the table does, and changes state, ends what depends on it and appends the audit
+// event in one transaction.
 //
-// Invariants: what the table does not list is refused; nobody acts on himself;
-// support agents never act on the operator's staff; one active policy
-// administrator is always left; who locked an account cannot unlock it; an act that
-// somebody else did first writes no second event. It draws no page and sends no
-// message: those it queues in the outbox.
+// Invariants: what the table does not list is refused; what is another merchant's does
+// not exist; nobody acts on himself; support agents never act on the operator's staff; a
+// merchant's people act on those below them alone; one active policy administrator is
+// always left; who locked an account cannot unlock it; an act that somebody else did
+// first writes no second event. It draws no page and sends no message: those it queues
+// in the outbox.
 package manage
 
 import (
@@ -22,7 +24,7 @@ import (
 	"hufu/storage"
 )
 
-// Manager does what operators ask.
+// Manager does what operators and merchants ask.
 type Manager struct {
 	Store    *storage.Store
 	Policy   *policy.Document
@@ -51,33 +53,21 @@ var system = Actor{User: idp.User{ID: "system"}}
 // Bounds of a reason, in characters.
 const reasonMin, reasonMax = 4, 300
 
-// allow checks that the actor may do an act, and brings his reason into the form
-// that the log keeps.
+// allow checks that the actor may do an act at all, and brings his reason into the form
+// that the log keeps. With whose things he may do it, [Allowed] says.
 func (a *Actor) allow(act Action) error {
-	level := May(a.User.Role, act)
-	if level == No {
-		return forbidden("error.forbidden")
+	if err := Check(a.User, act); err != nil {
+		return err
 	}
 	a.Reason = line(a.Reason)
-	if level == Yes {
-		return nil
-	}
+	must := May(a.User.Role, act).Level() != Yes
 	switch n := utf8.RuneCountInString(a.Reason); {
-	case n == 0:
+	case n == 0 && must:
 		return idp.FieldError("reason", "reason.empty")
-	case n < reasonMin:
+	case n < reasonMin && must:
 		return idp.FieldError("reason", "reason.short", reasonMin)
 	case n > reasonMax:
 		return idp.FieldError("reason", "reason.long", reasonMax)
-	}
-	return nil
-}
-
-// Check refuses what the actor's role may not do. It is for looking; an act checks
-// itself.
-func Check(u idp.User, act Action) error {
-	if May(u.Role, act) == No {
-		return forbidden("error.forbidden")
 	}
 	return nil
 }

@@ -74,26 +74,14 @@ func (m *Manager) merchantByNo(ctx context.Context, field, typed string) (idp.Me
 
 // CreateStore adds a store to a merchant.
 func (m *Manager) CreateStore(ctx context.Context, a Actor, merchant, storeName, place string) (idp.Store, error) {
-	var bad checks
-	bad.add(a.allow(StoreNew))
-	out := idp.Store{MerchantID: merchant}
-	var err error
-	out.Name, err = name("name", storeName, 60)
-	bad.add(err)
-	if out.Place = line(place); out.Place != "" {
-		_, err = name("place", place, 100)
-		bad.add(err)
-	}
-	if err := bad.err(); err != nil {
+	out, err := a.storeForm(StoreNew, storeName, place)
+	if err != nil {
 		return idp.Store{}, err
 	}
+	out.MerchantID = merchant
 	err = m.Store.Tx(ctx, func(ctx context.Context) error {
-		found, err := m.Store.Merchant(ctx, merchant)
-		if err != nil {
+		if err := m.mayBuild(ctx, a, StoreNew, Target{Merchant: merchant}); err != nil {
 			return err
-		}
-		if found.Status == idp.MerchantClosed {
-			return moved()
 		}
 		if err := m.Store.CreateStore(ctx, &out); err != nil {
 			return err
@@ -101,6 +89,62 @@ func (m *Manager) CreateStore(ctx context.Context, a Actor, merchant, storeName,
 		return m.record(ctx, a, idp.Event{Name: "store.created", Merchant: merchant, Store: out.ID})
 	})
 	return out, err
+}
+
+// storeForm reads the name and the place of a store.
+func (a *Actor) storeForm(act Action, storeName, place string) (out idp.Store, err error) {
+	var bad checks
+	bad.add(a.allow(act))
+	out.Name, err = name("name", storeName, 60)
+	bad.add(err)
+	if out.Place = line(place); out.Place != "" {
+		_, err = name("place", place, 100)
+		bad.add(err)
+	}
+	return out, bad.err()
+}
+
+// RenameStore gives a store another name and place.
+func (m *Manager) RenameStore(ctx context.Context, a Actor, id, storeName, place string) error {
+	in, err := a.storeForm(StoreRename, storeName, place)
+	if err != nil {
+		return err
+	}
+	return m.Store.Tx(ctx, func(ctx context.Context) error {
+		st, err := m.Store.Store(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := m.mayBuild(ctx, a, StoreRename, OfStore(st)); err != nil {
+			return err
+		}
+		if st.Name == in.Name && st.Place == in.Place {
+			return idp.FieldError("name", "error.same")
+		}
+		if err := m.Store.RenameStore(ctx, id, in.Name, in.Place); err != nil {
+			return err
+		}
+		return m.record(ctx, a, idp.Event{Name: "store.renamed", Merchant: st.MerchantID, Store: id, Data: map[string]any{"was": st.Name, "name": in.Name}})
+	})
+}
+
+// mayBuild holds what adds to a merchant or changes it to whose it is, and to where the
+// merchant stands: what is closed grows no more, and a suspended one's own people wait
+// until it works again.
+func (m *Manager) mayBuild(ctx context.Context, a Actor, act Action, of Target) error {
+	if err := Allowed(a.User, act, of); err != nil {
+		return err
+	}
+	found, err := m.Store.Merchant(ctx, of.Merchant)
+	switch {
+	case err != nil:
+		return err
+	case found.Status == idp.MerchantClosed:
+		return moved()
+	case found.Status == idp.MerchantSuspended && May(a.User.Role, act).Scope() != Everything:
+		return forbidden("error.merchant_suspended")
+	}
+	return nil
 }
 
 // SuspendMerchant stops a merchant: its grants end, its device requests are
@@ -269,11 +313,19 @@ func (m *Manager) endTerminal(ctx context.Context, a Actor, id string, act Actio
 		if err != nil {
 			return err
 		}
+		if err := Allowed(a.User, act, OfTerminal(t)); err != nil {
+			return err
+		}
 		if !slices.Contains(from, t.State) {
 			return moved()
 		}
 		if ok, err := m.Store.SetTerminalState(ctx, id, t.State, to); err != nil || !ok {
 			return orMoved(err)
+		}
+		if to == idp.TerminalLost {
+			if err := m.tellShop(ctx, a, t, event); err != nil {
+				return err
+			}
 		}
 		grants, err := m.Store.EndTerminalGrants(ctx, id, event, time.Now())
 		if err != nil {
@@ -287,4 +339,52 @@ func (m *Manager) endTerminal(ctx context.Context, a Actor, id string, act Actio
 		}
 		return m.record(ctx, a, terminalEvent(event, t))
 	})
+}
+
+// ReturnTerminal brings a suspended terminal back.
+func (m *Manager) ReturnTerminal(ctx context.Context, a Actor, id string) error {
+	return m.reviveTerminal(ctx, a, id, TerminalBack, idp.TerminalSuspended)
+}
+
+// FoundTerminal brings a lost terminal back.
+func (m *Manager) FoundTerminal(ctx context.Context, a Actor, id string) error {
+	return m.reviveTerminal(ctx, a, id, TerminalFound, idp.TerminalLost)
+}
+
+// reviveTerminal: nothing that ended comes back. The terminal stands as one that was
+// never seen, so that its next sign-in wants the owner or a manager.
+func (m *Manager) reviveTerminal(ctx context.Context, a Actor, id string, act Action, from idp.TerminalState) error {
+	if err := a.allow(act); err != nil {
+		return err
+	}
+	return m.Store.Tx(ctx, func(ctx context.Context) error {
+		t, err := m.Store.Terminal(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := m.mayBuild(ctx, a, act, OfTerminal(t)); err != nil {
+			return err
+		}
+		if ok, err := m.Store.ReviveTerminal(ctx, id, from); err != nil || !ok {
+			return orMoved(err)
+		}
+		return m.record(ctx, a, terminalEvent("terminal.returned", t))
+	})
+}
+
+// tellShop tells the owner and the managers of a terminal's store, but not who acts.
+func (m *Manager) tellShop(ctx context.Context, a Actor, t idp.Terminal, template string) error {
+	people, err := m.Store.Users(ctx, storage.UserFilter{Merchant: t.MerchantID, Status: string(idp.UserActive), Roles: []idp.Role{idp.RoleOwner, idp.RoleManager}}, 200)
+	if err != nil {
+		return err
+	}
+	for _, u := range people {
+		if u.ID == a.User.ID || Allowed(u, TerminalView, OfTerminal(t)) != nil {
+			continue
+		}
+		if err := m.Notify(ctx, u, template); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -18,7 +18,7 @@ func (m *Manager) ResendMessage(ctx context.Context, a Actor, id string) error {
 		if err != nil {
 			return err
 		}
-		if _, err := m.onUser(ctx, a, message.UserID); err != nil {
+		if _, err := m.onUser(ctx, a, MessageResend, message.UserID); err != nil {
 			return err
 		}
 		if message.Template == idp.TemplateCode {

@@ -2,8 +2,8 @@ package manage
 
 import "hufu/idp"
 
-// Action is something that an operator does; each is one row of the table of
-// permissions.
+// Action is something that somebody does in the console; each is one row of the table
+// of permissions.
 type Action string
 
 const (
@@ -14,16 +14,26 @@ const (
 	MerchantOpen  Action = "merchant.open" // pending → active
 	MerchantStop  Action = "merchant.suspend"
 	MerchantBack  Action = "merchant.return"
+	StoreList     Action = "store.list"
+	StoreView     Action = "store.view" // with its terminals and staff
 	StoreNew      Action = "store.new"
+	StoreRename   Action = "store.rename"
 	TerminalList  Action = "terminal.list"
+	TerminalView  Action = "terminal.view"
 	TerminalNew   Action = "terminal.new"
 	TerminalStop  Action = "terminal.suspend"
 	TerminalLost  Action = "terminal.lost"
+	TerminalBack  Action = "terminal.return" // suspended → active
+	TerminalFound Action = "terminal.found"  // lost → active
 	TerminalEnd   Action = "terminal.retire"
 	UserList      Action = "user.list"
 	UserView      Action = "user.view"   // another's page, masked
 	OwnerNew      Action = "owner.new"   // of a merchant that has none
 	StaffNew      Action = "staff.new"   // of the operator
+	ManagerNew    Action = "manager.new" // of a merchant
+	CashierNew    Action = "cashier.new"
+	RoleChange    Action = "user.role"   // of a merchant's own people, or their store
+	UserLeave     Action = "user.leave"  // removes one of them for good
 	UserInvite    Action = "user.invite" // once more
 	UserLock      Action = "user.lock"
 	UserUnlock    Action = "user.unlock"
@@ -44,11 +54,12 @@ const (
 	CaseRead      Action = "case.read"
 )
 
-// Level says how a role may do an action.
-type Level int
+// Right says how a role may do an action, and with whose things: a level and a scope.
+type Right int
 
+// The levels.
 const (
-	No     Level = iota
+	No     Right = iota
 	Yes          // may
 	Reason       // may, giving a reason
 	Four         // may, giving a reason and a fresher proof
@@ -59,54 +70,94 @@ const (
 // possession younger than policy's StepUp.ConsoleSecret (300 s). The approval of a
 // second person is not part of this version.
 
-type row struct{ admin, agent, supervisor, auditor Level }
+// Scope is whose things a right is about.
+type Scope int
 
-// table is the only statement of who may do what. Merchant staff have no column:
-// no operator's act is theirs, and what is not listed is refused. Shops invite
-// their own managers and cashiers, bring their own terminals back and approve them:
-// no operator does.
+const (
+	Everything  Scope = iota // the operator's
+	OwnMerchant              // those of his own merchant
+	OwnStore                 // those of his own store; who works in all stores has them all
+)
+
+const scopeBits = 4
+
+// Rights of a merchant's own people.
+const (
+	yesM = Yes | Right(OwnMerchant)<<scopeBits
+	whyM = Reason | Right(OwnMerchant)<<scopeBits
+	yesS = Yes | Right(OwnStore)<<scopeBits
+	whyS = Reason | Right(OwnStore)<<scopeBits
+)
+
+// Level is a right without its scope.
+func (r Right) Level() Right { return r & (1<<scopeBits - 1) }
+
+// Scope is whose things a right is about.
+func (r Right) Scope() Scope { return Scope(r >> scopeBits) }
+
+type row struct{ owner, manager, cashier, admin, agent, supervisor, auditor Right }
+
+// table is the only statement of who may do what. What is not listed is refused. Shops
+// invite their own managers and cashiers, bring their own terminals back and approve
+// them: no operator does. Operators find a store on its merchant's page.
 var table = map[Action]row{
-	Console:       {Yes, Yes, Yes, Yes},
-	MerchantList:  {Yes, No, Yes, Yes}, // an agent works on one subject, found by an exact name
-	MerchantView:  {Reason, Reason, Reason, Yes},
-	MerchantNew:   {Reason, No, No, No},
-	MerchantOpen:  {Reason, No, No, No},
-	MerchantStop:  {Reason, No, Reason, No},
-	MerchantBack:  {Four, No, No, No},
-	StoreNew:      {Reason, No, No, No},
-	TerminalList:  {Yes, No, Yes, Yes},
-	TerminalNew:   {Reason, No, No, No},
-	TerminalStop:  {Reason, No, Reason, No},
-	TerminalLost:  {Reason, Reason, Reason, No},
-	TerminalEnd:   {Reason, No, Reason, No},
-	UserList:      {Yes, No, Yes, Yes},
-	UserView:      {Reason, Reason, Reason, Yes},
-	OwnerNew:      {Reason, No, No, No},
-	StaffNew:      {Four, No, No, No},
-	UserInvite:    {Reason, Reason, Reason, No},
-	UserLock:      {Reason, Reason, Reason, No},
-	UserUnlock:    {Reason, No, Reason, No},
-	UserEnd:       {Reason, Reason, Reason, No},
-	UserDisable:   {Reason, No, Reason, No},
-	UserEnable:    {Reason, No, Reason, No},
-	StaffEnable:   {Four, No, No, No},
-	ClientRead:    {Yes, No, No, Yes},
-	ClientNew:     {Four, No, No, No},
-	ClientDisable: {Four, No, No, No},
-	ClientEnable:  {Four, No, No, No},
-	ClientSecret:  {Four, No, No, No},
-	EventRead:     {Yes, No, Yes, Yes},
-	EventSubject:  {Yes, Yes, Yes, Yes},
-	ExplainRead:   {No, Yes, Yes, No},
-	MessageRead:   {Yes, Yes, Yes, Yes},
-	MessageResend: {Reason, Reason, Reason, No},
-	CaseRead:      {Yes, Yes, Yes, Yes},
+	Console:       {yesM, yesS, No, Yes, Yes, Yes, Yes},
+	MerchantList:  {No, No, No, Yes, No, Yes, Yes}, // an agent works on one subject, found by an exact name
+	MerchantView:  {yesM, No, No, Reason, Reason, Reason, Yes},
+	MerchantNew:   {No, No, No, Reason, No, No, No},
+	MerchantOpen:  {No, No, No, Reason, No, No, No},
+	MerchantStop:  {No, No, No, Reason, No, Reason, No},
+	MerchantBack:  {No, No, No, Four, No, No, No},
+	StoreList:     {yesM, yesS, No, No, No, No, No},
+	StoreView:     {yesM, yesS, No, Reason, Reason, Reason, Yes},
+	StoreNew:      {yesM, No, No, Reason, No, No, No},
+	StoreRename:   {yesM, No, No, Reason, No, No, No},
+	TerminalList:  {yesM, yesS, No, Yes, No, Yes, Yes},
+	TerminalView:  {yesM, yesS, No, Reason, Reason, Reason, Yes},
+	TerminalNew:   {No, No, No, Reason, No, No, No},
+	TerminalStop:  {whyM, whyS, No, Reason, No, Reason, No},
+	TerminalLost:  {yesM, yesS, yesS, Reason, Reason, Reason, No},
+	TerminalBack:  {whyM, whyS, No, No, No, No, No},
+	TerminalFound: {whyM, No, No, No, No, No, No},
+	TerminalEnd:   {whyM, No, No, Reason, No, Reason, No},
+	UserList:      {yesM, yesS, No, Yes, No, Yes, Yes},
+	UserView:      {yesM, yesS, No, Reason, Reason, Reason, Yes},
+	OwnerNew:      {No, No, No, Reason, No, No, No},
+	StaffNew:      {No, No, No, Four, No, No, No},
+	ManagerNew:    {yesM, No, No, No, No, No, No},
+	CashierNew:    {yesM, yesS, No, No, No, No, No},
+	RoleChange:    {yesM, No, No, No, No, No, No},
+	UserLeave:     {whyM, whyS, No, No, No, No, No},
+	UserInvite:    {yesM, yesS, No, Reason, Reason, Reason, No},
+	UserLock:      {No, No, No, Reason, Reason, Reason, No},
+	UserUnlock:    {No, No, No, Reason, No, Reason, No},
+	UserEnd:       {yesM, yesS, No, Reason, Reason, Reason, No},
+	UserDisable:   {whyM, whyS, No, Reason, No, Reason, No},
+	UserEnable:    {whyM, whyS, No, Reason, No, Reason, No},
+	StaffEnable:   {No, No, No, Four, No, No, No},
+	ClientRead:    {No, No, No, Yes, No, No, Yes},
+	ClientNew:     {No, No, No, Four, No, No, No},
+	ClientDisable: {No, No, No, Four, No, No, No},
+	ClientEnable:  {No, No, No, Four, No, No, No},
+	ClientSecret:  {No, No, No, Four, No, No, No},
+	EventRead:     {yesM, No, No, Yes, No, Yes, Yes},
+	EventSubject:  {yesM, yesS, No, Yes, Yes, Yes, Yes},
+	ExplainRead:   {No, No, No, No, Yes, Yes, No},
+	MessageRead:   {No, No, No, Yes, Yes, Yes, Yes},
+	MessageResend: {No, No, No, Reason, Reason, Reason, No},
+	CaseRead:      {yesM, No, No, Yes, Yes, Yes, Yes},
 }
 
 // May says how a role may do an action.
-func May(role idp.Role, act Action) Level {
+func May(role idp.Role, act Action) Right {
 	r := table[act]
 	switch role {
+	case idp.RoleOwner:
+		return r.owner
+	case idp.RoleManager:
+		return r.manager
+	case idp.RoleCashier:
+		return r.cashier
 	case idp.RolePolicyAdmin:
 		return r.admin
 	case idp.RoleSupportAgent:
@@ -119,11 +170,78 @@ func May(role idp.Role, act Action) Level {
 	return No
 }
 
+// Target is whose a thing is: a merchant's and, unless it belongs to all its stores, a
+// store's. The operator's own things are nobody's: the zero Target.
+type Target struct{ Merchant, Store string }
+
+// OfUser, OfStore and OfTerminal are whose somebody or something is.
+func OfUser(u idp.User) Target         { return Target{u.MerchantID, u.StoreID} }
+func OfStore(s idp.Store) Target       { return Target{s.MerchantID, s.ID} }
+func OfTerminal(t idp.Terminal) Target { return Target{t.MerchantID, t.StoreID} }
+
+// Allowed decides whether somebody may do an action with a thing. What his role may
+// never do is forbidden; what is another merchant's, or of a store that is not his, does
+// not exist for him.
+func Allowed(u idp.User, act Action, of Target) error {
+	r := May(u.Role, act)
+	switch {
+	case r.Level() == No:
+		return forbidden("error.forbidden")
+	case r.Scope() == Everything:
+		return nil
+	case u.MerchantID == "" || of.Merchant != u.MerchantID:
+		return idp.Errorf(idp.NotFound, "error.notfound")
+	case r.Scope() == OwnStore && u.StoreID != "" && of.Store != u.StoreID:
+		return idp.Errorf(idp.NotFound, "error.notfound")
+	}
+	return nil
+}
+
+// Reach is what the lists of an action are narrowed to; empty fields do not narrow.
+func Reach(u idp.User, act Action) (Target, error) {
+	if err := Check(u, act); err != nil {
+		return Target{}, err
+	}
+	switch May(u.Role, act).Scope() {
+	case OwnMerchant:
+		return Target{Merchant: u.MerchantID}, nil
+	case OwnStore:
+		return Target{u.MerchantID, u.StoreID}, nil
+	}
+	return Target{}, nil
+}
+
+// Check refuses what somebody may do with nothing at all. It is for looking; an act
+// checks itself.
+func Check(u idp.User, act Action) error {
+	r := May(u.Role, act)
+	if r.Level() == No || r.Scope() != Everything && u.MerchantID == "" {
+		return forbidden("error.forbidden")
+	}
+	return nil
+}
+
+// below lists on whom the people of a merchant act.
+var below = map[idp.Role][]idp.Role{
+	idp.RoleOwner:   {idp.RoleManager, idp.RoleCashier},
+	idp.RoleManager: {idp.RoleCashier},
+}
+
+// Safe says whether an act only stops something that is a role's own: stopping asks for
+// no more than a session.
+func Safe(role idp.Role, act Action) bool {
+	return act == TerminalLost && May(role, act).Scope() != Everything
+}
+
+// Whole says whether an act asks that all proofs be fresh, not one of possession: a
+// thief at an unlocked browser must not bring back what he stole.
+func Whole(act Action) bool { return act == TerminalFound }
+
 // MayCase says whether somebody may read the cases of a person. Whoever works for the
 // merchants' people is the operator's support: a policy administrator reads those of the
 // operator's own staff alone.
 func MayCase(reader, about idp.User) bool {
-	return May(reader.Role, CaseRead) != No && (!OnlyStaffCases(reader) || about.Role.Operator())
+	return Allowed(reader, CaseRead, OfUser(about)) == nil && (!OnlyStaffCases(reader) || about.Role.Operator())
 }
 
 // OnlyStaffCases says whether the cases that somebody may read are those of staff alone.

@@ -37,24 +37,8 @@ func (m *Manager) CreateUser(ctx context.Context, a Actor, in NewUser) (idp.User
 	case !in.Role.Operator():
 		return idp.User{}, idp.FieldError("role", "error.owner_invites")
 	}
-	var bad checks
-	bad.add(a.allow(act))
-	u := idp.User{Role: in.Role, Status: idp.UserInvited}
-	var err error
-	u.Name, err = name("name", in.Name, 64)
-	bad.add(err)
-	u.Language, err = language(in.Language)
-	bad.add(err)
-	names, to, err := identifiers(in.Username, in.Phone, in.Email)
-	bad.add(err)
-	switch {
-	case err != nil:
-	case to == nil:
-		bad.add(idp.FieldError("phone", "error.no_channel"))
-	default:
-		bad.add(m.reaches(to))
-	}
-	if err := bad.err(); err != nil {
+	u, names, to, err := m.newcomer(&a, act, in)
+	if err != nil {
 		return idp.User{}, err
 	}
 	err = m.Store.Tx(ctx, func(ctx context.Context) error {
@@ -76,6 +60,27 @@ func (m *Manager) CreateUser(ctx context.Context, a Actor, in NewUser) (idp.User
 		return m.invite(ctx, u, to)
 	})
 	return u, err
+}
+
+// newcomer reads the form of an invitation, whoever invites; to is where it goes.
+func (m *Manager) newcomer(a *Actor, act Action, in NewUser) (u idp.User, names []*idp.Identifier, to *idp.Identifier, err error) {
+	var bad checks
+	bad.add(a.allow(act))
+	u = idp.User{Role: in.Role, Status: idp.UserInvited}
+	u.Name, err = name("name", in.Name, 64)
+	bad.add(err)
+	u.Language, err = language(in.Language)
+	bad.add(err)
+	names, to, err = identifiers(in.Username, in.Phone, in.Email)
+	bad.add(err)
+	switch {
+	case err != nil:
+	case to == nil:
+		bad.add(idp.FieldError("phone", "error.no_channel"))
+	default:
+		bad.add(m.reaches(to))
+	}
+	return u, names, to, bad.err()
 }
 
 func clones(names []*idp.Identifier) []*idp.Identifier {
@@ -180,11 +185,14 @@ func identifiers(username, phone, email string) (names []*idp.Identifier, to *id
 	return names, to, bad.err()
 }
 
-// onUser begins an act on an account: permission, reason, and who it is about.
-// The account's row is held until the transaction ends.
-func (m *Manager) onUser(ctx context.Context, a Actor, id string) (idp.User, error) {
+// onUser begins an act on an account: whose it is, and who acts on whom. The account's
+// row is held until the transaction ends.
+func (m *Manager) onUser(ctx context.Context, a Actor, act Action, id string) (idp.User, error) {
 	u, err := m.Store.HoldUser(ctx, id)
 	if err != nil {
+		return u, err
+	}
+	if err := Allowed(a.User, act, OfUser(u)); err != nil {
 		return u, err
 	}
 	return u, mayActOn(a.User, u)
@@ -196,6 +204,8 @@ func mayActOn(actor, u idp.User) error {
 		return forbidden("error.self")
 	case actor.Role == idp.RoleSupportAgent && u.Role.Operator():
 		return forbidden("error.staff")
+	case !actor.Role.Operator() && !slices.Contains(below[actor.Role], u.Role):
+		return forbidden("error.above")
 	}
 	return nil
 }
@@ -203,10 +213,19 @@ func mayActOn(actor, u idp.User) error {
 // MayOnUser says whether an act on a user would be refused for who acts on whom;
 // pages use it to offer only what works.
 func MayOnUser(actor, u idp.User, act Action) bool {
-	if act == UserEnable && u.Role.Operator() {
-		act = StaffEnable
+	if act == UserEnable {
+		act = enabling(actor, u)
 	}
-	return May(actor.Role, act) != No && mayActOn(actor, u) == nil
+	return Allowed(actor, act, OfUser(u)) == nil && mayActOn(actor, u) == nil
+}
+
+// enabling is the row of the table for bringing somebody back: the operator's own staff
+// have one of their own.
+func enabling(actor, u idp.User) Action {
+	if u.Role.Operator() && May(actor.Role, UserEnable).Scope() == Everything {
+		return StaffEnable
+	}
+	return UserEnable
 }
 
 // notTheLast refuses to take away the last policy administrator.
@@ -232,10 +251,10 @@ func (m *Manager) DisableUser(ctx context.Context, a Actor, id string) error {
 	}
 	return m.Store.Tx(ctx, func(ctx context.Context) error {
 		// The administrators' rows are held before the account's own: always in one order.
-		if err := m.guardAdmin(ctx, id); err != nil {
+		if err := m.guardAdmin(ctx, a, UserDisable, id); err != nil {
 			return err
 		}
-		u, err := m.onUser(ctx, a, id)
+		u, err := m.onUser(ctx, a, UserDisable, id)
 		if err != nil {
 			return err
 		}
@@ -253,9 +272,12 @@ func (m *Manager) DisableUser(ctx context.Context, a Actor, id string) error {
 }
 
 // guardAdmin is notTheLast for an id.
-func (m *Manager) guardAdmin(ctx context.Context, id string) error {
+func (m *Manager) guardAdmin(ctx context.Context, a Actor, act Action, id string) error {
 	u, err := m.Store.User(ctx, id)
 	if err != nil {
+		return err
+	}
+	if err := Allowed(a.User, act, OfUser(u)); err != nil {
 		return err
 	}
 	return m.notTheLast(ctx, u)
@@ -279,16 +301,16 @@ func (m *Manager) EnableUser(ctx context.Context, a Actor, id string) error {
 	if err != nil {
 		return err
 	}
-	act := UserEnable
-	if u.Role.Operator() {
-		act = StaffEnable
-	}
+	act := enabling(a.User, u)
 	if err := a.allow(act); err != nil {
 		return err
 	}
 	return m.Store.Tx(ctx, func(ctx context.Context) error {
-		u, err := m.onUser(ctx, a, id)
+		u, err := m.onUser(ctx, a, act, id)
 		if err != nil {
+			return err
+		}
+		if err := m.mayEnable(ctx, a, u); err != nil {
 			return err
 		}
 		creds, err := m.Store.Credentials(ctx, id)
@@ -303,7 +325,7 @@ func (m *Manager) EnableUser(ctx context.Context, a Actor, id string) error {
 			return orMoved(err)
 		}
 		if to == idp.UserInvited {
-			if err := m.inviteAgain(ctx, u); err != nil {
+			if err := m.inviteAgain(ctx, a, u); err != nil {
 				return err
 			}
 		}
@@ -318,21 +340,21 @@ func (m *Manager) InviteAgain(ctx context.Context, a Actor, id string) error {
 		return err
 	}
 	return m.Store.Tx(ctx, func(ctx context.Context) error {
-		u, err := m.onUser(ctx, a, id)
+		u, err := m.onUser(ctx, a, UserInvite, id)
 		if err != nil {
 			return err
 		}
 		if u.Status != idp.UserInvited {
 			return moved()
 		}
-		if err := m.inviteAgain(ctx, u); err != nil {
+		if err := m.inviteAgain(ctx, a, u); err != nil {
 			return err
 		}
 		return m.record(ctx, a, userEvent("account.invited", u))
 	})
 }
 
-func (m *Manager) inviteAgain(ctx context.Context, u idp.User) error {
+func (m *Manager) inviteAgain(ctx context.Context, a Actor, u idp.User) error {
 	names, err := m.Store.Identifiers(ctx, u.ID)
 	if err != nil {
 		return err
@@ -346,6 +368,9 @@ func (m *Manager) inviteAgain(ctx context.Context, u idp.User) error {
 	if to == nil {
 		return nil // nobody can be told; the person stays invited
 	}
+	if err := m.mayInvite(ctx, a, u, to); err != nil {
+		return err
+	}
 	return m.invite(ctx, u, to)
 }
 
@@ -355,10 +380,10 @@ func (m *Manager) LockUser(ctx context.Context, a Actor, id string) error {
 		return err
 	}
 	return m.Store.Tx(ctx, func(ctx context.Context) error {
-		if err := m.guardAdmin(ctx, id); err != nil {
+		if err := m.guardAdmin(ctx, a, UserLock, id); err != nil {
 			return err
 		}
-		u, err := m.onUser(ctx, a, id)
+		u, err := m.onUser(ctx, a, UserLock, id)
 		if err != nil {
 			return err
 		}
@@ -386,7 +411,7 @@ func (m *Manager) UnlockUser(ctx context.Context, a Actor, id string) error {
 		return err
 	}
 	return m.Store.Tx(ctx, func(ctx context.Context) error {
-		u, err := m.onUser(ctx, a, id)
+		u, err := m.onUser(ctx, a, UserUnlock, id)
 		if err != nil {
 			return err
 		}
@@ -424,7 +449,7 @@ func (m *Manager) EndSessions(ctx context.Context, a Actor, id string) error {
 		return err
 	}
 	return m.Store.Tx(ctx, func(ctx context.Context) error {
-		u, err := m.onUser(ctx, a, id)
+		u, err := m.onUser(ctx, a, UserEnd, id)
 		if err != nil {
 			return err
 		}

@@ -290,6 +290,9 @@ func (w *world) start(rw http.ResponseWriter, r *http.Request, s *Server) error 
 		a := templates.DemoAccount{RoleKey: "role." + string(d.role), Login: d.username, WhereKeys: []string{"where.console"}, SecondKey: "second.totp"}
 		if !d.role.Operator() {
 			a.WhereKeys = []string{"where.merchant_app", "where.terminal"}
+			if d.role != idp.RoleCashier {
+				a.WhereKeys = append(a.WhereKeys, "where.console")
+			}
 		}
 		if !d.totp {
 			a.SecondKey = "second.none"
