@@ -14,44 +14,44 @@ import (
 // PasswordRules are the rules of passwords and terminal PINs. A number of 0 and a false
 // turn their rule off.
 type PasswordRules struct {
-	MinLength       int  `json:"min_length"`       // characters
-	MinLengthAlone  int  `json:"min_length_alone"` // of who has no second factor
-	MaxLength       int  `json:"max_length"`
-	ClassesOf4      int  `json:"classes_of_4"` // of upper and lower case letters, digits and all else
-	NeedUpper       bool `json:"need_upper"`
-	NeedLower       bool `json:"need_lower"`
-	NeedDigit       bool `json:"need_digit"`
-	NeedSymbol      bool `json:"need_symbol"`
-	MinScore        int  `json:"min_score"`         // of zxcvbn, 0 to 4
-	MaxRepeat       int  `json:"max_repeat"`        // the same character in a row
-	MaxSequence     int  `json:"max_sequence"`      // as in 1234, dcba
-	MaxKeyboardWalk int  `json:"max_keyboard_walk"` // keys side by side
+	MinLength       int  `json:"min_length" merge:"largest" range:"8..64"`       // characters
+	MinLengthAlone  int  `json:"min_length_alone" merge:"largest" range:"8..64"` // of who has no second factor
+	MaxLength       int  `json:"max_length" merge:"least_set" range:"64..256"`
+	ClassesOf4      int  `json:"classes_of_4" merge:"largest" range:"0..4"` // of upper and lower case letters, digits and all else
+	NeedUpper       bool `json:"need_upper" merge:"or"`
+	NeedLower       bool `json:"need_lower" merge:"or"`
+	NeedDigit       bool `json:"need_digit" merge:"or"`
+	NeedSymbol      bool `json:"need_symbol" merge:"or"`
+	MinScore        int  `json:"min_score" merge:"largest" range:"0..4"`            // of zxcvbn, 0 to 4
+	MaxRepeat       int  `json:"max_repeat" merge:"least_set" range:"0..32"`        // the same character in a row
+	MaxSequence     int  `json:"max_sequence" merge:"least_set" range:"0..32"`      // as in 1234, dcba
+	MaxKeyboardWalk int  `json:"max_keyboard_walk" merge:"least_set" range:"0..32"` // keys side by side
 
-	NoUsername     bool     `json:"no_username"`
-	NoEmail        bool     `json:"no_email"`
-	NoPhone        bool     `json:"no_phone"`
-	NoBirthday     bool     `json:"no_birthday"`
-	NoDocumentTail bool     `json:"no_document_tail"`
-	NoMerchantNo   bool     `json:"no_merchant_no"`
-	NoSerial       bool     `json:"no_serial"`
-	NoLegalName    bool     `json:"no_legal_name"` // and not the person's own
-	NoPinyin       bool     `json:"no_pinyin"`     // of either
-	Words          []string `json:"words"`         // the operator's own
-	CommonFilter   bool     `json:"common_filter"`
-	BreachFilter   bool     `json:"breach_filter"` // the operator's file
-	OnBreachHit    string   `json:"on_breach_hit"` // at a sign-in: "change" or "warn"
+	NoUsername     bool     `json:"no_username" merge:"or"`
+	NoEmail        bool     `json:"no_email" merge:"or"`
+	NoPhone        bool     `json:"no_phone" merge:"or"`
+	NoBirthday     bool     `json:"no_birthday" merge:"or"`
+	NoDocumentTail bool     `json:"no_document_tail" merge:"or"`
+	NoMerchantNo   bool     `json:"no_merchant_no" merge:"or"`
+	NoSerial       bool     `json:"no_serial" merge:"or"`
+	NoLegalName    bool     `json:"no_legal_name" merge:"or"` // and not the person's own
+	NoPinyin       bool     `json:"no_pinyin" merge:"or"`     // of either
+	Words          []string `json:"words" merge:"joined"`     // the operator's own
+	CommonFilter   bool     `json:"common_filter" merge:"or"`
+	BreachFilter   bool     `json:"breach_filter" merge:"or"`                            // the operator's file
+	OnBreachHit    string   `json:"on_breach_hit" merge:"strictest" oneof:"warn,change"` // at a sign-in: "change" or "warn"
 
-	HistoryCount    int   `json:"history_count"` // passwords that cannot be used again
-	HistoryDays     int   `json:"history_days"`  // and those younger than so
-	MinAgeHours     int   `json:"min_age_hours"` // before it may be changed, except after a reset
-	MaxAgeDays      int   `json:"max_age_days"`  // then the sign-in asks for a new one; it never locks out
-	RemindDays      []int `json:"remind_days"`   // before that
-	RecheckAtSignin bool  `json:"recheck_at_signin"`
-	GraceDays       int   `json:"grace_days"` // after the rules became stricter
+	HistoryCount    int   `json:"history_count" merge:"largest" range:"0..24"`   // passwords that cannot be used again
+	HistoryDays     int   `json:"history_days" merge:"largest" range:"0..730"`   // and those younger than so
+	MinAgeHours     int   `json:"min_age_hours" merge:"largest" range:"0..720"`  // before it may be changed, except after a reset
+	MaxAgeDays      int   `json:"max_age_days" merge:"least_set" range:"0..730"` // then the sign-in asks for a new one; it never locks out
+	RemindDays      []int `json:"remind_days" merge:"joined"`                    // before that
+	RecheckAtSignin bool  `json:"recheck_at_signin" merge:"or"`
+	GraceDays       int   `json:"grace_days" merge:"least" range:"0..90"` // after the rules became stricter
 
-	PinLength     int  `json:"pin_length"`
-	PinWeakList   bool `json:"pin_weak_list"`
-	PinMaxAgeDays int  `json:"pin_max_age_days"`
+	PinLength     int  `json:"pin_length" merge:"largest" range:"6..12"`
+	PinWeakList   bool `json:"pin_weak_list" merge:"or"`
+	PinMaxAgeDays int  `json:"pin_max_age_days" merge:"least_set" range:"0..730"`
 }
 
 // MaxAge is how long a password serves, 0: for ever.
@@ -64,15 +64,6 @@ func (r PasswordRules) Remind() (all []time.Duration) {
 		all = append(all, time.Duration(days)*day)
 	}
 	return all
-}
-
-func defaultPassword() PasswordRules {
-	return PasswordRules{
-		MinLength: 10, MinLengthAlone: 12, MaxLength: 256, MinScore: 2, MaxRepeat: 4, MaxSequence: 4, MaxKeyboardWalk: 5,
-		NoUsername: true, NoEmail: true, NoPhone: true, NoBirthday: true, NoDocumentTail: true, NoMerchantNo: true, NoSerial: true,
-		NoLegalName: true, NoPinyin: true, Words: []string{"hufu", "虎符"}, CommonFilter: true, BreachFilter: true, OnBreachHit: "change",
-		HistoryCount: 5, RemindDays: []int{14, 7, 1}, RecheckAtSignin: true, GraceDays: 14, PinLength: 6, PinWeakList: true,
-	}
 }
 
 // Lists are what is known of other people's passwords; a nil one knows nothing.

@@ -1,0 +1,275 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"hufu/idp"
+)
+
+// Settings are all knobs, as they hold for somebody after the rules were merged. The tags of each field are the table:
+//
+//	json    its name in the document
+//	merge   how two rules agree, see [Op]
+//	range   its bounds, both allowed
+//	one of  the words it may be, the least strict first
+//
+// The blocks below All are the same for everybody, since they are looked up before it is known who asks: only the
+// default rule sets them.
+type Settings struct {
+	Password PasswordRules `json:"password"`
+	Factors  Factors       `json:"factors"`
+	Session  SessionLife   `json:"session"`
+	Trust    Trust         `json:"browser"`
+	StepUp   StepUp        `json:"step_up"`
+	Grants   Grants        `json:"grants"`
+	All
+}
+
+// All are the numbers that hold for everybody alike.
+type All struct {
+	Flow     FlowLife      `json:"flow"`
+	Codes    Codes         `json:"codes"`
+	Throttle Throttle      `json:"throttle"`
+	Sends    Sends         `json:"sends"`
+	Tokens   Tokens        `json:"tokens"`
+	Device   Device        `json:"device"`
+	Browsers Browsers      `json:"browsers"`
+	Links    Links         `json:"links"`
+	Recovery RecoveryCodes `json:"recovery_codes"`
+	Work     Work          `json:"work"`
+	Notices  Notices       `json:"notices"`
+	Cases    Cases         `json:"cases"`
+	Contacts Contacts      `json:"contacts"`
+}
+
+// Factors say who must prove what at a sign-in, and what may be enrolled.
+type Factors struct {
+	SignIn       idp.ACR  `json:"sign_in" merge:"largest"`                // the class that a sign-in reaches
+	GraceDays    int      `json:"grace_days" merge:"least" range:"0..90"` // to enrol what that needs
+	SMSSecond    bool     `json:"sms_second" merge:"and"`                 // a code by SMS counts while nothing else is enrolled
+	Kinds        []string `json:"kinds" merge:"common" oneof:"totp,passkey"`
+	Models       []string `json:"models" merge:"common"`        // AAGUIDs that may be enrolled, lower case with dashes; empty: all that are not denied
+	ModelsDenied []string `json:"models_denied" merge:"joined"` // AAGUIDs
+	Attested     bool     `json:"attested" merge:"or"`          // a signed statement of the maker is demanded
+	MostPasskeys int      `json:"most_passkeys" merge:"least" range:"1..100"`
+}
+
+// SessionLife bounds a browser session.
+type SessionLife struct {
+	Idle     time.Duration `json:"idle" merge:"least" range:"5m..24h"`
+	Absolute time.Duration `json:"absolute" merge:"least" range:"15m..30d"`
+	Most     int           `json:"most" merge:"least" range:"1..200"` // live sessions a user; the oldest ends
+}
+
+// Trust bounds trusted browsers.
+type Trust struct {
+	Trust time.Duration `json:"trust" merge:"least" range:"0s..90d"` // waives the second factor of a plain sign-in so long; 0: off
+}
+
+// StepUp are the classes and ages that actions demand.
+type StepUp struct {
+	Credential    time.Duration `json:"credential" merge:"least" range:"60s..1h"` // add, remove, change a credential: all proofs younger
+	Own           time.Duration `json:"own" merge:"least" range:"60s..1h"`        // user name, own data: one proof younger
+	ApproveActive time.Duration `json:"approve_active" merge:"least" range:"60s..24h"`
+	ApproveNew    time.Duration `json:"approve_new" merge:"least" range:"60s..1h"` // a terminal that is new, moved or long idle
+	Money         time.Duration `json:"money" merge:"least" range:"30s..1h"`       // consent with a money scope: one proof of possession younger
+	MoneyACR      idp.ACR       `json:"money_acr" merge:"largest"`
+	ApproveACR    idp.ACR       `json:"approve_acr" merge:"largest"` // a sign-in of an active terminal
+	ConsoleAct    time.Duration `json:"console_act" merge:"least" range:"60s..1h"`
+	ConsoleSecret time.Duration `json:"console_secret" merge:"least" range:"60s..1h"` // client secrets, staff roles, policy
+	ConsoleACR    idp.ACR       `json:"console_acr" merge:"largest"`                  // of those, as soon as it can be reached
+	ConsoleLook   time.Duration `json:"console_look" merge:"least" range:"5m..8h"`    // how long a reason given to look at somebody's page lasts
+}
+
+// Grants are how long what a person allowed goes on.
+type Grants struct {
+	Idle             time.Duration `json:"idle" merge:"least" range:"1h..90d"` // of an app
+	Absolute         time.Duration `json:"absolute" merge:"least" range:"1d..365d"`
+	TerminalIdle     time.Duration `json:"terminal_idle" merge:"least" range:"1h..180d"`
+	TerminalAbsolute time.Duration `json:"terminal_absolute" merge:"least" range:"1d..730d"`
+}
+
+// FlowLife bounds a walk through a flow.
+type FlowLife struct {
+	Step  time.Duration `json:"step" range:"2m..1h"`
+	Whole time.Duration `json:"whole" range:"10m..4h"`
+}
+
+// Codes bounds one-time codes by channel.
+type Codes struct {
+	SMSLife  time.Duration `json:"sms_life" range:"1m..10m"`
+	MailLife time.Duration `json:"mail_life" range:"1m..30m"`
+	Digits   int           `json:"digits" range:"6..8"`
+	Tries    int           `json:"tries" range:"1..10"`
+}
+
+// Bucket admits Burst charges at once and one more each Refill: at most
+// Burst + ⌊w/Refill⌋ in any window w.
+type Bucket struct {
+	Burst  int           `json:"burst" range:"1..100000"`
+	Refill time.Duration `json:"refill" range:"1us..60d"`
+}
+
+// Times is a bucket with room for n times as many.
+func (b Bucket) Times(n int) Bucket {
+	return Bucket{Burst: b.Burst * n, Refill: b.Refill / time.Duration(n)}
+}
+
+// Month is how many charges a bucket admits in thirty days at most.
+func (b Bucket) Month() int { return b.Burst + int(30*day/b.Refill) }
+
+// Wait bounds the growing delay after failures: none for the first four, then
+// 30 s doubling up to Cap, forgotten a day after the last (NIST SP 800-63B-4
+// 3.2.2).
+type Wait struct {
+	Unit   time.Duration `json:"unit" range:"30s..5m"`
+	Cap    time.Duration `json:"cap" range:"1m..1h"`
+	Forget time.Duration `json:"forget" range:"1h..7d"`
+}
+
+// Throttle is the table of guesses, one row a secret and asker.
+type Throttle struct {
+	PasswordWait        Wait          `json:"password_wait"`
+	PasswordBrowserWait Wait          `json:"password_browser_wait"`
+	PasswordStranger    Bucket        `json:"password_stranger"`
+	PasswordBrowser     Bucket        `json:"password_browser"`
+	PasswordIntroduced  Bucket        `json:"password_introduced"` // a stranger who proved a code on a bound channel of the account
+	TOTPStranger        Bucket        `json:"totp_stranger"`
+	TOTPBrowser         Bucket        `json:"totp_browser"`
+	TOTPIntroduced      Bucket        `json:"totp_introduced"`
+	CodeStranger        Bucket        `json:"code_stranger"`
+	CodeBrowser         Bucket        `json:"code_browser"`
+	BackupCode          Bucket        `json:"backup_code"`
+	Address             Bucket        `json:"address"`                   // codes that prove a new phone or address: nobody comes in with them
+	Introduced          time.Duration `json:"introduced" range:"1m..1h"` // how long such a code introduces
+	Hashing             Bucket        `json:"hashing"`                   // new passwords and codes that a flow hashes
+	Explain             Bucket        `json:"explain"`                   // refusals that cost nothing and are written to the log all the same, of a network, times f
+	Checking            Bucket        `json:"checking"`                  // new passwords of a flow that are compared with the rules while they are typed
+	NetworkWork         Bucket        `json:"network_work"`              // strangers' failures of a network, times f, before it must work
+	UserCodeWait        Wait          `json:"user_code_wait"`
+	UserCodeAccount     Bucket        `json:"user_code_account"`
+	UserCodeNetwork     Bucket        `json:"user_code_network"`
+	StrangerNetwork     Bucket        `json:"stranger_network"`            // hard stop of anything failing, by network, times f
+	HardEnd             int           `json:"hard_end" range:"10..100"`    // stranger failures in a row that close an authenticator (NIST: 100)
+	SuspectAfter        int           `json:"suspect_after" range:"1..10"` // wrong second factors after a right password within SuspectIn
+	SuspectIn           time.Duration `json:"suspect_in" range:"1h..7d"`
+	RepeatLife          time.Duration `json:"repeat_life" range:"0s..7d"` // how long a wrong password is remembered as the same
+}
+
+// Sends bounds messages with codes.
+type Sends struct {
+	PhoneGap     time.Duration `json:"phone_gap" range:"10s..10m"`
+	MailGap      time.Duration `json:"mail_gap" range:"10s..10m"`
+	PhoneHour    Bucket        `json:"phone_hour"`
+	PhoneDay     Bucket        `json:"phone_day"`
+	MailHour     Bucket        `json:"mail_hour"`
+	MailDay      Bucket        `json:"mail_day"`
+	AccountDay   Bucket        `json:"account_day"`
+	NetworkHour  Bucket        `json:"network_hour"` // times f
+	NetworkDay   Bucket        `json:"network_day"`
+	PhoneNotices Bucket        `json:"phone_notices"`             // notices by text message to one number; no code is among them
+	PhoneKept    int           `json:"phone_kept" range:"0..100"` // of a day, for known browsers
+	MailKept     int           `json:"mail_kept" range:"0..100"`
+	Countries    []string      `json:"countries"` // prefixes that SMS may go to
+	Breaker      Breaker       `json:"breaker"`
+}
+
+// Reaches says whether text messages go to a number, in E.164.
+func (s Sends) Reaches(number string) bool {
+	return slices.ContainsFunc(s.Countries, func(prefix string) bool { return strings.HasPrefix(number, prefix) })
+}
+
+// Breaker stops sending SMS to strangers when far more go out than usual.
+type Breaker struct {
+	HourLeast  int           `json:"hour_least" range:"1..1000000"` // budget of an hour: the larger of HourLeast and HourTimes × its median over 14 days
+	HourTimes  int           `json:"hour_times" range:"1..100"`
+	DayMost    int           `json:"day_most" range:"1..10000000"` // messages a day: the cap in money over the price of one
+	ShutAfter  int           `json:"shut_after" range:"5..10000"`  // a prefix or network with so many sends
+	ShutBelow  int           `json:"shut_below" range:"1..90"`     // and fewer percent of codes used within ShutWindow
+	ShutWindow time.Duration `json:"shut_window" range:"1m..1h"`
+	ShutFor    time.Duration `json:"shut_for" range:"1m..24h"`
+}
+
+// Tokens are lifetimes of what the OAuth endpoints issue.
+type Tokens struct {
+	Code        time.Duration `json:"code" range:"10s..60s"` // RFC 9700
+	Access      time.Duration `json:"access" range:"60s..1h"`
+	AccessMoney time.Duration `json:"access_money" range:"30s..10m"`
+	ID          time.Duration `json:"id" range:"60s..1h"`
+	Grace       time.Duration `json:"grace" range:"0s..60s"` // a lost answer is given again, sealed
+	PAR         time.Duration `json:"par" range:"10s..10m"`  // to first use
+	Assertion   time.Duration `json:"assertion" range:"10s..5m"`
+	MostGrants  int           `json:"most_grants" range:"1..1000"` // live grants of a person to one client and terminal; the oldest ends
+}
+
+// Device bounds the device flow (RFC 8628).
+type Device struct {
+	Life      time.Duration `json:"life" range:"60s..30m"`
+	Interval  time.Duration `json:"interval" range:"1s..60s"`
+	SlowDown  time.Duration `json:"slow_down" range:"1s..60s"`
+	IdleAfter time.Duration `json:"idle_after" range:"1d..180d"` // a terminal unseen for longer is approved like a new one
+	Network   Bucket        `json:"network"`                     // requests of a network
+}
+
+// Browsers bounds known browsers.
+type Browsers struct {
+	Life               time.Duration `json:"life" range:"1d..400d"`
+	PreviousGeneration time.Duration `json:"previous_generation" range:"1m..1h"`
+	Most               int           `json:"most" range:"1..100"`
+}
+
+// Links bounds links that are sent.
+type Links struct {
+	Invite time.Duration `json:"invite" range:"1h..30d"`
+	Freeze time.Duration `json:"freeze" range:"1d..90d"`
+	Undo   time.Duration `json:"undo" range:"24h..30d"`
+}
+
+// RecoveryCodes are the codes on paper.
+type RecoveryCodes struct {
+	Count int `json:"count" range:"4..20"` // a set
+	Low   int `json:"low" range:"0..20"`   // fewer left than so many: a reminder
+}
+
+// Work is the proof of work that strangers pay for a guess or a costly message with:
+// so many leading zero bits of a SHA-256.
+type Work struct {
+	Bits    int           `json:"bits" range:"0..26"` // to begin with
+	Most    int           `json:"most" range:"0..26"`
+	SMS     int           `json:"sms" range:"0..26"`
+	Network int           `json:"network" range:"0..8"`  // more, from a network with many failures
+	After   int           `json:"after" range:"1..100"`  // failures of a name within Window before it is asked; one bit more each time as many again
+	Fleet   int           `json:"fleet" range:"2..1000"` // for all, while the strangers' failures of an hour exceed so many times the 7-day median
+	Window  time.Duration `json:"window" range:"5m..24h"`
+	Life    time.Duration `json:"life" range:"30s..10m"`  // of a challenge
+	Ticket  time.Duration `json:"ticket" range:"5s..10m"` // without script: the wait in place of Bits, doubled for each bit more
+}
+
+// Notices are what people are told of, and for how long.
+type Notices struct {
+	Removed     time.Duration `json:"removed" range:"7d..180d"`      // a removed address still gets notices
+	Same        time.Duration `json:"same" range:"1m..24h"`          // the same kind to one channel at most once
+	Strong      time.Duration `json:"strong" range:"24h..30d"`       // a strong return uses only what is older than what it undoes by so much
+	FormerNames time.Duration `json:"former_names" range:"0s..730d"` // a former user name goes on working
+	Unproven    time.Duration `json:"unproven" range:"7d..180d"`     // a phone not proved for longer is in the digest
+	Digest      time.Duration `json:"digest" range:"1d..90d"`        // between digests of one person
+}
+
+// Contacts bounds the names, phones and addresses of a person.
+type Contacts struct {
+	Most    int    `json:"most" range:"1..20"` // verified phones, and addresses, with those removed that still get notices: every notice goes to all
+	Renames Bucket `json:"renames"`            // new user names: old ones stay taken
+	Names   Bucket `json:"names"`              // tries of a new user name, each of which tells whether it is taken
+}
+
+// Cases are what people handle.
+type Cases struct {
+	Due         time.Duration `json:"due" range:"1h..7d"`         // answered by then
+	LinkFreezes int           `json:"link_freezes" range:"1..10"` // by link within LinkWindow without a strong return; more only open a case
+	LinkWindow  time.Duration `json:"link_window" range:"1d..30d"`
+	Ask         time.Duration `json:"ask" range:"7d..180d"` // how long a person is asked of an event whether it was he
+}
+
+const day = 24 * time.Hour
