@@ -9,6 +9,7 @@ import (
 
 	"hufu/flows/factor/backup"
 	"hufu/idp"
+	"hufu/idp/policy"
 	"hufu/idp/session"
 	"hufu/idp/web"
 	"hufu/storage"
@@ -125,12 +126,12 @@ func (e *Engine) alter(ctx context.Context, me *session.Signed, change func(ctx 
 // strict is what a change of credentials, phones or addresses asks: two factors, all of
 // them fresh, so that neither a stolen password nor an unlocked browser is enough.
 func (e *Engine) strict(me *session.Signed, kind idp.FlowKind, back string) idp.Demand {
-	return idp.Demand{Kind: kind, ACR: idp.ACR2, TwoStar: true, Since: time.Now().Add(-e.Policy.StepUp.Credential), User: me.User.ID, Return: back}
+	return idp.Demand{Kind: kind, ACR: idp.ACR2, TwoStar: true, Since: time.Now().Add(-e.Policy.For(me.Facts()).StepUp.Credential), User: me.User.ID, Return: back}
 }
 
 // light is what a change asks that cannot be used to come in: two factors, one fresh.
 func (e *Engine) light(me *session.Signed, kind idp.FlowKind, back string) idp.Demand {
-	return idp.Demand{Kind: kind, ACR: idp.ACR2, TwoStar: true, One: true, Since: time.Now().Add(-e.Policy.StepUp.Own), User: me.User.ID, Return: back}
+	return idp.Demand{Kind: kind, ACR: idp.ACR2, TwoStar: true, One: true, Since: time.Now().Add(-e.Policy.For(me.Facts()).StepUp.Own), User: me.User.ID, Return: back}
 }
 
 // meets says whether a demand is met; else it leads to the flow that cures it. Whoever
@@ -150,7 +151,7 @@ func (e *Engine) meets(w http.ResponseWriter, r *http.Request, me *session.Signe
 // act is the start of an event of a person's own doing.
 func (e *Engine) act(ctx context.Context, me *session.Signed) idp.Event {
 	u := me.User
-	return idp.Event{Actor: u.ID, Subject: u.ID, Merchant: u.MerchantID, Store: u.StoreID, Session: me.Session.ID, Network: web.Network(ctx), Policy: e.Policy.Version}
+	return idp.Event{Actor: u.ID, Subject: u.ID, Merchant: u.MerchantID, Store: u.StoreID, Session: me.Session.ID, Network: web.Network(ctx), Policy: e.Policy.Now().Version}
 }
 
 // letter is a notice of what was done on a page, in this browser.
@@ -236,7 +237,7 @@ func (e *Engine) account(w http.ResponseWriter, r *http.Request, me *session.Sig
 		return err
 	}
 	p := templates.Account{Name: u.Name, Login: loginOf(names), RoleKey: "role." + string(u.Role), Saved: saved(r), Frozen: u.Frozen, FrozenAt: u.FrozenAt,
-		Checks: e.checks(creds, names, time.Now())}
+		Checks: e.checks(e.Policy.For(me.Facts()).Password, creds, names, time.Now())}
 	if me.Merchant != nil {
 		p.MerchantName = me.Merchant.LegalName
 		if u.Role == idp.RoleOwner || u.Role == idp.RoleManager {
@@ -269,21 +270,21 @@ func (e *Engine) openCase(ctx context.Context, u idp.User) (string, error) {
 }
 
 // checks are the points of the safety check. What a digest reminds of stands here, too.
-func (e *Engine) checks(creds []idp.Credential, names []idp.Identifier, now time.Time) []templates.Check {
+func (e *Engine) checks(rules policy.PasswordRules, creds []idp.Credential, names []idp.Identifier, now time.Time) []templates.Check {
 	all := []templates.Check{secondCheck(creds), e.spareCheck(creds), e.channelCheck(names, now)}
-	if c := of(creds, idp.MethodPassword); c != nil && e.Policy.Password.MaxAgeDays > 0 {
-		all = append(all, e.ageCheck(*c, now))
+	if c := of(creds, idp.MethodPassword); c != nil && rules.MaxAgeDays > 0 {
+		all = append(all, ageCheck(rules, *c, now))
 	}
 	return all
 }
 
 // ageCheck: a password that ends soon, or has ended.
-func (e *Engine) ageCheck(password idp.Credential, now time.Time) templates.Check {
+func ageCheck(rules policy.PasswordRules, password idp.Credential, now time.Time) templates.Check {
 	c := templates.Check{TitleKey: "check.password", TextKey: "check.password.done", URL: "/account/password", DoKey: "check.password.do"}
-	switch left := e.Policy.Password.MaxAge() - now.Sub(password.ChangedAt); {
+	switch left := rules.MaxAge() - now.Sub(password.ChangedAt); {
 	case left <= 0:
 		c.TextKey = "check.password.old"
-	case e.expiring(left) > 0:
+	case rules.Mark(left) > 0:
 		c.TextKey, c.Args = "check.password.soon", []any{daysLeft(left)}
 	default:
 		c.Done, c.URL, c.DoKey = true, "", ""
@@ -307,7 +308,7 @@ func (e *Engine) spareCheck(creds []idp.Credential) templates.Check {
 	}
 	c := templates.Check{TitleKey: "check.spare", Done: true}
 	switch n := len(seconds(creds)); {
-	case left >= e.Policy.Recovery.Low:
+	case left >= e.Policy.Now().Recovery.Low:
 		c.TextKey, c.Args = "check.spare.codes", []any{left}
 	case left >= 0:
 		c.Done, c.TextKey, c.Args = false, "check.spare.few", []any{left}
@@ -344,5 +345,5 @@ func (e *Engine) channelCheck(names []idp.Identifier, now time.Time) templates.C
 // stale says whether no code has come back from a phone or address for long.
 func (e *Engine) stale(n idp.Identifier, now time.Time) bool {
 	proven := cmp.Or(n.LastProvenAt, n.VerifiedAt)
-	return now.Sub(proven) > e.Policy.Notices.Unproven
+	return now.Sub(proven) > e.Policy.Now().Notices.Unproven
 }

@@ -71,7 +71,7 @@ func (e *Engine) eventRows(r *http.Request, me *session.Signed, events []idp.Eve
 			if row.Device, err = e.deviceOfSession(r, me, ev.Session, devices); err != nil {
 				return nil, err
 			}
-			row.Ask = row.Answer == "" && slices.Contains(asked, ev.Name) && time.Since(ev.At) < e.Policy.Cases.Ask
+			row.Ask = row.Answer == "" && slices.Contains(asked, ev.Name) && time.Since(ev.At) < e.Policy.Now().Cases.Ask
 		}
 		rows = append(rows, row)
 	}

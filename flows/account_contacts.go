@@ -29,7 +29,7 @@ func (e *Engine) contactsPage(w http.ResponseWriter, r *http.Request, me *sessio
 		switch {
 		case n.Kind == idp.IdentifierUsername && !n.Former:
 			p.Username = n.Value
-		case n.Kind == idp.IdentifierUsername && now.Sub(n.RemovedAt) < e.Policy.Notices.FormerNames:
+		case n.Kind == idp.IdentifierUsername && now.Sub(n.RemovedAt) < e.Policy.Now().Notices.FormerNames:
 			p.Former = append(p.Former, n.Value)
 		case n.Kind == idp.IdentifierPhone && n.RemovedAt.IsZero():
 			p.Phones = append(p.Phones, e.contactRow(names, changes, n, now))
@@ -178,7 +178,7 @@ func (e *Engine) dropContact(ctx context.Context, r *http.Request, me *session.S
 	if err := e.removeChannel(ctx, me.User, n.ID, me.Session.ID, now); err != nil {
 		return err
 	}
-	change := idp.Change{UserID: me.User.ID, OldID: n.ID, At: now, Until: now.Add(e.Policy.Links.Undo)}
+	change := idp.Change{UserID: me.User.ID, OldID: n.ID, At: now, Until: now.Add(e.Policy.Now().Links.Undo)}
 	if err := e.Store.CreateChange(ctx, &change); err != nil {
 		return err
 	}

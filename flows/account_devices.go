@@ -31,7 +31,7 @@ func (e *Engine) devicesPage(w http.ResponseWriter, r *http.Request, me *session
 		p.Sessions = append(p.Sessions, templates.SessionRow{ID: ss.ID, Where: e.where(ss.Network, e.Site.Lang(r)), Device: ss.Device, Started: ss.CreatedAt, LastSeen: ss.LastSeenAt, Current: ss.ID == me.Session.ID})
 	}
 	for _, b := range browsers {
-		if now.Sub(b.LastUsedAt) > e.Policy.Browsers.Life {
+		if now.Sub(b.LastUsedAt) > e.Policy.Now().Browsers.Life {
 			continue
 		}
 		row := templates.BrowserRow{ID: b.ID, Device: b.Label, Where: e.where(b.Network, e.Site.Lang(r)), Since: b.CreatedAt, LastUsed: b.LastUsedAt, Current: here != nil && here.ID == b.ID}

@@ -40,7 +40,7 @@ func (e *Engine) factorsPage(w http.ResponseWriter, r *http.Request, me *session
 			p.Codes, p.CodesMade = backup.Left(c.Data), c.ChangedAt
 		}
 	}
-	p.CodesFew = p.Codes >= 0 && p.Codes < e.Policy.Recovery.Low
+	p.CodesFew = p.Codes >= 0 && p.Codes < e.Policy.Now().Recovery.Low
 	if p.Signal, err = e.signal(r, me, creds); err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func (e *Engine) signal(r *http.Request, me *session.Signed, creds []idp.Credent
 // lastFactor says whether a credential is the only second factor that answers for a
 // person of whom policy demands one.
 func (e *Engine) lastFactor(me *session.Signed, creds []idp.Credential, id string) bool {
-	if acr, _ := e.Policy.SignIn(me.User, me.Class()); acr < idp.ACR2 {
+	if e.Policy.For(me.Facts()).Factors.SignIn < idp.ACR2 {
 		return false
 	}
 	return !slices.ContainsFunc(seconds(creds), func(c idp.Credential) bool { return c.ID != id })

@@ -271,7 +271,7 @@ var ownDoing = []string{"password.changed", "factor.enrolled", "factor.replaced"
 
 // event writes a line of the log with what the flow knows.
 func (e *Engine) event(ctx context.Context, s *State, ev idp.Event) error {
-	ev.Flow, ev.Network, ev.Policy, ev.Client = s.ID, web.Network(ctx), e.Policy.Version, s.Demand.Client
+	ev.Flow, ev.Network, ev.Policy, ev.Client = s.ID, web.Network(ctx), e.Policy.Now().Version, s.Demand.Client
 	if s.user != nil {
 		ev.Subject, ev.Merchant, ev.Store = s.user.ID, s.user.MerchantID, s.user.StoreID
 	}

@@ -115,7 +115,7 @@ func (s *State) roomFor(ctx context.Context, field string, kind idp.IdentifierKi
 	if err != nil {
 		return err
 	}
-	n, most, now := 0, s.engine.Policy.Contacts.Most, time.Now()
+	n, most, now := 0, s.engine.Policy.Now().Contacts.Most, time.Now()
 	for _, had := range names {
 		if had.Kind == kind && (had.Channel() || s.engine.lately(had, now)) {
 			n++
@@ -204,7 +204,7 @@ func (proveContact) Submit(ctx context.Context, s *State, _ url.Values) error {
 		return err
 	}
 	if old == nil {
-		return e.Store.CreateChange(ctx, &idp.Change{UserID: s.User, NewID: fresh.ID, At: now, Until: now.Add(e.Policy.Links.Undo)})
+		return e.Store.CreateChange(ctx, &idp.Change{UserID: s.User, NewID: fresh.ID, At: now, Until: now.Add(e.Policy.Now().Links.Undo)})
 	}
 	return e.displace(ctx, s, *old, fresh, letter)
 }
@@ -221,7 +221,7 @@ func (e *Engine) displace(ctx context.Context, s *State, old, by idp.Identifier,
 		return err
 	}
 	s.names = slices.DeleteFunc(s.names, func(n idp.Identifier) bool { return n.ID == old.ID }) // its code counts no more
-	c := idp.Change{UserID: s.User, OldID: old.ID, NewID: by.ID, At: now, Until: now.Add(e.Policy.Links.Undo)}
+	c := idp.Change{UserID: s.User, OldID: old.ID, NewID: by.ID, At: now, Until: now.Add(e.Policy.Now().Links.Undo)}
 	if err := e.Store.CreateChange(ctx, &c); err != nil {
 		return err
 	}
@@ -242,7 +242,7 @@ func (newUsername) Done(s *State) bool { return s.Facts.Changed }
 func (newUsername) Begin(_ context.Context, s *State) error { return s.clear() }
 
 func (newUsername) Show(_ context.Context, s *State) (templates.Content, error) {
-	return templates.NewUsername{Form: s.Form, Action: s.path("username"), Old: s.username(), Days: int(s.engine.Policy.Notices.FormerNames.Hours() / 24), Back: "/account/contacts"}, nil
+	return templates.NewUsername{Form: s.Form, Action: s.path("username"), Old: s.username(), Days: int(s.engine.Policy.Now().Notices.FormerNames.Hours() / 24), Back: "/account/contacts"}, nil
 }
 
 func (newUsername) Submit(ctx context.Context, s *State, form url.Values) error {
@@ -272,7 +272,7 @@ func (newUsername) Submit(ctx context.Context, s *State, form url.Values) error 
 // rename takes a user name in the place of the present one. Every try is charged, and
 // stays charged where the name is taken: whose names there are is not for sale.
 func (s *State) rename(ctx context.Context, value string, now time.Time) error {
-	e, p := s.engine, s.engine.Policy.Contacts
+	e, p := s.engine, s.engine.Policy.Now().Contacts
 	charge := func(ctx context.Context, kind string, b policy.Bucket) error {
 		ok, next, err := e.Store.TakeBucket(ctx, kind, s.account(), b.Burst, b.Refill, now)
 		if err == nil && !ok {

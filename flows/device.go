@@ -11,7 +11,6 @@ import (
 
 	"hufu/idp"
 	"hufu/idp/normal"
-	"hufu/idp/policy"
 	"hufu/idp/session"
 	"hufu/idp/web"
 	"hufu/storage"
@@ -140,7 +139,7 @@ func (e *Engine) approve(ctx context.Context, signed *session.Signed, ask asking
 	now := time.Now()
 	a := idp.Assess(signed.Session.Proofs)
 	g := idp.Grant{ID: idp.NewID(), UserID: signed.User.ID, ClientID: ask.ClientID, TerminalID: ask.TerminalID, Scopes: ask.Scopes, Proofs: signed.Session.Proofs,
-		AuthTime: a.AuthTime, CreatedAt: now, ExpiresAt: ask.ExpiresAt.Add(e.Policy.Tokens.Code)} // its long life begins when the device redeems it
+		AuthTime: a.AuthTime, CreatedAt: now, ExpiresAt: ask.ExpiresAt.Add(e.Policy.Now().Tokens.Code)} // its long life begins when the device redeems it
 	return e.Store.Tx(ctx, func(ctx context.Context) error {
 		if _, err := e.Store.HoldUser(ctx, signed.User.ID); err != nil { // whatever ends all of his grants ends this one, too
 			return err
@@ -196,7 +195,7 @@ func (e *Engine) deny(ctx context.Context, signed *session.Signed, ask asking, o
 
 func (e *Engine) deviceEvent(ctx context.Context, signed *session.Signed, ask asking, name string) error {
 	ev := idp.Event{Name: name, Actor: signed.User.ID, Subject: signed.User.ID, Merchant: signed.User.MerchantID, Terminal: ask.TerminalID, Client: ask.ClientID,
-		Session: signed.Session.ID, Network: web.Network(ctx), Policy: e.Policy.Version, Data: map[string]any{"request": ask.ID}}
+		Session: signed.Session.ID, Network: web.Network(ctx), Policy: e.Policy.Now().Version, Data: map[string]any{"request": ask.ID}}
 	if ask.terminal != nil {
 		ev.Store = ask.terminal.StoreID
 	}
@@ -232,7 +231,7 @@ func (e *Engine) findDevice(ctx context.Context, signed *session.Signed, typed s
 }
 
 func (e *Engine) lookUpDevice(ctx context.Context, signed *session.Signed, code string) (ask asking, refusal, err error) {
-	now, t := time.Now(), e.Policy.Throttle
+	now, t := time.Now(), e.Policy.Now().Throttle
 	me, net := []byte(signed.User.ID), e.Store.MAC("network", []byte(web.LimitKey(ctx)))
 	netBucket := t.UserCodeNetwork
 	if e.Loopback > 0 && web.Peer(ctx).IsLoopback() {
@@ -309,17 +308,17 @@ func (e *Engine) mayApprove(signed *session.Signed, ask asking) error {
 // unusual: the device is not one that signs in every day.
 func (e *Engine) unusual(ask asking) bool {
 	t := ask.terminal
-	return t == nil || t.State != idp.TerminalActive || time.Since(t.LastSeenAt) > e.Policy.Device.IdleAfter || slices.ContainsFunc(ask.Scopes, idp.MoneyScope)
+	return t == nil || t.State != idp.TerminalActive || time.Since(t.LastSeenAt) > e.Policy.Now().Device.IdleAfter || slices.ContainsFunc(ask.Scopes, idp.MoneyScope)
 }
 
 // approvalDemand is what the approver must have proved, and how freshly.
 func (e *Engine) approvalDemand(signed *session.Signed, ask asking) idp.Demand {
-	d := idp.Demand{Kind: idp.FlowStepUp, ACR: idp.ACR1, One: true, Since: time.Now().Add(-e.Policy.StepUp.ApproveActive), Return: devicePath(ask.code)}
-	if signed.Class() == policy.ClassHighValue {
-		d.ACR = idp.ACR2
-	}
+	f := signed.Facts()
+	f.Client = ask.ClientID
+	need := e.Policy.For(f).StepUp
+	d := idp.Demand{Kind: idp.FlowStepUp, ACR: need.ApproveACR, One: true, Since: time.Now().Add(-need.ApproveActive), Return: devicePath(ask.code)}
 	if e.unusual(ask) {
-		d.ACR, d.Since = idp.ACR2, time.Now().Add(-e.Policy.StepUp.ApproveNew)
+		d.ACR, d.Since = max(need.ApproveACR, idp.ACR2), time.Now().Add(-need.ApproveNew)
 	}
 	return d
 }

@@ -10,6 +10,7 @@ import (
 
 	"hufu/flows/factor/backup"
 	"hufu/idp"
+	"hufu/idp/policy"
 	"hufu/storage"
 	"hufu/templates"
 )
@@ -25,7 +26,7 @@ func (e *Engine) Digest(ctx context.Context) error {
 	now, after := time.Now(), ""
 	var all error
 	for {
-		ids, err := e.Store.UsersToRemind(ctx, after, now.Add(-e.Policy.Notices.Unproven), e.expiringSince(now), now.Add(-e.Policy.Notices.Digest), digestBatch)
+		ids, err := e.Store.UsersToRemind(ctx, after, now.Add(-e.Policy.Now().Notices.Unproven), e.expiringSince(now), now.Add(-e.Policy.Now().Notices.Digest), digestBatch)
 		if err != nil || len(ids) == 0 {
 			return errors.Join(all, err)
 		}
@@ -40,13 +41,18 @@ func (e *Engine) Digest(ctx context.Context) error {
 	}
 }
 
-// expiringSince is how old a password is that is in the reminders, zero: none is.
+// expiringSince is how old a password is that may be in the reminders, whoever it is of;
+// zero: none is.
 func (e *Engine) expiringSince(now time.Time) time.Time {
-	most, remind := e.Policy.Password.MaxAge(), e.Policy.Password.Remind()
-	if most == 0 || len(remind) == 0 {
-		return time.Time{}
+	var since time.Time
+	for s := range e.Policy.Now().Each {
+		if remind := s.Password.Remind(); s.Password.MaxAgeDays > 0 && len(remind) > 0 {
+			if t := now.Add(-s.Password.MaxAge() + remind[0]); t.After(since) {
+				since = t
+			}
+		}
 	}
-	return now.Add(-most + remind[0])
+	return since
 }
 
 // A reminder is one line of the letter, and what makes it due again.
@@ -81,7 +87,11 @@ func (e *Engine) remind(ctx context.Context, id string, now time.Time) error {
 	}
 	due := false
 	letter := templates.Letter{Name: u.Name, Operator: e.Site.Operator, At: now}
-	for _, r := range slices.Concat(held, e.unproven(names, now), e.short(creds, now)) {
+	rules, err := e.passwordRulesOf(ctx, u)
+	if err != nil {
+		return err
+	}
+	for _, r := range slices.Concat(held, e.unproven(names, now), e.short(rules, creds, now)) {
 		ok, err := e.due(ctx, u, r, now)
 		if err != nil {
 			return err
@@ -103,7 +113,7 @@ func (e *Engine) due(ctx context.Context, u idp.User, r reminder, now time.Time)
 	if err != nil || !ok || r.event == "" {
 		return ok, err
 	}
-	return true, e.Store.Append(ctx, idp.Event{Name: r.event, Actor: "system", Subject: u.ID, Merchant: u.MerchantID, Store: u.StoreID, Policy: e.Policy.Version})
+	return true, e.Store.Append(ctx, idp.Event{Name: r.event, Actor: "system", Subject: u.ID, Merchant: u.MerchantID, Store: u.StoreID, Policy: e.Policy.Now().Version})
 }
 
 const heldMost = 20 // notices in one letter
@@ -111,7 +121,7 @@ const heldMost = 20 // notices in one letter
 // held are the notices of the time since the last digest that did not go out by mail,
 // because one of the same kind just had.
 func (e *Engine) held(ctx context.Context, u idp.User, now time.Time) (out []reminder, err error) {
-	p := e.Policy.Notices
+	p := e.Policy.Now().Notices
 	events, err := e.Store.Events(ctx, storage.EventFilter{Subject: u.ID, Name: "notice.held", Since: now.Add(-p.Digest)}, heldMost)
 	for _, ev := range events {
 		template, _ := ev.Data["template"].(string)
@@ -132,37 +142,39 @@ func (e *Engine) unproven(names []idp.Identifier, now time.Time) (out []reminder
 	for _, n := range names {
 		if n.Kind == idp.IdentifierPhone && n.Channel() && e.stale(n, now) {
 			age := now.Sub(cmp.Or(n.LastProvenAt, n.VerifiedAt))
-			out = append(out, reminder{item: "digest.phone", event: "channel.stale", args: []any{n.Masked(), days(age)}, key: n.ID, every: e.Policy.Notices.Digest})
+			out = append(out, reminder{item: "digest.phone", event: "channel.stale", args: []any{n.Masked(), days(age)}, key: n.ID, every: e.Policy.Now().Notices.Digest})
 		}
 	}
 	return out
 }
 
 // short are recovery codes that are few, and a password that ends soon.
-func (e *Engine) short(creds []idp.Credential, now time.Time) (out []reminder) {
-	p := e.Policy
+func (e *Engine) short(rules policy.PasswordRules, creds []idp.Credential, now time.Time) (out []reminder) {
+	p := e.Policy.Now()
 	for _, c := range creds {
 		switch {
 		case c.Method == idp.MethodBackup && backup.Left(c.Data) < p.Recovery.Low:
 			out = append(out, reminder{item: "digest.codes", event: "codes.low", args: []any{backup.Left(c.Data)}, key: c.ID, every: p.Notices.Digest})
-		case c.Method == idp.MethodPassword && p.Password.MaxAgeDays > 0:
-			left := p.Password.MaxAge() - now.Sub(c.ChangedAt)
-			if mark := e.expiring(left); mark > 0 { // once at each mark, for this password
+		case c.Method == idp.MethodPassword && rules.MaxAgeDays > 0:
+			left := rules.MaxAge() - now.Sub(c.ChangedAt)
+			if mark := rules.Mark(left); mark > 0 { // once at each mark, for this password
 				out = append(out, reminder{item: "digest.password", event: "password.expiring", args: []any{daysLeft(left)},
-					key: c.ID + "/" + strconv.FormatInt(c.Version, 10) + "/" + mark.String(), every: p.Password.MaxAge()})
+					key: c.ID + "/" + strconv.FormatInt(c.Version, 10) + "/" + mark.String(), every: rules.MaxAge()})
 			}
 		}
 	}
 	return out
 }
 
-// expiring is the last mark of the reminders that a password has passed with so much time
-// left, zero for none.
-func (e *Engine) expiring(left time.Duration) (mark time.Duration) {
-	for _, t := range e.Policy.Password.Remind() {
-		if left <= t {
-			mark = t
+// passwordRulesOf are the rules for the password of a person who is not in a flow.
+func (e *Engine) passwordRulesOf(ctx context.Context, u idp.User) (policy.PasswordRules, error) {
+	var m *idp.Merchant
+	if u.MerchantID != "" {
+		merchant, err := e.Store.Merchant(ctx, u.MerchantID)
+		if err != nil {
+			return policy.PasswordRules{}, err
 		}
+		m = &merchant
 	}
-	return mark
+	return e.Policy.For(policy.Who(u, m)).Password, nil
 }

@@ -33,7 +33,7 @@ type Engine struct {
 	Store    *storage.Store
 	Sessions *session.Manager
 	Site     *web.Site
-	Policy   *policy.Document
+	Policy   *policy.Live
 	Hasher   *phc.Hasher
 	Lists    policy.Lists // what new passwords are compared with
 	Password password.Factor
@@ -440,7 +440,7 @@ func (e *Engine) save(ctx context.Context, s *State) error {
 		return err
 	}
 	s.Flow.Facts = facts
-	s.ExpiresAt = time.Now().Add(e.Policy.Flow.Step)
+	s.ExpiresAt = time.Now().Add(e.Policy.Now().Flow.Step)
 	ok, err := e.Store.SaveFlow(ctx, &s.Flow, session.Hash(s.token))
 	if err == nil && !ok {
 		err = errFaster

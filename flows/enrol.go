@@ -35,7 +35,7 @@ func (s *State) enrolling() bool {
 		acr, _ := s.need()
 		// A code to the phone is a second factor where policy says so; for the others it
 		// only opens the way to enrol one.
-		return !s.user.Frozen && acr >= idp.ACR2 && !s.enrolled() && !(s.met() && s.engine.Policy.SMSFactor(s.class()))
+		return !s.user.Frozen && acr >= idp.ACR2 && !s.enrolled() && !(s.met() && s.settings().Factors.SMSSecond)
 	}
 	return false
 }
@@ -115,7 +115,7 @@ func (enrolPasskey) Challenge(ctx context.Context, s *State) ([]byte, error) {
 	if !s.strong() {
 		return nil, errExpired
 	}
-	if len(s.of(idp.MethodPasskey)) >= s.engine.Policy.MostPasskeys {
+	if len(s.of(idp.MethodPasskey)) >= s.settings().Factors.MostPasskeys {
 		return nil, errFaster
 	}
 	a, err := s.enrolAttempt(ctx)
@@ -151,7 +151,7 @@ func (enrolPasskey) Submit(ctx context.Context, s *State, form url.Values) error
 		return errExpired
 	}
 	e := s.engine
-	if len(s.of(idp.MethodPasskey)) >= e.Policy.MostPasskeys {
+	if len(s.of(idp.MethodPasskey)) >= s.settings().Factors.MostPasskeys {
 		return idp.FieldError("", "key.many")
 	}
 	a, err := s.enrolAttempt(ctx)

@@ -22,7 +22,7 @@ func (e *Engine) anybody(r *http.Request) *State { return &State{engine: e, requ
 // network; then there is no code, "". Who is known writes for himself: strangers must not
 // use up his.
 func (e *Engine) explain(ctx context.Context, s *State, ev idp.Event) (code string, err error) {
-	b := e.Policy.Throttle.Explain
+	b := e.Policy.Now().Throttle.Explain
 	rows := []row{{kind: "explain", key: s.known(), bucket: b}}
 	if s.known() == nil {
 		if rows, err = e.networks(ctx, s, "explain", b); err != nil {

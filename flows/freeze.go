@@ -138,7 +138,7 @@ func (e *Engine) tellCase(ctx context.Context, r *http.Request, u idp.User, temp
 
 // mayFreezeByLink: whoever holds a mailbox can stop its owner, but not for ever.
 func (e *Engine) mayFreezeByLink(ctx context.Context, user string, now time.Time) (bool, error) {
-	p := e.Policy.Cases
+	p := e.Policy.Now().Cases
 	ok, _, err := e.Store.TakeBucket(ctx, "freeze.link", []byte(user), p.LinkFreezes, p.LinkWindow, now)
 	return ok, err
 }
@@ -175,7 +175,7 @@ func (e *Engine) frozenBy(ctx context.Context, u idp.User, c freezeCause) idp.Ev
 	if c.acting != nil && !c.link {
 		return e.act(ctx, c.acting)
 	}
-	return idp.Event{Subject: u.ID, Merchant: u.MerchantID, Store: u.StoreID, Network: web.Network(ctx), Policy: e.Policy.Version}
+	return idp.Event{Subject: u.ID, Merchant: u.MerchantID, Store: u.StoreID, Network: web.Network(ctx), Policy: e.Policy.Now().Version}
 }
 
 // kindNotMe is the case of an event that its person disowned.
@@ -184,7 +184,7 @@ const kindNotMe = "notme"
 // open opens the case of a freeze, with the event that was not he.
 func (e *Engine) open(ctx context.Context, u idp.User, c freezeCause, found map[string]any, now time.Time) (idp.Case, error) {
 	by := e.frozenBy(ctx, u, c)
-	opened := idp.Case{Kind: "freeze", UserID: u.ID, Merchant: u.MerchantID, OpenedBy: by.Actor, OpenedAt: now, DueAt: now.Add(e.Policy.Cases.Due), Data: found}
+	opened := idp.Case{Kind: "freeze", UserID: u.ID, Merchant: u.MerchantID, OpenedBy: by.Actor, OpenedAt: now, DueAt: now.Add(e.Policy.Now().Cases.Due), Data: found}
 	if c.event != nil {
 		opened.Kind = kindNotMe
 	}
@@ -323,7 +323,7 @@ func (e *Engine) unfreeze(w http.ResponseWriter, r *http.Request, me *session.Si
 // mayReturn says whether a frozen person holds what a strong return asks, all of it older
 // than the freeze by so much that no thief can have put it there.
 func (e *Engine) mayReturn(ctx context.Context, u idp.User) (bool, error) {
-	before := u.FrozenAt.Add(-e.Policy.Notices.Strong)
+	before := u.FrozenAt.Add(-e.Policy.Now().Notices.Strong)
 	creds, err := e.Store.Credentials(ctx, u.ID)
 	if err != nil {
 		return false, err

@@ -39,7 +39,7 @@ func (e *Engine) stopPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return e.linkGone(w, r, err)
 	}
-	p := e.Policy.Cases
+	p := e.Policy.Now().Cases
 	spent, err := e.Store.BucketEmpty(r.Context(), "freeze.link", []byte(l.UserID), p.LinkFreezes, p.LinkWindow, time.Now())
 	if err != nil {
 		return err

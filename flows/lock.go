@@ -30,7 +30,7 @@ func lockOf(m idp.Method) idp.Method {
 
 // strangers is the row that closes a method of an account to strangers when it is empty.
 func (e *Engine) strangers(m idp.Method, account []byte) row {
-	t := e.Policy.Throttle
+	t := e.Policy.Now().Throttle
 	switch m {
 	case idp.MethodPassword:
 		return row{kind: "pw", key: account, bucket: t.PasswordStranger}

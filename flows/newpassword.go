@@ -27,7 +27,7 @@ func (newPassword) Done(s *State) bool {
 // mustChange says whether the sign-in asks for a new password: because others know the
 // old one, or because it is too old. An old password never keeps anybody out.
 func (s *State) mustChange() bool {
-	most := s.engine.Policy.Password.MaxAge()
+	most := s.settings().Password.MaxAge()
 	if s.Facts.Changed {
 		return false
 	}
@@ -48,7 +48,7 @@ func (newPassword) Begin(_ context.Context, s *State) error {
 		return err
 	}
 	if s.tooSoon() {
-		return idp.Errorf(idp.Forbidden, "password.too_soon", s.engine.Policy.Password.MinAgeHours)
+		return idp.Errorf(idp.Forbidden, "password.too_soon", s.settings().Password.MinAgeHours)
 	}
 	return nil
 }
@@ -72,9 +72,9 @@ func (newPassword) Show(ctx context.Context, s *State) (templates.Content, error
 
 func (s *State) leastPassword() int {
 	if s.enrolled() {
-		return s.engine.Policy.Password.MinLength
+		return s.settings().Password.MinLength
 	}
-	return s.engine.Policy.Password.MinLengthAlone
+	return s.settings().Password.MinLengthAlone
 }
 
 // Prepare checks the new password against policy and hashes it.
@@ -138,7 +138,7 @@ func (newPassword) Submit(ctx context.Context, s *State, _ url.Values) error {
 	if err := e.Store.DistrustBrowsers(ctx, s.user.ID); err != nil {
 		return err
 	}
-	by := idp.Event{Actor: s.user.ID, Flow: s.ID, Network: web.Network(ctx), Policy: e.Policy.Version}
+	by := idp.Event{Actor: s.user.ID, Flow: s.ID, Network: web.Network(ctx), Policy: e.Policy.Now().Version}
 	if err := e.Store.EndAll(ctx, *s.user, s.keeping(), "password", by); err != nil {
 		return err
 	}
@@ -152,7 +152,7 @@ func (newPassword) Submit(ctx context.Context, s *State, _ url.Values) error {
 // mayHash bounds how often a flow makes the server hash something new: the slots are there
 // for everybody who signs in.
 func (e *Engine) mayHash(ctx context.Context, s *State) error {
-	b := e.Policy.Throttle.Hashing
+	b := e.Policy.Now().Throttle.Hashing
 	ok, next, err := e.Store.TakeBucket(ctx, "hashing", []byte(s.ID), b.Burst, b.Refill, time.Now())
 	if err == nil && !ok {
 		err = tooMany(next)

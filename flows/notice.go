@@ -70,19 +70,19 @@ func (e *Engine) notify(ctx context.Context, u idp.User, template string, letter
 
 // holdBack keeps that a person was not told of something by mail, for the next digest.
 func (e *Engine) holdBack(ctx context.Context, u idp.User, template string, letter templates.Letter) error {
-	return e.Store.Append(ctx, idp.Event{Name: "notice.held", Actor: "system", Subject: u.ID, Merchant: u.MerchantID, Store: u.StoreID, Policy: e.Policy.Version,
+	return e.Store.Append(ctx, idp.Event{Name: "notice.held", Actor: "system", Subject: u.ID, Merchant: u.MerchantID, Store: u.StoreID, Policy: e.Policy.Now().Version,
 		Data: map[string]any{"template": template, "factor": letter.Factor}})
 }
 
 // reaches says whether messages go to a phone or address: text messages to the countries
 // of the allow list only.
 func (e *Engine) reaches(to idp.Identifier) bool {
-	return to.Kind != idp.IdentifierPhone || e.Policy.Sends.Reaches(to.Value)
+	return to.Kind != idp.IdentifierPhone || e.Policy.Now().Sends.Reaches(to.Value)
 }
 
 // untold says whether a channel has not been told the same of the same thing just now.
 func (e *Engine) untold(ctx context.Context, to idp.Identifier, template string, letter templates.Letter, now time.Time) (bool, error) {
-	once := policy.Bucket{Burst: 1, Refill: e.Policy.Notices.Same}
+	once := policy.Bucket{Burst: 1, Refill: e.Policy.Now().Notices.Same}
 	ok, _, err := e.Store.TakeBucket(ctx, "notice."+template, []byte(to.ID+"/"+letter.Object), once.Burst, once.Refill, now)
 	return ok, err
 }
@@ -91,7 +91,7 @@ func (e *Engine) untold(ctx context.Context, to idp.Identifier, template string,
 // his own account again and again must not use up what all can be sent. Mail and activity
 // go on.
 func (e *Engine) mayText(ctx context.Context, to idp.Identifier, now time.Time) (bool, error) {
-	b := e.Policy.Sends.PhoneNotices
+	b := e.Policy.Now().Sends.PhoneNotices
 	ok, _, err := e.Store.TakeBucket(ctx, "notice.sms", e.Store.Lookup(to.Kind, to.Value), b.Burst, b.Refill, now)
 	return ok, err
 }
@@ -137,13 +137,13 @@ func (e *Engine) unseen(ctx context.Context, s *State, now time.Time) error {
 
 // lately says whether a phone or address was removed so short ago that it is still told.
 func (e *Engine) lately(n idp.Identifier, now time.Time) bool {
-	return n.Kind != idp.IdentifierUsername && !n.RemovedAt.IsZero() && !n.VerifiedAt.IsZero() && now.Sub(n.RemovedAt) < e.Policy.Notices.Removed
+	return n.Kind != idp.IdentifierUsername && !n.RemovedAt.IsZero() && !n.VerifiedAt.IsZero() && now.Sub(n.RemovedAt) < e.Policy.Now().Notices.Removed
 }
 
 // stopLink makes the link that stops and freezes: it can do nothing else, so it may be
 // followed again, and by whoever holds the message.
 func (e *Engine) stopLink(ctx context.Context, u idp.User, now time.Time) (string, error) {
-	return e.link(ctx, idp.Link{Kind: idp.LinkFreeze, UserID: u.ID, CreatedAt: now, ExpiresAt: now.Add(e.Policy.Links.Freeze)}, "/stop")
+	return e.link(ctx, idp.Link{Kind: idp.LinkFreeze, UserID: u.ID, CreatedAt: now, ExpiresAt: now.Add(e.Policy.Now().Links.Freeze)}, "/stop")
 }
 
 // link stores a link and returns its address, built from the configured issuer.

@@ -48,7 +48,7 @@ func (s *State) fresh(m idp.Method) bool {
 
 // recent is since when a proof counts for changing a credential.
 func (s *State) recent() time.Time {
-	since := s.CreatedAt.Add(-s.engine.Policy.StepUp.Credential)
+	since := s.CreatedAt.Add(-s.settings().StepUp.Credential)
 	if s.Demand.Since.After(since) {
 		return s.Demand.Since
 	}

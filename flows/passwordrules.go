@@ -31,10 +31,10 @@ func (s *State) personalFacts(ctx context.Context) (f policy.PersonalFacts, err 
 	return policy.FactsOf(*s.user, s.merchant, s.names, terminals), nil
 }
 
-// passwordRules are policy's, with the operator's own name among the words.
-func (e *Engine) passwordRules() policy.PasswordRules {
-	r := e.Policy.Password
-	r.Words = append(slices.Clone(r.Words), e.Site.Operator)
+// passwordRules are policy's for the person, with the operator's own name among the words.
+func (s *State) passwordRules() policy.PasswordRules {
+	r := s.settings().Password
+	r.Words = append(slices.Clone(r.Words), s.engine.Site.Operator)
 	return r
 }
 
@@ -44,7 +44,7 @@ func (s *State) look(ctx context.Context, plain string) (policy.Verdict, error) 
 	if err != nil {
 		return policy.Verdict{}, err
 	}
-	return s.engine.passwordRules().Check(plain, !s.enrolled(), f, s.engine.Lists)
+	return s.passwordRules().Check(plain, !s.enrolled(), f, s.engine.Lists)
 }
 
 // ruleGroups are the lines that the page shows of the rules; a rule that is in none has a
@@ -60,7 +60,7 @@ var ruleGroups = map[string]string{
 // each line has a state.
 func (s *State) rules(v policy.Verdict, told bool) templates.PasswordRules {
 	r := templates.PasswordRules{Told: told, Score: v.Score, Lines: ruleLines(v, told)}
-	if n := s.engine.Policy.Password.HistoryCount; n > 1 && s.Demand.Kind != idp.FlowJoin { // seen when it is saved
+	if n := s.settings().Password.HistoryCount; n > 1 && s.Demand.Kind != idp.FlowJoin { // seen when it is saved
 		r.Lines = append(r.Lines, templates.PasswordRule{Name: "history_count", Args: []any{n}})
 	}
 	return r
@@ -116,7 +116,7 @@ func (e *Engine) lookWhileTyped(r *http.Request) (rules templates.PasswordRules,
 	if _, ok := s.asked("new-password").(newPassword); !ok {
 		return rules, errExpired
 	}
-	b := e.Policy.Throttle.Checking
+	b := e.Policy.Now().Throttle.Checking
 	ok, next, err := e.Store.TakeBucket(r.Context(), "checking", []byte(s.ID), b.Burst, b.Refill, time.Now())
 	if err == nil && !ok {
 		err = tooMany(next)
@@ -145,7 +145,7 @@ func (s *State) usedBefore(ctx context.Context, plain string) (key string, err e
 	if err != nil {
 		return "", err
 	}
-	p := e.Policy.Password
+	p := s.settings().Password
 	for i, old := range former {
 		if i+1 >= p.HistoryCount && time.Since(old.Until) >= time.Duration(p.HistoryDays)*24*time.Hour { // the present one is the first
 			break
@@ -159,7 +159,7 @@ func (s *State) usedBefore(ctx context.Context, plain string) (key string, err e
 
 // tooSoon says whether policy lets the person not change his password of his own wish yet.
 func (s *State) tooSoon() bool {
-	least := time.Duration(s.engine.Policy.Password.MinAgeHours) * time.Hour
+	least := time.Duration(s.settings().Password.MinAgeHours) * time.Hour
 	return s.Demand.Kind == idp.FlowPassword && !s.user.MustChange &&
 		slices.ContainsFunc(s.of(idp.MethodPassword), func(c idp.Credential) bool { return time.Since(c.ChangedAt) < least })
 }

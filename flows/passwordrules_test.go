@@ -49,7 +49,9 @@ func TestUsedBefore(t *testing.T) {
 			return key
 		}
 		for count := range 5 {
-			w.Policy.Password.HistoryCount, w.Policy.Password.HistoryDays = count, 0
+			w.rule("password.history_count", max(count, 1))
+			w.rule("password.history_days", 0)
+			w.rule("password.history_count", count)
 			for back := max(0, count-2); back <= count; back++ { // the limit itself, one less and one more
 				want := ""
 				if back < count {
@@ -64,7 +66,8 @@ func TestUsedBefore(t *testing.T) {
 			}
 		}
 		// password 5 was replaced when password 6 came, just now; 3 three hours before that.
-		w.Policy.Password.HistoryCount, w.Policy.Password.HistoryDays = 1, 2
+		w.rule("password.history_count", 1)
+		w.rule("password.history_days", 2)
 		time.Sleep(2*24*time.Hour - 2*time.Hour - time.Second)
 		for back, want := range map[int]string{1: "password.used", 2: "password.used", 3: "password.used", 4: ""} {
 			if got := used(last - back); got != want {
@@ -82,7 +85,8 @@ func TestUsedBefore(t *testing.T) {
 func TestPasswordAges(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		s := w.keeper("aged", 0)
-		w.Policy.Password.MinAgeHours, w.Policy.Password.MaxAgeDays = 5, 2
+		w.rule("password.min_age_hours", 5)
+		w.rule("password.max_age_days", 2)
 		s.Demand.Kind = idp.FlowPassword
 		expect := func(when string, soon, must bool) {
 			t.Helper()
@@ -102,7 +106,8 @@ func TestPasswordAges(t *testing.T) {
 		expect("at the greatest age", false, false)
 		time.Sleep(time.Second)
 		expect("past the greatest age", false, true)
-		w.Policy.Password.MinAgeHours, w.Policy.Password.MaxAgeDays = 0, 0
+		w.rule("password.min_age_hours", 0)
+		w.rule("password.max_age_days", 0)
 		expect("ages off", false, false)
 	})
 }

@@ -67,7 +67,7 @@ func (e *Engine) disproveGrants(ctx context.Context, u idp.User, credential, kee
 	if err != nil {
 		return err
 	}
-	by := idp.Event{Actor: "system", Network: web.Network(ctx), Policy: e.Policy.Version}
+	by := idp.Event{Actor: "system", Network: web.Network(ctx), Policy: e.Policy.Now().Version}
 	for _, g := range grants {
 		rest := without(g.Proofs, credential)
 		if (g.TerminalID != "" || keep != "" && g.SessionID == keep) && idp.Assess(rest).ACR > idp.ACR0 {

@@ -17,7 +17,7 @@ func (s *State) counts(id string) bool {
 	if s.Demand.Kind != idp.FlowReturn || s.user == nil {
 		return true
 	}
-	old := s.user.FrozenAt.Add(-s.engine.Policy.Notices.Strong)
+	old := s.user.FrozenAt.Add(-s.engine.Policy.Now().Notices.Strong)
 	for _, c := range s.creds {
 		if c.ID == id {
 			return !c.ChangedAt.After(old) && !c.CreatedAt.After(old)

@@ -11,7 +11,6 @@ import (
 	"hufu/flows/factor"
 	"hufu/flows/factor/backup"
 	"hufu/idp"
-	"hufu/idp/policy"
 	"hufu/templates"
 )
 
@@ -180,7 +179,7 @@ func (s *State) trustDays() int {
 	if s.Demand.Kind != idp.FlowSignIn || s.user == nil || !s.enrolled() || s.user.Frozen || s.mustChange() {
 		return 0
 	}
-	return int(s.engine.Policy.Browsers.Trust[s.class()].Hours() / 24)
+	return int(s.settings().Trust.Trust.Hours() / 24)
 }
 
 func (second) Begin(ctx context.Context, s *State) error {
@@ -285,7 +284,7 @@ func (s *State) outOfReach() bool {
 func (s *State) bringsKey() bool { return s.Facts.EnrolNow && s.outOfReach() }
 
 func (offer) Show(_ context.Context, s *State) (templates.Content, error) {
-	_, until := s.engine.Policy.SignIn(*s.user, policy.ClassOf(*s.user, s.merchant))
+	until := s.settings().GraceUntil(*s.user)
 	return templates.Offer{Form: s.Form, Action: s.path("offer"), Until: until, Asked: s.outOfReach(), Alone: !s.provable()}, nil
 }
 

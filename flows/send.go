@@ -54,11 +54,11 @@ func (e *Engine) mayAsk(ctx context.Context, s *State, to idp.Identifier, quiet 
 		rows = []row{{kind: "send.name.gap", key: key, bucket: p.gap}, {kind: "send.name.hour", key: key, bucket: p.hour}}
 	}
 	if stranger {
-		hour, err := e.networks(ctx, s, "send.net.hour", e.Policy.Sends.NetworkHour)
+		hour, err := e.networks(ctx, s, "send.net.hour", e.Policy.Now().Sends.NetworkHour)
 		if err != nil {
 			return err
 		}
-		day, err := e.networks(ctx, s, "send.net.day", e.Policy.Sends.NetworkDay)
+		day, err := e.networks(ctx, s, "send.net.day", e.Policy.Now().Sends.NetworkDay)
 		if err != nil {
 			return err
 		}
@@ -93,7 +93,7 @@ type quotas struct {
 }
 
 func (e *Engine) quotas(kind idp.IdentifierKind) quotas {
-	p := e.Policy.Sends
+	p := e.Policy.Now().Sends
 	if kind == idp.IdentifierEmail {
 		return quotas{policy.Bucket{Burst: 1, Refill: p.MailGap}, p.MailHour, p.MailDay, p.MailKept}
 	}
@@ -104,7 +104,7 @@ func (e *Engine) quotas(kind idp.IdentifierKind) quotas {
 // or introduced, or asks from a network that greeted the account, has a part of them that
 // strangers cannot use up, and theirs when his own is spent.
 func (e *Engine) rowsOfChannel(s *State, to idp.Identifier, greeted bool) []row {
-	p, account := e.quotas(to.Kind), e.Policy.Sends.AccountDay
+	p, account := e.quotas(to.Kind), e.Policy.Now().Sends.AccountDay
 	key, half := []byte(to.ID), account.Burst/2
 	if to.Value != "" {
 		key = e.Store.Lookup(to.Kind, to.Value)
@@ -177,7 +177,7 @@ func errBreaker() error {
 // those who are known at twice as many. It also stops what a network lets be sent without
 // ever giving the codes back.
 func (e *Engine) breaker(ctx context.Context, s *State, now time.Time) (refusal, err error) {
-	p, hour := e.Policy.Sends.Breaker, now.Unix()/3600
+	p, hour := e.Policy.Now().Sends.Breaker, now.Unix()/3600
 	count, err := e.Store.Hours(ctx, "sms", now.Add(-14*24*time.Hour))
 	if err != nil {
 		return nil, err
@@ -228,7 +228,7 @@ func (e *Engine) pumpedTo(ctx context.Context, s *State, prefix string, now time
 	if !s.stranger() {
 		return nil, nil
 	}
-	sent, err := e.Store.SentTo(ctx, prefix, now.Add(-e.Policy.Sends.Breaker.ShutWindow))
+	sent, err := e.Store.SentTo(ctx, prefix, now.Add(-e.Policy.Now().Sends.Breaker.ShutWindow))
 	if err != nil {
 		return nil, err
 	}
@@ -239,7 +239,7 @@ func (e *Engine) pumpedFrom(ctx context.Context, s *State, now time.Time) (refus
 	if !s.stranger() {
 		return nil, nil
 	}
-	sent, err := e.Store.SentFrom(ctx, s.network(ctx), now.Add(-e.Policy.Sends.Breaker.ShutWindow))
+	sent, err := e.Store.SentFrom(ctx, s.network(ctx), now.Add(-e.Policy.Now().Sends.Breaker.ShutWindow))
 	if err != nil {
 		return nil, err
 	}
@@ -247,7 +247,7 @@ func (e *Engine) pumpedFrom(ctx context.Context, s *State, now time.Time) (refus
 }
 
 func (e *Engine) pumped(ctx context.Context, s *State, key []byte, sent storage.Sent, data map[string]any, now time.Time) (refusal, err error) {
-	p := e.Policy.Sends.Breaker
+	p := e.Policy.Now().Sends.Breaker
 	if sent.Sent >= int64(p.ShutAfter) && sent.Used*100 < int64(p.ShutBelow)*sent.Sent {
 		data["sent"], data["used"] = sent.Sent, sent.Used
 		if err := e.alarm(ctx, s, "sms.pumping", key, data, p.ShutFor, now); err != nil { // which shuts it, too

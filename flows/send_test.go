@@ -126,7 +126,7 @@ func TestSendsFromANetwork(t *testing.T) {
 		v6 := 0 // one customer holds many of these networks
 		for i := range 200 {
 			s := w.sender(people[i%25], stranger)
-			rows, err := w.networks(w.from(fmt.Sprintf("2001:db8:0:%x::1", i)), s, "send.net.hour", w.Policy.Sends.NetworkHour)
+			rows, err := w.networks(w.from(fmt.Sprintf("2001:db8:0:%x::1", i)), s, "send.net.hour", w.Policy.Now().Sends.NetworkHour)
 			must(t, err)
 			must(t, w.Store.Tx(t.Context(), func(ctx context.Context) error {
 				if w.admit(ctx, rows, time.Now()) == nil {
@@ -172,7 +172,7 @@ func TestSendsAreWorkedFor(t *testing.T) {
 // once an hour.
 func TestBreaker(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.Policy.Sends.Breaker.DayMost = 600
+		w.Policy.Now().Sends.Breaker.DayMost = 600
 		var people []*person
 		for i := range 6 {
 			people = append(people, w.person(fmt.Sprint("breaker.", i), fmt.Sprintf("+8613%d00000001", i)))
@@ -205,7 +205,7 @@ func TestBreaker(t *testing.T) {
 		if got := ask(stranger); got != "" {
 			t.Errorf("an hour later: %q", got)
 		}
-		count(w.Policy.Sends.Breaker.DayMost - 399)
+		count(w.Policy.Now().Sends.Breaker.DayMost - 399)
 		time.Sleep(time.Hour)
 		if a, b := ask(stranger), ask(known); a != "send.breaker" || b != "" {
 			t.Errorf("over the most of a day: %q, %q", a, b)
@@ -380,7 +380,7 @@ func (w *world) events(t *testing.T, name string) int {
 // send: notices by text message stop at the bound of his number, the rest goes by mail.
 func TestTextNoticesAreBounded(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		u, most := w.person("noise.one", "+8613800000001"), w.Policy.Sends.PhoneNotices.Burst
+		u, most := w.person("noise.one", "+8613800000001"), w.Policy.Now().Sends.PhoneNotices.Burst
 		for i := range most + 30 {
 			must(t, w.Store.Tx(t.Context(), func(ctx context.Context) error {
 				return w.notify(ctx, u.user, "factor.enrolled", templates.Letter{Name: "某人", At: time.Now(), Factor: "factor.totp", Object: fmt.Sprint(i)})

@@ -60,8 +60,8 @@ func (s *State) need() (acr idp.ACR, grace bool) {
 	if s.user == nil {
 		return idp.ACR1, false
 	}
-	acr, until := s.engine.Policy.SignIn(*s.user, s.class())
-	acr = min(acr, s.reachable())
+	until := s.settings().GraceUntil(*s.user)
+	acr = min(s.settings().Factors.SignIn, s.reachable())
 	if s.enrolled() { // who holds a second factor is asked for it, whatever the least is for his role
 		acr = max(acr, idp.ACR2)
 	}
@@ -78,12 +78,21 @@ func (s *State) need() (acr idp.ACR, grace bool) {
 	return max(acr, asked), false
 }
 
-func (s *State) class() policy.Class { return policy.ClassOf(*s.user, s.merchant) }
+// settings are what policy says of the person at who asks. Of nobody it says what the
+// default rule does.
+func (s *State) settings() *policy.Settings {
+	if s.user == nil {
+		return &s.engine.Policy.Now().Settings
+	}
+	f := policy.Who(*s.user, s.merchant)
+	f.Client = s.Demand.Client
+	return s.engine.Policy.For(f)
+}
 
 // waived: a trusted browser stands in for the second factor of a plain sign-in. Not
 // after a freeze, nor while the password must be changed because others know it.
 func (s *State) waived() bool {
-	return s.engine.Policy.Browsers.Trust[s.class()] > 0 && s.browser.Trusted(time.Now()) && !s.user.Frozen && !s.mustChange()
+	return s.settings().Trust.Trust > 0 && s.browser.Trusted(time.Now()) && !s.user.Frozen && !s.mustChange()
 }
 
 // enrolled says whether the person has bound a second factor of his own: one that is
@@ -121,7 +130,7 @@ func (s *State) proofs() []idp.Proof {
 	}
 	since := s.Demand.Since
 	if s.binds() && !s.Facts.Cleared { // fresh when the change begins
-		since = time.Now().Add(-s.engine.Policy.StepUp.Credential)
+		since = time.Now().Add(-s.settings().StepUp.Credential)
 	}
 	if !s.Demand.One {
 		all = idp.Since(all, since)
@@ -214,7 +223,7 @@ func (s *State) attempt(step string, m idp.Method) *factor.Attempt {
 	a := &factor.Attempt{Login: s.login(), Credentials: s.of(m), Known: s.known() != nil, Purpose: "purpose." + string(s.Demand.Kind),
 		Scratch: s.Facts.Scratch[step], Form: s.Form, Action: s.path(step), Resend: s.path(step, "resend")}
 	if s.user != nil {
-		a.User, a.Rules = *s.user, s.engine.Policy.Passkeys[s.class()]
+		a.User, a.Rules = *s.user, s.settings().Factors
 	}
 	if s.Demand.Kind == idp.FlowSignIn && s.Demand.User == "" {
 		a.Again = s.path("identify")

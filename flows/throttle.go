@@ -83,7 +83,7 @@ func (s *State) known() []byte {
 // account, not long ago: who holds the owner's phone or mailbox has tries of his own,
 // which no stranger can use up.
 func (s *State) introduced() bool {
-	since := time.Now().Add(-s.engine.Policy.Throttle.Introduced)
+	since := time.Now().Add(-s.engine.Policy.Now().Throttle.Introduced)
 	if s.User == "" {
 		return false
 	}
@@ -123,7 +123,7 @@ func (e *Engine) rows(ctx context.Context, s *State, m idp.Method) ([]row, error
 	if s.introduced() {
 		return e.rowsOfIntroduced(s, m), nil
 	}
-	t, a := e.Policy.Throttle, s.account()
+	t, a := e.Policy.Now().Throttle, s.account()
 	var first []row
 	switch m {
 	case idp.MethodPassword:
@@ -144,7 +144,7 @@ func (e *Engine) rows(ctx context.Context, s *State, m idp.Method) ([]row, error
 // rowsOfKnown are keyed with the browser or session; of the account's own only when
 // theirs are spent. A set of recovery codes has one row for everybody.
 func (e *Engine) rowsOfKnown(s *State, m idp.Method, b []byte) []row {
-	t, all := e.Policy.Throttle, e.strangers(m, s.account())
+	t, all := e.Policy.Now().Throttle, e.strangers(m, s.account())
 	switch m {
 	case idp.MethodPassword:
 		lost := func(ctx context.Context) error { return e.loseBrowser(ctx, s) }
@@ -162,7 +162,7 @@ func (e *Engine) rowsOfKnown(s *State, m idp.Method, b []byte) []row {
 }
 
 func (e *Engine) rowsOfIntroduced(s *State, m idp.Method) []row {
-	t, a := e.Policy.Throttle, s.account()
+	t, a := e.Policy.Now().Throttle, s.account()
 	switch m {
 	case idp.MethodPassword:
 		return []row{{kind: "pw.c", key: a, bucket: t.PasswordIntroduced}}
@@ -182,7 +182,7 @@ const methodIntroduce idp.Method = "introduce"
 
 // rowOfAddress is of codes to a new phone or address, which nobody comes in with.
 func (e *Engine) rowOfAddress(s *State) row {
-	return row{kind: "address", key: s.account(), bucket: e.Policy.Throttle.Address}
+	return row{kind: "address", key: s.account(), bucket: e.Policy.Now().Throttle.Address}
 }
 
 // networks are the rows that all who ask from one network share: one for the address,
@@ -349,7 +349,7 @@ func (e *Engine) repeated(ctx context.Context, s *State, m idp.Method, ans facto
 	}
 	v := append([]byte(of+"/"+strconv.FormatInt(version, 10)+"/"), ans.Mark...)
 	mark := binary.BigEndian.Uint16(e.Store.MAC("password.mark", v))
-	was, err := e.Store.Repeated(ctx, of, version, mark, now.Add(-e.Policy.Throttle.RepeatLife))
+	was, err := e.Store.Repeated(ctx, of, version, mark, now.Add(-e.Policy.Now().Throttle.RepeatLife))
 	if err != nil || was || ans.Right {
 		return was && !ans.Right, err
 	}
@@ -370,7 +370,7 @@ func (e *Engine) wrong(ctx context.Context, s *State, m idp.Method, ans factor.A
 	// A name that nobody has runs the same statement; it finds no row. A passkey never
 	// closes: its name is no secret, and closing it would be all that a stranger can do.
 	if s.stranger() && (m == idp.MethodPassword || m == idp.MethodTOTP || m == idp.MethodBackup) {
-		closed, err := e.Store.FailCredential(ctx, ans.Credential, e.Policy.Throttle.HardEnd)
+		closed, err := e.Store.FailCredential(ctx, ans.Credential, e.Policy.Now().Throttle.HardEnd)
 		if err != nil {
 			return err
 		}
@@ -395,7 +395,7 @@ func (e *Engine) suspect(ctx context.Context, s *State, m idp.Method, now time.T
 	if m == idp.MethodPassword || s.user == nil || !s.stranger() || s.user.MustChange || s.Demand.Kind != idp.FlowSignIn || !s.proved(idp.MethodPassword) {
 		return nil
 	}
-	t := e.Policy.Throttle
+	t := e.Policy.Now().Throttle
 	// The bucket regains one each SuspectIn/SuspectAfter, so the third within the time is refused.
 	ok, _, err := e.Store.TakeBucket(ctx, "suspect", s.account(), t.SuspectAfter-1, t.SuspectIn, now)
 	if err != nil || ok {
@@ -469,7 +469,7 @@ func (e *Engine) tellCodeUsed(ctx context.Context, s *State, set string, left in
 	if err := e.event(ctx, s, idp.Event{Name: "codes.used", Data: map[string]any{"left": left}}); err != nil {
 		return err
 	}
-	if left < e.Policy.Recovery.Low {
+	if left < e.Policy.Now().Recovery.Low {
 		if err := e.event(ctx, s, idp.Event{Name: "codes.low", Data: map[string]any{"left": left}}); err != nil {
 			return err
 		}

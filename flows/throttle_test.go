@@ -56,10 +56,20 @@ func each(t *testing.T, test func(t *testing.T, w *world)) {
 }
 
 func newWorld(t *testing.T, store *storage.Store) *world {
-	p, quiet := policy.Default(), slog.New(slog.DiscardHandler)
+	p, quiet := policy.NewLive(policy.Default()), slog.New(slog.DiscardHandler)
 	sessions := &session.Manager{Store: store, Policy: p, Ring: storagetest.Ring(), Network: web.Network, Device: web.Device, Log: quiet}
 	site := &web.Site{Sessions: sessions, Issuer: "https://id.example.com", Operator: "Hufu", Zone: time.UTC, Log: quiet}
 	return &world{Engine: &Engine{Store: store, Sessions: sessions, Site: site, Policy: p, Log: quiet}, t: t, marks: map[uint16]bool{}}
+}
+
+// rule changes a field of the default rule, by its path.
+func (w *world) rule(path string, value any) {
+	w.t.Helper()
+	d := w.Policy.Now().Document
+	d.Rules[0].Set[path] = value
+	p, err := policy.Compile(d, 1)
+	must(w.t, err)
+	w.Policy.Use(p, nil)
 }
 
 func must(t testing.TB, err error) {
@@ -213,7 +223,7 @@ type guesser struct {
 
 // guessers are the rows of the table of guesses, see RULES section 2.
 func (w *world) guessers() []guesser {
-	th := w.Policy.Throttle
+	th := w.Policy.Now().Throttle
 	return []guesser{
 		{m: idp.MethodPassword, asker: stranger, b: th.PasswordStranger, most: 60},
 		{m: idp.MethodPassword, asker: introduced, b: th.PasswordIntroduced, most: 9},
@@ -311,7 +321,7 @@ func TestUserCodesOfThirtyDays(t *testing.T) {
 				t.Fatal("a guess is answered with ", err)
 			}
 		}
-		if most := month(w.Policy.Throttle.UserCodeAccount); most != 130 || seen > most || seen < most*8/10 {
+		if most := month(w.Policy.Now().Throttle.UserCodeAccount); most != 130 || seen > most || seen < most*8/10 {
 			t.Errorf("%d user codes were looked up in 30 days, %d at most and not far less", seen, most)
 		}
 		if p := float64(seen) * 1000 / math.Pow(float64(len(normal.UserCodeAlphabet)), 8); p > 6e-6 {
@@ -331,7 +341,7 @@ func userCode(n int) string {
 
 // The shipped numbers hold the inequalities without any clock, too, row by row.
 func TestBoundsOfThePolicy(t *testing.T) {
-	w := &world{Engine: &Engine{Policy: policy.Default()}}
+	w := &world{Engine: &Engine{Policy: policy.NewLive(policy.Default())}}
 	for _, g := range w.guessers() {
 		if n := month(g.b); n != g.most {
 			t.Errorf("%s of %s: %d in 30 days, want %d", g.m, g.asker, n, g.most)
@@ -342,7 +352,7 @@ func TestBoundsOfThePolicy(t *testing.T) {
 // 64 guesses in parallel are worth what 64 in a row are.
 func TestGuessesInParallel(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		th := w.Policy.Throttle
+		th := w.Policy.Now().Throttle
 		for i, c := range []struct {
 			m     idp.Method
 			asker string
@@ -526,7 +536,7 @@ func TestIntroduced(t *testing.T) {
 			}
 		}
 		old, gone, foreign := w.state(u, introduced), w.state(u, stranger), w.state(u, stranger)
-		old.Facts.Introduced = time.Now().Add(-w.Policy.Throttle.Introduced)
+		old.Facts.Introduced = time.Now().Add(-w.Policy.Now().Throttle.Introduced)
 		proof := idp.Proof{User: u.user.ID, Credential: u.phone().ID, Method: idp.MethodSMS, At: time.Now()}
 		gone.Facts.Proofs = append(gone.Facts.Proofs, proof)
 		if !gone.introduced() {
@@ -555,7 +565,7 @@ func TestIntroduced(t *testing.T) {
 // answers nobody any more; a passkey is not guessed at, but failing costs the network.
 func TestRightAnswersThatChange(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.Policy.Throttle.StrangerNetwork.Burst = 20
+		w.Policy.Now().Throttle.StrangerNetwork.Burst = 20
 		u := w.person("right.one", "+8613800000001")
 		ctx := w.from("203.0.113.1")
 		try := func(m idp.Method, ans factor.Answer) string {
@@ -591,7 +601,7 @@ func TestRightAnswersThatChange(t *testing.T) {
 		if reason := try(idp.MethodPasskey, factor.Answer{Right: true, Counter: 9}); reason == "" {
 			t.Error("the blocked passkey answers")
 		}
-		for range w.Policy.Throttle.StrangerNetwork.Burst {
+		for range w.Policy.Now().Throttle.StrangerNetwork.Burst {
 			try(idp.MethodPasskey, factor.Answer{Reason: "key.wrong"})
 		}
 		if reason := try(idp.MethodPasskey, factor.Answer{Reason: "key.wrong"}); reason != "flood" {

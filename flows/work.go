@@ -53,7 +53,7 @@ func (e *Engine) demanded(ctx context.Context, s *State, send bool) (n int, err 
 	if known || err != nil {
 		return 0, err
 	}
-	p, now := e.Policy.Work, time.Now()
+	p, now := e.Policy.Now().Work, time.Now()
 	fails, err := e.Store.Failures(ctx, "work.name", s.name(), p.Window, now)
 	if err != nil {
 		return 0, err
@@ -99,7 +99,7 @@ func (e *Engine) familiar(ctx context.Context, s *State) (bool, error) {
 
 // busyNetwork says whether the asker's network has used up what it may fail without work.
 func (e *Engine) busyNetwork(ctx context.Context, s *State, now time.Time) (bool, error) {
-	b := e.Policy.Throttle.NetworkWork
+	b := e.Policy.Now().Throttle.NetworkWork
 	if empty, err := e.Store.BucketEmpty(ctx, "net.work", s.network(ctx), b.Burst, b.Refill, now); !empty || err != nil {
 		return false, err // not even without the room that its good users earn it
 	}
@@ -125,11 +125,11 @@ func (e *Engine) countFailure(ctx context.Context, s *State, now time.Time) erro
 		return err
 	}
 	if name := s.name(); name != nil {
-		if err := e.Store.CountFailure(ctx, "work.name", name, e.Policy.Work.Window, now); err != nil {
+		if err := e.Store.CountFailure(ctx, "work.name", name, e.Policy.Now().Work.Window, now); err != nil {
 			return err
 		}
 	}
-	rows, err := e.networks(ctx, s, "net.work", e.Policy.Throttle.NetworkWork)
+	rows, err := e.networks(ctx, s, "net.work", e.Policy.Now().Throttle.NetworkWork)
 	if err != nil {
 		return err
 	}
@@ -148,7 +148,7 @@ const challengeParts = 5
 func (e *Engine) challengeText(ctx context.Context, s *State, purpose string, n int, now time.Time) string {
 	var salt [9]byte
 	_, _ = rand.Read(salt[:]) // never fails
-	text := strings.Join([]string{purpose, strconv.Itoa(n), strconv.FormatInt(now.Add(e.Policy.Work.Life).Unix(), 10), base64.RawURLEncoding.EncodeToString(salt[:])}, ".")
+	text := strings.Join([]string{purpose, strconv.Itoa(n), strconv.FormatInt(now.Add(e.Policy.Now().Work.Life).Unix(), 10), base64.RawURLEncoding.EncodeToString(salt[:])}, ".")
 	return text + "." + base64.RawURLEncoding.EncodeToString(e.challengeMAC(ctx, s, text))
 }
 
@@ -216,7 +216,7 @@ func (e *Engine) paid(ctx context.Context, s *State, form url.Values, send bool)
 	case !worked(challenge, form.Get("work"), had):
 		return e.ticket(ctx, s, n, now)
 	}
-	once := policy.Bucket{Burst: 1, Refill: e.Policy.Work.Life} // it expires before it could be taken again
+	once := policy.Bucket{Burst: 1, Refill: e.Policy.Now().Work.Life} // it expires before it could be taken again
 	ok, _, err := e.Store.TakeBucket(ctx, "work", e.Store.MAC("work.used", []byte(challenge)), once.Burst, once.Refill, now)
 	if err == nil && !ok {
 		err = errStale
@@ -228,7 +228,7 @@ func (e *Engine) paid(ctx context.Context, s *State, form url.Values, send bool)
 // comes from then on goes through. A name and network have one ticket at a time, and a
 // network gets three at once.
 func (e *Engine) ticket(ctx context.Context, s *State, n int, now time.Time) error {
-	p, key, life := e.Policy.Work, s.nameAndNetwork(ctx), e.Policy.Flow.Step
+	p, key, life := e.Policy.Now().Work, s.nameAndNetwork(ctx), e.Policy.Now().Flow.Step
 	wait := p.Ticket << max(0, n-p.Bits)
 	var until time.Time
 	err := e.Store.Tx(ctx, func(ctx context.Context) error {
@@ -272,7 +272,7 @@ func (f *fleet) over(ctx context.Context, e *Engine, now time.Time) (bool, error
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.at, f.many = now, unusual(hours, now.Unix()/3600, int64(e.Policy.Work.Fleet))
+	f.at, f.many = now, unusual(hours, now.Unix()/3600, int64(e.Policy.Now().Work.Fleet))
 	return f.many, nil
 }
 

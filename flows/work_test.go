@@ -53,7 +53,9 @@ func (w *world) fail(p *person, times int) {
 }
 
 // cheap makes the work quick to do.
-func (w *world) cheap() { w.Policy.Work.Bits, w.Policy.Work.SMS, w.Policy.Work.Most = 4, 5, 8 }
+func (w *world) cheap() {
+	w.Policy.Now().Work.Bits, w.Policy.Now().Work.SMS, w.Policy.Now().Work.Most = 4, 5, 8
+}
 
 // A stranger's guess costs nothing for a name's first failures of an hour, then 18 bits
 // and one more each five, 22 at most; two more from a network that fails much. A text
@@ -77,13 +79,13 @@ func TestWorkThatIsAsked(t *testing.T) {
 				t.Errorf("%s: asked for %d and %d bits", asker, a, b)
 			}
 		}
-		time.Sleep(w.Policy.Work.Window + time.Second)
+		time.Sleep(w.Policy.Now().Work.Window + time.Second)
 		if got := w.asked(ctx, w.state(u, stranger), false); got != 0 {
 			t.Errorf("an hour later: %d bits", got)
 		}
 		for range 30 { // a typing error now and then never adds up
 			w.fail(u, 1)
-			time.Sleep(w.Policy.Work.Window - time.Minute)
+			time.Sleep(w.Policy.Now().Work.Window - time.Minute)
 			if got := w.asked(ctx, w.state(u, stranger), false); got != 0 {
 				t.Fatalf("one failure an hour: %d bits", got)
 			}
@@ -244,7 +246,7 @@ func TestWorkIsPaidOnce(t *testing.T) {
 			}
 		}
 		old := form(s)
-		time.Sleep(w.Policy.Work.Life + time.Second)
+		time.Sleep(w.Policy.Now().Work.Life + time.Second)
 		if err := w.paid(ctx, s, old, false); err != error(errStale) {
 			t.Errorf("too old: %v", err)
 		}
@@ -298,7 +300,7 @@ func TestWaitTicket(t *testing.T) {
 		if a, b := until(ctx, &again), until(ctx, s); a != 0 || b != 40*time.Second {
 			t.Errorf("at its time: %s, and then %s", a, b)
 		}
-		time.Sleep(40*time.Second + w.Policy.Flow.Step)
+		time.Sleep(40*time.Second + w.Policy.Now().Flow.Step)
 		if got := until(ctx, s); got != 40*time.Second {
 			t.Errorf("a ticket that nobody came for: %s, want a new one", got)
 		}

@@ -80,7 +80,7 @@ func (a *app) manage(do func(m *manage.Manager) error) error {
 		if err != nil {
 			return err
 		}
-		err = sentence(do(&manage.Manager{Store: store, Policy: policy.Default(), Lists: lists, Issuer: cfg.Issuer, Operator: cfg.Operator}))
+		err = sentence(do(&manage.Manager{Store: store, Policy: policy.NewLive(policy.Default()), Lists: lists, Issuer: cfg.Issuer, Operator: cfg.Operator}))
 		return errors.Join(err, closeLists())
 	})
 }

@@ -44,7 +44,7 @@ type Attempt struct {
 	Known       bool             // on a known browser
 	Purpose     string           // what a code is for: catalogue key
 	Handle      []byte           // WebAuthn user handle, where the person is known
-	Rules       policy.Passkeys  // what of passkeys he may enrol
+	Rules       policy.Factors   // what of passkeys he may enrol
 	Scratch     []byte           // the factor's own, sealed at rest; nil until it keeps something
 
 	Form     templates.Form // errors of the last try

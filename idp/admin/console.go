@@ -174,12 +174,13 @@ func (v *visit) holdsPasskey(act manage.Action) (bool, error) {
 // age is how old the proof for an act may be. The form asks a little more than the
 // act, so that there is time to fill it in.
 func (v *visit) age(act manage.Action) time.Duration {
-	age := v.Manage.Policy.StepUp.ConsoleAct
+	need := v.Manage.Policy.For(v.Facts()).StepUp
+	age := need.ConsoleAct
 	switch {
 	case manage.Grave(act):
-		age = v.Manage.Policy.StepUp.ConsoleSecret
+		age = need.ConsoleSecret
 	case manage.May(v.User.Role, act).Scope() != manage.Everything: // a merchant's own people
-		age = v.Manage.Policy.StepUp.Own
+		age = need.Own
 	}
 	if v.r.Method == http.MethodGet {
 		age = age * 2 / 3

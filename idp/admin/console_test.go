@@ -52,11 +52,11 @@ func (h *house) must(err error) {
 func newHouse(t *testing.T, s *storage.Store) *house {
 	ctx := t.Context()
 	log := slog.New(slog.NewTextHandler(testWriter{t}, nil))
-	sessions := &session.Manager{Store: s, Policy: policy.Default(), Ring: storagetest.Ring(), Network: func(context.Context) string { return "112.5.6.0/24" },
+	sessions := &session.Manager{Store: s, Policy: policy.NewLive(policy.Default()), Ring: storagetest.Ring(), Network: func(context.Context) string { return "112.5.6.0/24" },
 		Device: func(*http.Request) string { return "Chrome · Android" }, Admit: func(*http.Request) error { return nil }, Log: log}
 	h := &house{t: t, mux: http.NewServeMux(), staff: map[idp.Role]idp.User{}, code: idp.NewExplainCode()}
 	h.c = &Console{Store: s, Site: &web.Site{Sessions: sessions, Issuer: "http://localhost:8080", Operator: "示范收单", Log: log},
-		Manage: &manage.Manager{Store: s, Policy: policy.Default(), Issuer: "http://localhost:8080",
+		Manage: &manage.Manager{Store: s, Policy: policy.NewLive(policy.Default()), Issuer: "http://localhost:8080",
 			Invite: func(_ idp.ChannelKind, lang, link, name string) (string, string, string, error) {
 				return "s", link, "h", nil
 			}, Notify: func(context.Context, idp.User, string) error { return nil }}}

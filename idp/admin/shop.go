@@ -349,7 +349,7 @@ func (v *visit) shopTerminals(reach manage.Target, c cursor) error {
 
 // newStaff asks whom to invite, and for which store.
 func (v *visit) newStaff() (templates.ConsoleForm, error) {
-	p := templates.ConsoleForm{Desk: v.desk("/console/users"), Title: v.t("console.staff.new"), Lead: v.t("console.staff.new_lead", int(v.Manage.Policy.Links.Invite.Hours()/24)),
+	p := templates.ConsoleForm{Desk: v.desk("/console/users"), Title: v.t("console.staff.new"), Lead: v.t("console.staff.new_lead", int(v.Manage.Policy.Now().Links.Invite.Hours()/24)),
 		Crumbs: []templates.Crumb{{Text: v.t("console.staff"), URL: "/console/users"}, {Text: v.t("console.staff.new")}}, Submit: "console.user.invite", Cancel: "/console/users"}
 	place, err := v.placeInputs(idp.RoleCashier, "")
 	if err != nil {

@@ -486,7 +486,7 @@ func (v *visit) newUser() (templates.ConsoleForm, error) {
 	if !slices.Contains(invitable, role) {
 		role = idp.RoleOwner
 	}
-	return templates.ConsoleForm{Desk: v.desk("/console/users"), Title: v.t("console.user.new"), Lead: v.t("console.user.new_lead", int(v.Manage.Policy.Links.Invite.Hours()/24)),
+	return templates.ConsoleForm{Desk: v.desk("/console/users"), Title: v.t("console.user.new"), Lead: v.t("console.user.new_lead", int(v.Manage.Policy.Now().Links.Invite.Hours()/24)),
 		Crumbs: []templates.Crumb{{Text: v.t("console.users"), URL: "/console/users"}, {Text: v.t("console.user.new")}},
 		Inputs: []templates.Input{{Name: "name", Label: "console.col.name", Most: 64}, {Name: "role", Label: "col.role", Hint: "console.user.role_hint", Kind: "select", Options: choices(v, "role.", role, invitable...)},
 			{Name: "merchant_no", Label: "console.merchant.no", Hint: "console.user.merchant_hint", Mode: "numeric", Most: 40, Value: v.query("merchant_no"), Optional: true},

@@ -153,11 +153,11 @@ const serialsMost = 200
 // password checks the password of a person against policy and returns it as it is hashed.
 // alone: he has no second factor.
 func (m *Manager) password(ctx context.Context, typed idp.Secret, u idp.User, names []idp.Identifier, alone bool) (string, error) {
-	f, err := m.facts(ctx, u, names)
+	merchant, f, err := m.facts(ctx, u, names)
 	if err != nil {
 		return "", err
 	}
-	rules := m.Policy.Password
+	rules := m.Policy.For(policy.Who(u, merchant)).Password
 	rules.Words = append(slices.Clone(rules.Words), m.Operator)
 	text := normal.Password(typed.Reveal())
 	v, err := rules.Check(text, alone, f, m.Lists)
@@ -167,17 +167,17 @@ func (m *Manager) password(ctx context.Context, typed idp.Secret, u idp.User, na
 	return text, err
 }
 
-// facts are what must not be in the password of a person.
-func (m *Manager) facts(ctx context.Context, u idp.User, names []idp.Identifier) (policy.PersonalFacts, error) {
+// facts are what must not be in the password of a person, and his merchant or nil.
+func (m *Manager) facts(ctx context.Context, u idp.User, names []idp.Identifier) (*idp.Merchant, policy.PersonalFacts, error) {
 	if u.MerchantID == "" {
-		return policy.FactsOf(u, nil, names, nil), nil
+		return nil, policy.FactsOf(u, nil, names, nil), nil
 	}
 	merchant, err := m.Store.Merchant(ctx, u.MerchantID)
 	if err != nil {
-		return policy.PersonalFacts{}, err
+		return nil, policy.PersonalFacts{}, err
 	}
 	terminals, err := m.Store.Terminals(ctx, "", merchant.ID, serialsMost)
-	return policy.FactsOf(u, &merchant, names, terminals), err
+	return &merchant, policy.FactsOf(u, &merchant, names, terminals), err
 }
 
 // ResetPassword gives an account a new password that must be changed at the next

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"hufu/idp"
+	"hufu/idp/policy"
 	"hufu/storage"
 )
 
@@ -26,7 +27,7 @@ func (m *Manager) LookedAtMerchant(ctx context.Context, a Actor, merchant string
 }
 
 func (m *Manager) looked(ctx context.Context, a Actor, f storage.EventFilter) (bool, error) {
-	f.Since = time.Now().Add(-m.Policy.StepUp.ConsoleLook)
+	f.Since = time.Now().Add(-m.Policy.For(policy.Who(a.User, nil)).StepUp.ConsoleLook)
 	seen, err := m.Store.Events(ctx, f, 200)
 	for _, e := range seen {
 		if e.Actor == a.User.ID {

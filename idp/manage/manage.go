@@ -27,7 +27,7 @@ import (
 // Manager does what operators and merchants ask.
 type Manager struct {
 	Store    *storage.Store
-	Policy   *policy.Document
+	Policy   *policy.Live
 	Lists    policy.Lists // what new passwords are compared with
 	Issuer   string
 	Operator string // as authenticator apps name the accounts made on the command line
@@ -80,7 +80,7 @@ func moved() error { return idp.Errorf(idp.Conflict, "error.moved") }
 
 // record appends the event of an act.
 func (m *Manager) record(ctx context.Context, a Actor, e idp.Event) error {
-	e.Actor, e.Session, e.Network, e.Policy = a.User.ID, a.Session, a.Network, m.Policy.Version
+	e.Actor, e.Session, e.Network, e.Policy = a.User.ID, a.Session, a.Network, m.Policy.Now().Version
 	if e.Reason == "" {
 		e.Reason = a.Reason
 	}
@@ -144,7 +144,7 @@ func (m *Manager) endUser(ctx context.Context, a Actor, u idp.User, reason strin
 
 // by is what every event of an actor's says.
 func (m *Manager) by(a Actor) idp.Event {
-	return idp.Event{Actor: a.User.ID, Session: a.Session, Network: a.Network, Policy: m.Policy.Version, Reason: a.Reason}
+	return idp.Event{Actor: a.User.ID, Session: a.Session, Network: a.Network, Policy: m.Policy.Now().Version, Reason: a.Reason}
 }
 
 // revoked records the end of grants: each is told to its user and, later, to its

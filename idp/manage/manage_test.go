@@ -46,7 +46,7 @@ func (h *house) as(role idp.Role) Actor {
 
 func newHouse(t *testing.T, s *storage.Store) *house {
 	ctx := t.Context()
-	h := &house{t: t, staff: map[idp.Role]idp.User{}, Manager: &Manager{Store: s, Policy: policy.Default(), Issuer: "http://localhost:8080",
+	h := &house{t: t, staff: map[idp.Role]idp.User{}, Manager: &Manager{Store: s, Policy: policy.NewLive(policy.Default()), Issuer: "http://localhost:8080",
 		Invite: func(_ idp.ChannelKind, lang, link, name string) (string, string, string, error) {
 			return "Welcome", name + " " + link, "<p>" + link, nil
 		}}}
@@ -623,7 +623,7 @@ func TestOldSecretStaysAway(t *testing.T) {
 	for _, d := range []storage.Dialect{storage.SQLite, storage.Postgres} {
 		dsn, ctx := storagetest.DSN(t, d), t.Context()
 		_, ring := storagetest.KeyFile(t)
-		here, there := newHouse(t, storagetest.Open(t, dsn, ring)), &Manager{Store: storagetest.Open(t, dsn, ring), Policy: policy.Default()}
+		here, there := newHouse(t, storagetest.Open(t, dsn, ring)), &Manager{Store: storagetest.Open(t, dsn, ring), Policy: policy.NewLive(policy.Default())}
 		admin := here.as(idp.RolePolicyAdmin)
 		_, old, err := here.CreateClient(ctx, admin, NewClient{ID: "web", Name: "Web", Confidential: true, Redirects: []string{"https://shop.example/cb"}, Scopes: []string{"openid"}, Grants: []string{"authorization_code"}})
 		here.must(err)
@@ -776,7 +776,7 @@ func second[T any](_ T, err error) error { return err }
 func TestAccountsOfTheCommandLine(t *testing.T) {
 	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
 		h, ctx := newHouse(t, s), t.Context()
-		in := Account{Username: "he.min", Name: "何敏", Role: idp.RolePolicyAdmin, Phone: "13800000007", Password: "brass otter", TOTP: true}
+		in := Account{Username: "he.min", Name: "何敏", Role: idp.RolePolicyAdmin, Phone: "13800000007", Password: "brass otter sings low", TOTP: true}
 		uri, err := h.AddAccount(ctx, in)
 		h.must(err)
 		if !strings.HasPrefix(uri.Reveal(), "otpauth://totp/Hufu:he.min?") {

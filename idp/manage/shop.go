@@ -3,7 +3,6 @@ package manage
 import (
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"hufu/idp"
@@ -91,13 +90,10 @@ func (m *Manager) mayInvite(ctx context.Context, a Actor, u idp.User, to *idp.Id
 	if May(a.User.Role, UserInvite).Scope() == Everything {
 		return nil
 	}
-	p, now := m.Policy.Sends, time.Now()
+	p, now := m.Policy.Now().Sends, time.Now()
 	each := p.MailHour
 	if to.Kind == idp.IdentifierPhone {
 		each = p.PhoneHour
-		if !slices.ContainsFunc(p.Countries, func(prefix string) bool { return strings.HasPrefix(to.Value, prefix) }) {
-			return idp.FieldError(string(to.Kind), "error.invite_country")
-		}
 	}
 	ok, until, err := m.Store.TakeBucket(ctx, "invite", []byte(u.MerchantID), p.NetworkDay.Burst, p.NetworkDay.Refill, now)
 	if err == nil && ok {

@@ -119,7 +119,7 @@ func (m *Manager) ownerOf(ctx context.Context, u *idp.User, typed string) (*idp.
 
 // reaches refuses to write to a number in a country that text messages do not go to.
 func (m *Manager) reaches(to *idp.Identifier) error {
-	if to.Kind == idp.IdentifierPhone && !m.Policy.Sends.Reaches(to.Value) {
+	if to.Kind == idp.IdentifierPhone && !m.Policy.Now().Sends.Reaches(to.Value) {
 		return idp.FieldError("phone", "error.country")
 	}
 	return nil
@@ -132,7 +132,7 @@ func (m *Manager) invite(ctx context.Context, u idp.User, to *idp.Identifier) er
 	}
 	token := idp.NewToken()
 	sum := sha256.Sum256([]byte(token))
-	if err := m.Store.CreateInvite(ctx, u.ID, hex.EncodeToString(sum[:]), time.Now().Add(m.Policy.Links.Invite)); err != nil {
+	if err := m.Store.CreateInvite(ctx, u.ID, hex.EncodeToString(sum[:]), time.Now().Add(m.Policy.Now().Links.Invite)); err != nil {
 		return err
 	}
 	msg := idp.Message{UserID: u.ID, Channel: idp.ChannelSMS, To: to.Value, Template: "invite", Language: u.Language}

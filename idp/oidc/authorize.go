@@ -91,7 +91,7 @@ func (p *Provider) hold(ctx context.Context, v *pending, now time.Time) error {
 			return err
 		}
 	}
-	return p.remember(ctx, v, now, p.Policy.Flow.Whole)
+	return p.remember(ctx, v, now, p.Policy.Now().Flow.Whole)
 }
 
 // admit asks whether the network of a stranger may fill another row.

@@ -212,7 +212,7 @@ func TestGrantLivesFromItsRedemption(t *testing.T) {
 			return list[0]
 		}
 		code := w.code("app")
-		if g := only(); time.Until(g.ExpiresAt) > 2*w.p.Policy.Tokens.Code {
+		if g := only(); time.Until(g.ExpiresAt) > 2*w.p.Policy.Now().Tokens.Code {
 			t.Errorf("a grant without tokens lives for %s", time.Until(g.ExpiresAt))
 		}
 		w.post("/token", "app", exchange("app", code))
@@ -234,7 +234,7 @@ func TestGrantLivesFromItsRedemption(t *testing.T) {
 // push nobody out, and other clients and people are not counted.
 func TestMostGrants(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.p.Policy.Tokens.MostGrants = 3
+		w.p.Policy.Now().Tokens.MostGrants = 3
 		other := w.tokens("shop")
 		var all []map[string]any
 		for range 5 {
@@ -309,7 +309,7 @@ func TestSerialsAreNotTold(t *testing.T) {
 		w.must(second(w.store.SetMerchantStatus(ctx, w.merchant.ID, idp.MerchantActive, idp.MerchantSuspended)))
 		same("merchant")
 		var statuses []int
-		for range w.p.Policy.Device.Network.Burst + 5 {
+		for range w.p.Policy.Now().Device.Network.Burst + 5 {
 			status, _ := ask("N910-9998")
 			statuses = append(statuses, status)
 		}

@@ -105,7 +105,10 @@ func (v *visit) stepUp() idp.Demand {
 // money demands two factors, one of them just shown (consent with a money
 // scope).
 func (v *visit) money() idp.Demand {
-	return idp.Demand{Kind: idp.FlowStepUp, ACR: idp.ACR2, Since: v.now.Add(-v.p.Policy.StepUp.Money).Truncate(time.Microsecond), One: true}
+	f := v.signed.Facts()
+	f.Client = v.q.Client
+	need := v.p.Policy.For(f).StepUp
+	return idp.Demand{Kind: idp.FlowStepUp, ACR: need.MoneyACR, Since: v.now.Add(-need.Money).Truncate(time.Microsecond), One: true}
 }
 
 func (v *visit) askConsent() idp.Demand {

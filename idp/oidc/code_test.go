@@ -358,7 +358,7 @@ func (w *world) onTerminal() map[string]any {
 // of grants is that of the token endpoint.
 func TestEveryRedemptionLooksAtEverybody(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		w.p.Policy.Device.Network.Burst = 1000
+		w.p.Policy.Now().Device.Network.Burst = 1000
 		for _, grant := range grants {
 			for _, turn := range w.turns() {
 				if grant == grantClient && turn.name != "client disabled" || grant == grantCode && strings.HasPrefix(turn.name, "terminal") {

@@ -18,7 +18,7 @@ import (
 func (p *Provider) newFosite() *fosite.Fosite {
 	store, strategy := adapter{p}, strategy{p}
 	config := &fosite.Config{
-		AccessTokenLifespan: p.Policy.Tokens.Access, IDTokenLifespan: p.Policy.Tokens.ID, AuthorizeCodeLifespan: p.Policy.Tokens.Code,
+		AccessTokenLifespan: p.Policy.Now().Tokens.Access, IDTokenLifespan: p.Policy.Now().Tokens.ID, AuthorizeCodeLifespan: p.Policy.Now().Tokens.Code,
 		RefreshTokenLifespan: -1, // of the grant's class, see refreshEnd
 		IDTokenIssuer:        p.Issuer, AccessTokenIssuer: p.Issuer,
 		EnforcePKCE: true, EnforcePKCEForPublicClients: true,
@@ -39,7 +39,7 @@ func (p *Provider) newFosite() *fosite.Fosite {
 		SendDebugMessagesToClients:    false,
 		IsPushedAuthorizeEnforced:     false,
 		GrantTypeJWTBearerIDOptional:  false,
-		GrantTypeJWTBearerMaxDuration: p.Policy.Tokens.Assertion,
+		GrantTypeJWTBearerMaxDuration: p.Policy.Now().Tokens.Assertion,
 	}
 	code := &oauth2.AuthorizeExplicitGrantHandler{AccessTokenStrategy: strategy, RefreshTokenStrategy: strategy, AuthorizeCodeStrategy: strategy,
 		CoreStorage: store, TokenRevocationStorage: store, Config: config}

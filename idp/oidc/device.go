@@ -121,9 +121,9 @@ type deviceAnswer struct {
 }
 
 func (p *Provider) requestDevice(ctx context.Context, c idp.Client, t *idp.Terminal, scopes []string) (*deviceAnswer, error) {
-	now, rules := time.Now(), p.Policy.Device
+	now, rules := time.Now(), p.Policy.Now().Device
 	d := idp.DeviceRequest{ClientID: c.ID, Scopes: scopes, Network: web.Network(ctx), Asker: web.LimitKey(ctx), CreatedAt: now, ExpiresAt: now.Add(rules.Life)}
-	event := idp.Event{Name: "device.requested", Client: c.ID, Network: d.Network, Policy: p.Policy.Version}
+	event := idp.Event{Name: "device.requested", Client: c.ID, Network: d.Network, Policy: p.Policy.Now().Version}
 	if t != nil {
 		d.TerminalID, event.Terminal, event.Merchant, event.Store = t.ID, t.ID, t.MerchantID, t.StoreID
 	}
@@ -149,7 +149,7 @@ func (p *Provider) requestDevice(ctx context.Context, c idp.Client, t *idp.Termi
 // takeDevice bounds how many requests one network makes, so that nobody fills the
 // table or the space of user codes, or looks for serials.
 func (p *Provider) takeDevice(ctx context.Context, now time.Time) error {
-	b := p.Policy.Device.Network
+	b := p.Policy.Now().Device.Network
 	if p.Loopback > 0 && web.Peer(ctx).IsLoopback() {
 		b = b.Times(p.Loopback)
 	}
@@ -218,7 +218,7 @@ func (h *deviceHandler) PopulateTokenEndpointResponse(ctx context.Context, r fos
 		return fosite.ErrUnknownRequest
 	}
 	now := time.Now()
-	poll, err := h.p.Store.PollDevice(ctx, hash(r.GetRequestForm().Get("device_code")), r.GetClient().GetID(), now, h.p.Policy.Device.SlowDown)
+	poll, err := h.p.Store.PollDevice(ctx, hash(r.GetRequestForm().Get("device_code")), r.GetClient().GetID(), now, h.p.Policy.Now().Device.SlowDown)
 	if err != nil && idp.KindOf(err) == idp.NotFound {
 		return refuse("invalid_grant", "the device code is not valid")
 	}
@@ -256,7 +256,8 @@ func (h *deviceHandler) issue(ctx context.Context, r fosite.AccessRequester, a f
 		return kept{refuse("access_denied", "the sign-in is no longer allowed").because("dev.foreign", nil)}
 	}
 	scopes = slices.DeleteFunc(scopes, func(s string) bool { return !slices.Contains(d.Scopes, s) })
-	if fresh := (idp.Demand{ACR: idp.ACR2, Since: parties.Grant.CreatedAt.Add(-h.p.Policy.StepUp.Money), One: true}); !fresh.Met(parties.Grant.Proofs) {
+	need := h.p.settings(parties).StepUp
+	if fresh := (idp.Demand{ACR: need.MoneyACR, Since: parties.Grant.CreatedAt.Add(-need.Money), One: true}); !fresh.Met(parties.Grant.Proofs) {
 		scopes = idp.WithoutMoney(scopes)
 	}
 	if err := h.p.settle(ctx, &parties, scopes); err != nil {

@@ -184,7 +184,7 @@ func TestDeviceRefusedAtRedemption(t *testing.T) {
 func TestDeviceFlood(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		limited := 0
-		for range w.p.Policy.Device.Network.Burst + 5 {
+		for range w.p.Policy.Now().Device.Network.Burst + 5 {
 			res, answer := w.post("/device_authorization", "terminal", url.Values{"scope": {"openid"}})
 			if res.StatusCode == 429 {
 				limited++

@@ -46,9 +46,9 @@ func (a *audience) UnmarshalJSON(b []byte) error {
 // accessLife is short, and shorter when money can be moved with it.
 func (p *Provider) accessLife(scopes []string) time.Duration {
 	if slices.ContainsFunc(scopes, idp.MoneyScope) {
-		return p.Policy.Tokens.AccessMoney
+		return p.Policy.Now().Tokens.AccessMoney
 	}
-	return p.Policy.Tokens.Access
+	return p.Policy.Now().Tokens.Access
 }
 
 // accessToken makes an RFC 9068 access token of a request whose session was
@@ -87,7 +87,7 @@ func (p *Provider) audience(c fosite.Client, asked []string) []string {
 func (p *Provider) idToken(ctx context.Context, r fosite.Requester, access string, now time.Time) (string, error) {
 	s := sessionOf(r)
 	hash := sha256.Sum256([]byte(access)) // the size of ES256's
-	claims := map[string]any{"iss": p.Issuer, "sub": s.Parties.User.ID, "aud": r.GetClient().GetID(), "iat": now.Unix(), "exp": now.Add(p.Policy.Tokens.ID).Unix(),
+	claims := map[string]any{"iss": p.Issuer, "sub": s.Parties.User.ID, "aud": r.GetClient().GetID(), "iat": now.Unix(), "exp": now.Add(p.Policy.Now().Tokens.ID).Unix(),
 		"at_hash": base64.RawURLEncoding.EncodeToString(hash[:len(hash)/2])}
 	if s.Nonce != "" {
 		claims["nonce"] = s.Nonce

@@ -143,7 +143,7 @@ func (p *Provider) rememberLogout(ctx context.Context, l *leaving) (id string, e
 	now := time.Now()
 	id = idp.NewToken()
 	return id, p.Store.CreateToken(ctx, &storage.Token{Kind: storage.TokenLogout, Signature: signature(id), ClientID: l.Client,
-		CreatedAt: now, ExpiresAt: now.Add(p.Policy.Flow.Step), Data: data})
+		CreatedAt: now, ExpiresAt: now.Add(p.Policy.Now().Flow.Step), Data: data})
 }
 
 func (p *Provider) recallLogout(ctx context.Context, id string) (*leaving, error) {

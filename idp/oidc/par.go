@@ -36,10 +36,10 @@ func (p *Provider) push(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	v := &pending{q: q, client: c}
-	if err := p.remember(ctx, v, now, p.Policy.Tokens.PAR); err != nil {
+	if err := p.remember(ctx, v, now, p.Policy.Now().Tokens.PAR); err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusCreated, map[string]any{"request_uri": pushedPrefix + v.id, "expires_in": int(p.Policy.Tokens.PAR.Seconds())})
+	writeJSON(w, http.StatusCreated, map[string]any{"request_uri": pushedPrefix + v.id, "expires_in": int(p.Policy.Now().Tokens.PAR.Seconds())})
 	return nil
 }
 
@@ -57,9 +57,9 @@ func (p *Provider) pushed(ctx context.Context, form url.Values, now time.Time) (
 	if form.Get("client_id") != v.client.ID {
 		return none, refuse("invalid_request", "client_id is not the one of the pushed request")
 	}
-	if v.row.ExpiresAt.Sub(v.row.CreatedAt) > p.Policy.Tokens.PAR {
+	if v.row.ExpiresAt.Sub(v.row.CreatedAt) > p.Policy.Now().Tokens.PAR {
 		return v, nil // used before
 	}
 	v.q.At = now.UTC().Truncate(time.Microsecond)
-	return v, p.remember(ctx, v, now, p.Policy.Flow.Whole)
+	return v, p.remember(ctx, v, now, p.Policy.Now().Flow.Whole)
 }

@@ -18,7 +18,7 @@ import (
 type Provider struct {
 	Store  *storage.Store
 	Site   *web.Site
-	Policy *policy.Document
+	Policy *policy.Live
 	Issuer string // origin, without a slash at its end
 	Log    *slog.Logger
 

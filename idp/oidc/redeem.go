@@ -46,14 +46,14 @@ func (p *Provider) alive(ctx context.Context, grant string) (parties idp.Parties
 
 // unredeemed is how long a grant lives whose code nobody redeems: longer than the
 // code, so that no exchange and no end of everything meets it while it expires.
-func (p *Provider) unredeemed() time.Duration { return 2 * p.Policy.Tokens.Code }
+func (p *Provider) unredeemed() time.Duration { return 2 * p.Policy.Now().Tokens.Code }
 
 // settle gives a grant that is redeemed for the first time the life of what is issued
 // from it, in the transaction that does so, and ends the oldest of its kind over the
 // limit.
 func (p *Provider) settle(ctx context.Context, parties *idp.Parties, scopes []string) error {
 	g, now := &parties.Grant, time.Now()
-	g.ExpiresAt = now.Add(p.Policy.Tokens.Code + p.Policy.Tokens.Access)
+	g.ExpiresAt = now.Add(p.Policy.Now().Tokens.Code + p.Policy.Now().Tokens.Access)
 	if slices.Contains(scopes, "offline_access") && parties.Client.May(grantRefresh) {
 		_, absolute := p.refreshLife(*parties)
 		g.ExpiresAt = now.Add(absolute)
@@ -65,12 +65,12 @@ func (p *Provider) settle(ctx context.Context, parties *idp.Parties, scopes []st
 	if err != nil {
 		return err
 	}
-	over, err := p.Store.LimitGrants(ctx, *g, p.Policy.Tokens.MostGrants, "limit", now.Add(p.unredeemed()), now)
+	over, err := p.Store.LimitGrants(ctx, *g, p.Policy.Now().Tokens.MostGrants, "limit", now.Add(p.unredeemed()), now)
 	if err != nil {
 		return err
 	}
 	for _, id := range over {
-		if err := p.Store.Revoked(ctx, id, "limit", idp.Event{Actor: g.UserID, Network: web.Network(ctx), Policy: p.Policy.Version}); err != nil {
+		if err := p.Store.Revoked(ctx, id, "limit", idp.Event{Actor: g.UserID, Network: web.Network(ctx), Policy: p.Policy.Now().Version}); err != nil {
 			return err
 		}
 	}
@@ -94,7 +94,7 @@ func (p *Provider) endFamily(ctx context.Context, grant, event, reason string) e
 
 func (p *Provider) grantEvent(ctx context.Context, name string, g idp.Grant, reason string) idp.Event {
 	return idp.Event{Name: name, Subject: g.UserID, Terminal: g.TerminalID, Client: g.ClientID, Session: g.SessionID, Network: web.Network(ctx),
-		Reason: reason, Policy: p.Policy.Version, Data: map[string]any{"grant": g.ID, "scopes": g.Scopes}}
+		Reason: reason, Policy: p.Policy.Now().Version, Data: map[string]any{"grant": g.ID, "scopes": g.Scopes}}
 }
 
 // refreshEnd is when a refresh token that is issued now ends: idle life, but never
@@ -110,11 +110,18 @@ func (p *Provider) refreshEnd(parties idp.Parties, now time.Time) time.Time {
 
 // refreshLife returns idle and absolute life of the refresh tokens of a grant.
 func (p *Provider) refreshLife(parties idp.Parties) (idle, absolute time.Duration) {
-	class := policy.ClassOf(parties.User, parties.Merchant)
+	life := p.settings(parties).Grants
 	if parties.Grant.TerminalID != "" {
-		return p.Policy.Tokens.TerminalIdle[class], p.Policy.Tokens.TerminalAbsolute[class]
+		return life.TerminalIdle, life.TerminalAbsolute
 	}
-	return p.Policy.Tokens.RefreshIdle[class], p.Policy.Tokens.RefreshAbsolute[class]
+	return life.Idle, life.Absolute
+}
+
+// settings are what policy says of a person at a client.
+func (p *Provider) settings(parties idp.Parties) *policy.Settings {
+	f := policy.Who(parties.User, parties.Merchant)
+	f.Client = parties.Client.ID
+	return p.Policy.For(f)
 }
 
 // signature is the stored form of a code, a token or a request id.

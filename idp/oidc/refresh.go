@@ -142,7 +142,7 @@ func (h *refreshHandler) judge(ctx context.Context, row storage.Token, now time.
 // after its use, and only while that successor is itself unused. Whoever uses the
 // successor has had the answer.
 func (h *refreshHandler) inGrace(ctx context.Context, row storage.Token, now time.Time) (bool, error) {
-	if row.Active || row.Successor == "" || now.Sub(row.UsedAt) >= h.p.Policy.Tokens.Grace {
+	if row.Active || row.Successor == "" || now.Sub(row.UsedAt) >= h.p.Policy.Now().Tokens.Grace {
 		return false, nil
 	}
 	next, err := h.p.Store.Token(ctx, storage.TokenRefresh, signature(row.Successor))
@@ -152,7 +152,7 @@ func (h *refreshHandler) inGrace(ctx context.Context, row storage.Token, now tim
 // narrow applies the scope parameter of a refresh: less than granted is given, more
 // is refused, and money scopes last only as long as the proof behind them.
 func (p *Provider) narrow(g idp.Grant, allowed, asked []string, now time.Time) ([]string, error) {
-	fresh := idp.Demand{ACR: idp.ACR2, Since: now.Add(-p.Policy.Tokens.AccessMoney), One: true}
+	fresh := idp.Demand{ACR: idp.ACR2, Since: now.Add(-p.Policy.Now().Tokens.AccessMoney), One: true}
 	if !fresh.Met(g.Proofs) {
 		allowed = idp.WithoutMoney(allowed)
 	}

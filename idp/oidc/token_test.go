@@ -232,7 +232,7 @@ func TestStartMakesKeysOnce(t *testing.T) {
 	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
 		errs := make(chan error, 8)
 		for range cap(errs) {
-			p := &Provider{Store: s, Policy: policy.Default(), Issuer: issuer}
+			p := &Provider{Store: s, Policy: policy.NewLive(policy.Default()), Issuer: issuer}
 			go func() { errs <- p.Start(context.Background()) }()
 		}
 		for range cap(errs) {
@@ -240,7 +240,7 @@ func TestStartMakesKeysOnce(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		p := &Provider{Store: s, Policy: policy.Default(), Issuer: issuer}
+		p := &Provider{Store: s, Policy: policy.NewLive(policy.Default()), Issuer: issuer}
 		k, err := p.keys(t.Context())
 		if err != nil || len(k.keys) != 2 {
 			t.Fatalf("%v, %d keys", err, len(k.keys))
@@ -315,7 +315,7 @@ func timed(t *testing.T, fn func(t *testing.T, w *world)) {
 // after it the family ends.
 func TestGrace(t *testing.T) {
 	timed(t, func(t *testing.T, w *world) {
-		grace := w.p.Policy.Tokens.Grace
+		grace := w.p.Policy.Now().Tokens.Grace
 		first := w.tokens("app")["refresh_token"].(string)
 		_, a := w.post("/token", "app", refreshing(first))
 		time.Sleep(grace - time.Second)
@@ -336,7 +336,7 @@ func TestGrace(t *testing.T) {
 
 func TestLifetimes(t *testing.T) {
 	timed(t, func(t *testing.T, w *world) {
-		tokens := w.p.Policy.Tokens
+		tokens, life := w.p.Policy.Now().Tokens, w.p.Policy.Now().Grants
 		code := w.code("app")
 		time.Sleep(tokens.Code)
 		res, answer := w.post("/token", "app", exchange("app", code))
@@ -347,13 +347,13 @@ func TestLifetimes(t *testing.T) {
 		if w.active("shop", a["access_token"]) || !w.active("shop", a["refresh_token"]) {
 			t.Error("access token lives on, or refresh token does not")
 		}
-		time.Sleep(tokens.RefreshIdle[policy.ClassStandard] - tokens.Access)
+		time.Sleep(life.Idle - tokens.Access)
 		res, answer = w.post("/token", "shop", refreshing(a["refresh_token"].(string)))
 		refused(t, res, answer, 400, "invalid_grant")
 
 		token := w.tokens("app")["refresh_token"].(string)
 		start := time.Now()
-		for time.Since(start) < tokens.RefreshAbsolute[policy.ClassStandard] {
+		for time.Since(start) < life.Absolute {
 			res, answer = w.post("/token", "app", refreshing(token))
 			if res.StatusCode != 200 {
 				t.Fatalf("after %s: %v", time.Since(start), answer)
@@ -374,7 +374,7 @@ func TestMoneyLastsShort(t *testing.T) {
 		if a["scope"] != "openid payments:refund offline_access" || a["expires_in"] != 120.0 {
 			t.Errorf("at once: %v", a)
 		}
-		time.Sleep(w.p.Policy.Tokens.AccessMoney + time.Second)
+		time.Sleep(w.p.Policy.Now().Tokens.AccessMoney + time.Second)
 		form := refreshing(a["refresh_token"].(string))
 		form.Set("scope", "payments:refund")
 		res, answer := w.post("/token", "app", form)

@@ -58,7 +58,7 @@ func each(t *testing.T, fn func(t *testing.T, w *world)) {
 func newWorld(t testing.TB, s *storage.Store) *world {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	doc := policy.Default()
+	doc := policy.NewLive(policy.Default())
 	sessions := &session.Manager{Store: s, Policy: doc, Ring: storagetest.Ring(), Network: web.Network, Device: func(*http.Request) string { return "test" },
 		Admit: func(*http.Request) error { return nil }, Log: log}
 	site := &web.Site{Sessions: sessions, Issuer: issuer, Operator: "Hufu", Zone: time.UTC, Log: log}

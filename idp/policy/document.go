@@ -306,6 +306,19 @@ func (p *Policy) value(f Field, rules []int) (v any, ok bool) {
 	return v, ok
 }
 
+// Each yields what holds for everybody who can exist, each set of rules once.
+func (p *Policy) Each(yield func(*Settings) bool) {
+	seen := map[*Settings]bool{}
+	for f := range p.everybody {
+		if s := p.For(f); !seen[s] {
+			seen[s] = true
+			if !yield(s) {
+				return
+			}
+		}
+	}
+}
+
 // Said is what one rule says of a field.
 type Said struct {
 	Rule  string

@@ -66,6 +66,17 @@ func (r PasswordRules) Remind() (all []time.Duration) {
 	return all
 }
 
+// Mark is the last of the reminders that a password has passed with so much time left,
+// zero for none.
+func (r PasswordRules) Mark(left time.Duration) (mark time.Duration) {
+	for _, t := range r.Remind() {
+		if left <= t {
+			mark = t
+		}
+	}
+	return mark
+}
+
 // Lists are what is known of other people's passwords; a nil one knows nothing.
 type Lists struct {
 	Common, Breach interface {

@@ -266,7 +266,7 @@ func TestExpiringPassword(t *testing.T) {
 	const day = 24 * time.Hour
 	eachHour(t, func(t *testing.T, w *demoWorld) {
 		synctest.Wait() // the first run of the jobs is over
-		w.Service.Policy().Password.MaxAgeDays = 20
+		w.Service.Rule(0, "password.max_age_days", 20)
 		w.add(t, somebody{Login: "old.one", Mail: "old.one@example.com"})
 		start := time.Now()
 		until := func(d time.Duration) { time.Sleep(time.Until(start.Add(d))) }

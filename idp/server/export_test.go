@@ -2,6 +2,13 @@ package server
 
 import "hufu/idp/policy"
 
-// Policy is the document that everything decides by, for a story to change before anybody
-// asks.
-func (s *Server) Policy() *policy.Document { return s.policy }
+// Rule changes a field of a rule of the policy in force, by its path.
+func (s *Server) Rule(rule int, path string, value any) {
+	d := s.policy.Now().Document
+	d.Rules[rule].Set[path] = value
+	p, err := policy.Compile(d, s.policy.Now().Version)
+	if err != nil {
+		panic(err)
+	}
+	s.policy.Use(p, nil)
+}

@@ -9,7 +9,6 @@ import (
 	"testing/synctest"
 
 	"hufu/idp"
-	"hufu/idp/policy"
 	"hufu/idp/server"
 	"hufu/storage"
 	"hufu/storage/storagetest"
@@ -26,8 +25,12 @@ func TestModelsThatMayBeEnrolled(t *testing.T) {
 		b, key := w.from(t, "203.0.113.1"), w.internal()
 		key.AAGUID = [16]byte{0xea, 0x9b, 0x8d, 15: 1}
 		b.open("/sign-in").signIn("model.owner")
-		rules := w.Service.Policy().Passkeys
-		own := policy.ClassOf(u, &[]idp.Merchant{w.merchant(t)}[0])
+		const everybody, elsewhere = 0, 2 // rules of the shipped document: the default, high value
+		rule := func(rule int, attested bool, allowed, denied []string) {
+			w.Service.Rule(rule, "factors.attested", attested)
+			w.Service.Rule(rule, "factors.models", allowed)
+			w.Service.Rule(rule, "factors.models_denied", denied)
+		}
 		try := func(words string) {
 			t.Helper()
 			b.open("/account/enrol?factor=passkey").at("enrol-passkey")
@@ -38,16 +41,14 @@ func TestModelsThatMayBeEnrolled(t *testing.T) {
 				t.Fatal("bound all the same")
 			}
 		}
-		rules[own] = policy.Passkeys{Deny: []string{"ea9b8d00-0000-0000-0000-000000000001"}}
+		rule(everybody, false, nil, []string{"ea9b8d00-0000-0000-0000-000000000001"})
 		try(templates.T("zh-CN", "key.model"))
-		rules[own] = policy.Passkeys{Allow: []string{"00000000-0000-0000-0000-000000000002"}} // for certain, that is: by its maker's word
+		rule(everybody, false, []string{"00000000-0000-0000-0000-000000000002"}, nil) // for certain, that is: by its maker's word
 		try(templates.T("zh-CN", "key.unattested"))
-		rules[own] = policy.Passkeys{Attested: true}
+		rule(everybody, true, nil, nil)
 		try(templates.T("zh-CN", "key.unattested"))
-		for _, class := range []policy.Class{policy.ClassMicro, policy.ClassStandard, policy.ClassHighValue, policy.ClassOperator} {
-			rules[class] = policy.Passkeys{Attested: true}
-		}
-		delete(rules, own)
+		rule(everybody, false, nil, nil)
+		rule(elsewhere, true, nil, nil)
 		b.open("/account/enrol?factor=passkey").bind(key, "").at("/account/factors")
 	})
 }

@@ -42,7 +42,7 @@ import (
 type Server struct {
 	Store   *storage.Store
 	site    *web.Site
-	policy  *policy.Document
+	policy  *policy.Live
 	log     *slog.Logger
 	mux     *http.ServeMux
 	handler http.Handler
@@ -65,7 +65,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Store: store, policy: policy.Default(), log: log, mux: http.NewServeMux()}
+	s := &Server{Store: store, policy: policy.NewLive(policy.Default()), log: log, mux: http.NewServeMux()}
 	if err := store.Migrate(ctx); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}

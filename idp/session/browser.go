@@ -77,9 +77,9 @@ func (m *Manager) Known(ctx context.Context, r *http.Request, user string) (*idp
 	}
 	now := time.Now()
 	switch {
-	case b.UserID != user, now.Sub(b.LastUsedAt) > m.Policy.Browsers.Life:
+	case b.UserID != user, now.Sub(b.LastUsedAt) > m.Policy.Now().Browsers.Life:
 		return nil, nil
-	case e.Generation == b.Generation, e.Generation == b.Generation-1 && now.Sub(b.MovedAt) <= m.Policy.Browsers.PreviousGeneration:
+	case e.Generation == b.Generation, e.Generation == b.Generation-1 && now.Sub(b.MovedAt) <= m.Policy.Now().Browsers.PreviousGeneration:
 		return &b, nil
 	}
 	return nil, m.Store.Tx(ctx, func(ctx context.Context) error {
@@ -115,7 +115,7 @@ func (m *Manager) Remember(ctx context.Context, r *http.Request, u idp.User, kno
 	if err := m.Store.CreateBrowser(ctx, &b); err != nil {
 		return b, false, err
 	}
-	if err := m.Store.TrimBrowsers(ctx, u.ID, m.Policy.Browsers.Most); err != nil {
+	if err := m.Store.TrimBrowsers(ctx, u.ID, m.Policy.Now().Browsers.Most); err != nil {
 		return b, false, err
 	}
 	return b, true, m.Store.Append(ctx, idp.Event{Name: "browser.known", Actor: u.ID, Subject: u.ID, Merchant: u.MerchantID, Network: m.Network(ctx), Data: map[string]any{"browser": b.ID}})
@@ -141,6 +141,6 @@ func (m *Manager) SetBrowserCookie(w http.ResponseWriter, r *http.Request, b idp
 		}
 		parts = append(parts, base64.RawURLEncoding.EncodeToString(sealed))
 	}
-	http.SetCookie(w, m.cookie(browserCookie, strings.Join(parts, "."), m.Policy.Browsers.Life))
+	http.SetCookie(w, m.cookie(browserCookie, strings.Join(parts, "."), m.Policy.Now().Browsers.Life))
 	return nil
 }

@@ -117,7 +117,7 @@ func (m *Manager) OpenFlowFor(w http.ResponseWriter, r *http.Request, d idp.Dema
 		return "", err
 	}
 	now := time.Now()
-	f := idp.Flow{Demand: d, User: user, Facts: facts, CreatedAt: now, ExpiresAt: now.Add(m.Policy.Flow.Step), EndsAt: now.Add(m.Policy.Flow.Whole)}
+	f := idp.Flow{Demand: d, User: user, Facts: facts, CreatedAt: now, ExpiresAt: now.Add(m.Policy.Now().Flow.Step), EndsAt: now.Add(m.Policy.Now().Flow.Whole)}
 	token := idp.NewToken()
 	return FlowPath(token), m.Store.OpenFlow(r.Context(), &f, Hash(token), m.bind(w, r))
 }

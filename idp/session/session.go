@@ -27,7 +27,7 @@ import (
 // Manager reads and writes the cookies and rows of sessions.
 type Manager struct {
 	Store   *storage.Store
-	Policy  *policy.Document
+	Policy  *policy.Live
 	Ring    *seal.Ring
 	Secure  bool                                         // https: __Host- cookies
 	Network func(ctx context.Context) string             // of the request, for rows and events
@@ -44,8 +44,8 @@ type Signed struct {
 	Merchant *idp.Merchant // nil for operator staff
 }
 
-// Class is the person's policy class.
-func (s *Signed) Class() policy.Class { return policy.ClassOf(s.User, s.Merchant) }
+// Facts are what the rules of policy select the person by.
+func (s *Signed) Facts() policy.Facts { return policy.Who(s.User, s.Merchant) }
 
 // Hash is the stored form of a secret of 256 random bits.
 func Hash(token string) []byte {
@@ -97,7 +97,7 @@ func (m *Manager) see(ctx context.Context, s *Signed, now time.Time) error {
 	if now.Sub(s.Session.LastSeenAt) < time.Minute {
 		return nil
 	}
-	s.Session.LastSeenAt, s.Session.IdleUntil = now, now.Add(m.Policy.Sessions[s.Class()].Idle)
+	s.Session.LastSeenAt, s.Session.IdleUntil = now, now.Add(m.Policy.For(s.Facts()).Session.Idle)
 	return m.Store.SeeSession(ctx, s.Session.ID, now, s.Session.IdleUntil)
 }
 
@@ -106,7 +106,7 @@ func (m *Manager) see(ctx context.Context, s *Signed, now time.Time) error {
 // browser before ends; so do the oldest sessions over the limit of policy.
 func (m *Manager) Begin(ctx context.Context, r *http.Request, u idp.User, merchant *idp.Merchant, proofs []idp.Proof, browser string) (ss idp.Session, token string, err error) {
 	now := time.Now()
-	life := m.Policy.Sessions[policy.ClassOf(u, merchant)]
+	life := m.Policy.For(policy.Who(u, merchant)).Session
 	if before, err := m.Signed(r); err != nil {
 		return ss, "", err
 	} else if before != nil {

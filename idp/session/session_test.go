@@ -24,7 +24,7 @@ import (
 )
 
 func manager(s *storage.Store, secure bool) *session.Manager {
-	return &session.Manager{Store: s, Policy: policy.Default(), Ring: storagetest.Ring(), Secure: secure, Network: func(context.Context) string { return "203.0.113.0/24" },
+	return &session.Manager{Store: s, Policy: policy.NewLive(policy.Default()), Ring: storagetest.Ring(), Secure: secure, Network: func(context.Context) string { return "203.0.113.0/24" },
 		Device: func(*http.Request) string { return "Chrome · Linux" }, Admit: func(*http.Request) error { return nil }, Log: slog.New(slog.DiscardHandler),
 		Copied: func(context.Context, string) error { return nil }}
 }

@@ -24,7 +24,7 @@ import (
 
 // Factor sends codes and checks them.
 type Factor struct {
-	Policy *policy.Document
+	Policy *policy.Live
 	Host   string // of the issuer, without a port: the origin-bound line of the SMS knows none
 }
 
@@ -45,7 +45,7 @@ func (f Factor) Begin(ctx context.Context, a *factor.Attempt) error {
 		return idp.Errorf(idp.Forbidden, "code.nochannel")
 	}
 	to := a.Channels[0]
-	code := newCode(f.Policy.Codes.Digits)
+	code := newCode(f.Policy.Now().Codes.Digits)
 	life := f.life(to)
 	err := a.Send(ctx, to, "code", templates.Letter{Name: a.User.Name, Login: a.Login, Host: f.Host, Code: code, Purpose: a.Purpose, Minutes: int(life.Minutes()), At: time.Now()})
 	if err != nil {
@@ -57,9 +57,9 @@ func (f Factor) Begin(ctx context.Context, a *factor.Attempt) error {
 
 func (f Factor) life(to idp.Identifier) time.Duration {
 	if to.Kind == idp.IdentifierEmail {
-		return f.Policy.Codes.MailLife
+		return f.Policy.Now().Codes.MailLife
 	}
-	return f.Policy.Codes.SMSLife
+	return f.Policy.Now().Codes.SMSLife
 }
 
 func newCode(digits int) string {
@@ -85,7 +85,7 @@ func (f Factor) Show(_ context.Context, a *factor.Attempt) (templates.Content, e
 		channel = "mail"
 	}
 	return templates.Code{Form: a.Form, Action: a.Action, ResendAction: a.Resend, Where: where, Whoever: a.Whoever, Unsent: !f.live(a),
-		Channel: channel, Digits: f.Policy.Codes.Digits, Work: a.SendWork, Guess: a.Work, TrustDays: a.Trust,
+		Channel: channel, Digits: f.Policy.Now().Codes.Digits, Work: a.SendWork, Guess: a.Work, TrustDays: a.Trust,
 		Minutes: int(f.life(to).Minutes()), FirstStep: !a.Steps, Ways: a.Ways}, nil
 }
 
@@ -118,7 +118,7 @@ func (f Factor) read(form url.Values) (string, error) {
 	if strings.TrimSpace(form.Get("code")) == "" {
 		return "", idp.FieldError("code", "code.empty")
 	}
-	code, ok := normal.Digits(form.Get("code"), f.Policy.Codes.Digits)
+	code, ok := normal.Digits(form.Get("code"), f.Policy.Now().Codes.Digits)
 	if !ok {
 		return "", idp.FieldError("code", "code.malformed")
 	}
@@ -141,13 +141,13 @@ func (f Factor) Check(_ context.Context, a *factor.Attempt, form url.Values) (fa
 		return factor.Answer{Void: true, Reason: "code.foreign"}, nil
 	case time.Now().After(s.Expires):
 		return factor.Answer{Void: true, Reason: "code.expired"}, nil
-	case s.Tries >= f.Policy.Codes.Tries:
+	case s.Tries >= f.Policy.Now().Codes.Tries:
 		return factor.Answer{Void: true, Reason: "code.spent"}, nil
 	}
 	right := hmac.Equal(a.MAC(code), s.MAC)
 	s.Tries++
 	if right {
-		s.Tries = f.Policy.Codes.Tries // once
+		s.Tries = f.Policy.Now().Codes.Tries // once
 	}
 	scratch, err := json.Marshal(s)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 var (
 	phone = idp.Identifier{ID: "p", Kind: idp.IdentifierPhone, Value: "+8613800000001"}
 	mail  = idp.Identifier{ID: "m", Kind: idp.IdentifierEmail, Value: "lin.wei@example.com"}
-	sms   = Factor{Policy: policy.Default(), Host: "id.example.com"}
+	sms   = Factor{Policy: policy.NewLive(policy.Default()), Host: "id.example.com"}
 )
 
 // attempt is one at a channel; what was sent is appended to letters.

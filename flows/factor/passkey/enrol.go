@@ -31,7 +31,7 @@ func (f *Factor) EnrolOptions(a *factor.Attempt) (options, scratch []byte, err e
 		return nil, nil, err
 	}
 	conveyance := protocol.PreferNoAttestation
-	if a.Rules.Attested || len(a.Rules.Allow) > 0 || len(a.Rules.Deny) > 0 {
+	if a.Rules.Attested || len(a.Rules.Models) > 0 || len(a.Rules.ModelsDenied) > 0 {
 		conveyance = protocol.PreferDirectAttestation
 	}
 	who := person{a, keys(all)}
@@ -127,9 +127,9 @@ func usable(cose []byte) error {
 // welcome says whether a policy takes this model, and whether its maker vouches for
 // it. A model is known for certain only by its maker's statement: without one the
 // list of the denied holds honest people only.
-func (f *Factor) welcome(rules policy.Passkeys, key webauthn.Credential) (attested bool, err error) {
+func (f *Factor) welcome(rules policy.Factors, key webauthn.Credential) (attested bool, err error) {
 	problem := f.metadata.vouch(key)
-	if problem != nil && (rules.Attested || len(rules.Allow) > 0) {
+	if problem != nil && (rules.Attested || len(rules.Models) > 0) {
 		return false, &idp.Error{Kind: idp.Invalid, Msg: "key.unattested", Err: problem}
 	}
 	if !listed(rules, aaguid(key)) {
@@ -139,8 +139,8 @@ func (f *Factor) welcome(rules policy.Passkeys, key webauthn.Credential) (attest
 }
 
 // listed says whether the lists of a policy allow a model.
-func listed(rules policy.Passkeys, model string) bool {
-	return (len(rules.Allow) == 0 || slices.Contains(rules.Allow, model)) && !slices.Contains(rules.Deny, model)
+func listed(rules policy.Factors, model string) bool {
+	return (len(rules.Models) == 0 || slices.Contains(rules.Models, model)) && !slices.Contains(rules.ModelsDenied, model)
 }
 
 // aaguid is the model of an authenticator in its written form.

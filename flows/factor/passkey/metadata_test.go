@@ -192,9 +192,9 @@ func TestModels(t *testing.T) {
 		t.Fatal(err)
 	}
 	unknown := "99999999-1111-2222-3333-444444444444"
-	attested, listing := policy.Passkeys{Attested: true}, policy.Passkeys{Allow: []string{modelID, brokenID}}
+	attested, listing := policy.Factors{Attested: true}, policy.Factors{Models: []string{modelID, brokenID}}
 	for name, c := range map[string]struct {
-		rules  policy.Passkeys
+		rules  policy.Factors
 		model  string
 		format string
 		maker  *passkeytest.Maker
@@ -216,11 +216,11 @@ func TestModels(t *testing.T) {
 		"on the list":                    {rules: listing, model: modelID, format: "packed", maker: maker, proven: true},
 		"on the list, as it says itself": {rules: listing, model: modelID, format: "none", want: "key.unattested"},
 		"on the list, without metadata":  {rules: listing, model: modelID, format: "packed", maker: maker, blind: true, want: "key.unattested"},
-		"not on the list":                {rules: policy.Passkeys{Allow: []string{unknown}}, model: modelID, format: "packed", maker: maker, want: "key.model"},
-		"denied":                         {rules: policy.Passkeys{Deny: []string{modelID}}, model: modelID, format: "none", want: "key.model"},
-		"denied, without metadata":       {rules: policy.Passkeys{Deny: []string{modelID}}, model: modelID, format: "none", blind: true, want: "key.model"},
-		"another is denied":              {rules: policy.Passkeys{Deny: []string{unknown}}, model: modelID, format: "packed", maker: maker, proven: true},
-		"allowed and denied":             {rules: policy.Passkeys{Allow: []string{modelID}, Deny: []string{modelID}}, model: modelID, format: "packed", maker: maker, want: "key.model"},
+		"not on the list":                {rules: policy.Factors{Models: []string{unknown}}, model: modelID, format: "packed", maker: maker, want: "key.model"},
+		"denied":                         {rules: policy.Factors{ModelsDenied: []string{modelID}}, model: modelID, format: "none", want: "key.model"},
+		"denied, without metadata":       {rules: policy.Factors{ModelsDenied: []string{modelID}}, model: modelID, format: "none", blind: true, want: "key.model"},
+		"another is denied":              {rules: policy.Factors{ModelsDenied: []string{unknown}}, model: modelID, format: "packed", maker: maker, proven: true},
+		"allowed and denied":             {rules: policy.Factors{Models: []string{modelID}, ModelsDenied: []string{modelID}}, model: modelID, format: "packed", maker: maker, want: "key.model"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, a, device := newFactor(t), newPerson(), passkeytest.New(origin)
@@ -244,7 +244,7 @@ func TestModels(t *testing.T) {
 			if ans := get(t, f, a, device, false); !ans.Right || ans.Proof.Attested != c.proven {
 				t.Errorf("%+v", ans)
 			}
-			a.Rules.Deny = []string{c.model} // from now on
+			a.Rules.ModelsDenied = []string{c.model} // from now on
 			if ans := get(t, f, a, device, false); !ans.Right || ans.Proof.Attested {
 				t.Errorf("off the list: %+v", ans)
 			}

@@ -406,7 +406,7 @@ func TestExclusion(t *testing.T) {
 func TestOptions(t *testing.T) {
 	f, a, device := newFactor(t), newPerson(), passkeytest.New(origin)
 	enrol(t, f, a, device, "c")
-	for rules, want := range map[string]policy.Passkeys{"none": {}, "direct": {Attested: true}} {
+	for rules, want := range map[string]policy.Factors{"none": {}, "direct": {Attested: true}} {
 		a.Rules = want
 		options, _, err := f.EnrolOptions(a)
 		if err != nil {
