@@ -322,8 +322,11 @@ func (w *world) trusted(b *tab) {
 	w.challenged(b) // and signed out
 	b.knock("owner").see(200, w.T("account.hello", "林薇"))
 	b.open(w.issuer+"/account/password").see(200, w.T("key.title")).press(w.T("key.use")).see(200, w.T("new-password.title"))
+	b.says(w.T("password.rule.personal"))
+	b.fill("password", "lin.wei 12345").waits(1, w.T("password.username")).says(w.T("password.sequence", 4), w.T("password.strength")) // while he types
 	w.people["owner"].Password = "a sentence of the owner's own"
-	b.fill("password", w.people["owner"].Password).fill("again", w.people["owner"].Password).press(w.T("new-password.save"))
+	b.fill("password", w.people["owner"].Password).waits(1, w.T("password.score.4"))
+	b.fill("again", w.people["owner"].Password).press(w.T("new-password.save"))
 	b.see(200, w.T("account.saved.password")).signOut()
 	b.knock("owner").see(200, w.T("key.title")).press(w.T("key.use")).see(200, w.T("account.hello", "林薇"))
 }
