@@ -512,7 +512,7 @@ func (k *walker) newPassword(i int, path string, f *walk) {
 	if k.hashes -= 2; k.hashes < 0 {
 		return
 	}
-	f.password = fmt.Sprint("another fine long phrase ", k.hashes)
+	f.password = fmt.Sprint("pickled plums in june ", k.hashes)
 	k.send(i, "POST", path, url.Values{"password": {f.password}, "again": {f.password}}, nil)
 }
 
