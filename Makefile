@@ -5,7 +5,7 @@
 # RACE_STORIES run with it too: the ones with many requests at once.
 RACE_PACKAGES = ./storage/... ./flows/... ./idp/oidc ./idp/manage ./idp/phc ./idp/session ./idp/web
 RACE_STORIES = Parallel|Replica|Saturat|AtOnce|EveryoneSignsIn
-PROGRAMS = ./cmd/hufu ./cmd/merchant-app ./cmd/terminal
+PROGRAMS = ./cmd/hufu ./cmd/hufu-bench ./cmd/merchant-app ./cmd/terminal
 
 .PHONY: build run test fuzz lint clean
 

@@ -179,6 +179,17 @@ func loginOf(names []idp.Identifier) string {
 	return ""
 }
 
+// accountName is the name by which an authenticator tells the account from others: it
+// stands on the device, where no number of the person's belongs.
+func accountName(u idp.User, names []idp.Identifier) string {
+	for _, n := range names {
+		if n.Kind == idp.IdentifierUsername && !n.Former {
+			return n.Value
+		}
+	}
+	return u.Name
+}
+
 // seconds are the second factors of a person that answer for him.
 func seconds(creds []idp.Credential) (out []idp.Credential) {
 	for _, c := range creds {
@@ -232,6 +243,9 @@ func (e *Engine) account(w http.ResponseWriter, r *http.Request, me *session.Sig
 			p.ShopURL = "/console"
 		}
 	}
+	if p.Closed, err = e.closedWays(ctx, u, creds, names, time.Now()); err != nil {
+		return err
+	}
 	if p.CaseNumber, err = e.openCase(ctx, u); err != nil {
 		return err
 	}
@@ -254,18 +268,27 @@ func (e *Engine) openCase(ctx context.Context, u idp.User) (string, error) {
 	return open[0].Number, nil
 }
 
-// checks are the points of the safety check.
+// checks are the points of the safety check. What a digest reminds of stands here, too.
 func (e *Engine) checks(creds []idp.Credential, names []idp.Identifier, now time.Time) []templates.Check {
 	all := []templates.Check{secondCheck(creds), e.spareCheck(creds), e.channelCheck(names, now)}
-	c := of(creds, idp.MethodPassword)
-	if c == nil || e.Policy.Password.MaxAge == 0 {
-		return all
+	if c := of(creds, idp.MethodPassword); c != nil && e.Policy.Password.MaxAge > 0 {
+		all = append(all, e.ageCheck(*c, now))
 	}
-	old := templates.Check{TitleKey: "check.password", Done: now.Sub(c.ChangedAt) < e.Policy.Password.MaxAge, TextKey: "check.password.done"}
-	if !old.Done {
-		old.TextKey, old.URL, old.DoKey = "check.password.old", "/account/password", "check.password.do"
+	return all
+}
+
+// ageCheck: a password that ends soon, or has ended.
+func (e *Engine) ageCheck(password idp.Credential, now time.Time) templates.Check {
+	c := templates.Check{TitleKey: "check.password", TextKey: "check.password.done", URL: "/account/password", DoKey: "check.password.do"}
+	switch left := e.Policy.Password.MaxAge - now.Sub(password.ChangedAt); {
+	case left <= 0:
+		c.TextKey = "check.password.old"
+	case e.expiring(left) > 0:
+		c.TextKey, c.Args = "check.password.soon", []any{daysLeft(left)}
+	default:
+		c.Done, c.URL, c.DoKey = true, "", ""
 	}
-	return append(all, old)
+	return c
 }
 
 func secondCheck(creds []idp.Credential) templates.Check {
@@ -286,10 +309,10 @@ func (e *Engine) spareCheck(creds []idp.Credential) templates.Check {
 	switch n := len(seconds(creds)); {
 	case left >= e.Policy.Recovery.Low:
 		c.TextKey, c.Args = "check.spare.codes", []any{left}
-	case n > 1:
-		c.TextKey, c.Args = "check.spare.factors", []any{n}
 	case left >= 0:
 		c.Done, c.TextKey, c.Args = false, "check.spare.few", []any{left}
+	case n > 1:
+		c.TextKey, c.Args = "check.spare.factors", []any{n}
 	default:
 		c.Done, c.TextKey = false, "check.spare.none"
 	}
@@ -304,11 +327,14 @@ func (e *Engine) channelCheck(names []idp.Identifier, now time.Time) templates.C
 	c := templates.Check{TitleKey: "check.channels", TextKey: "check.channels.done", Done: true}
 	for _, kind := range []idp.IdentifierKind{idp.IdentifierEmail, idp.IdentifierPhone} {
 		mine := slices.DeleteFunc(slices.Clone(names), func(n idp.Identifier) bool { return n.Kind != kind || !n.Channel() })
-		fresh := slices.ContainsFunc(mine, func(n idp.Identifier) bool { return !e.stale(n, now) })
+		old := slices.ContainsFunc(mine, func(n idp.Identifier) bool { return e.stale(n, now) })
+		if kind == idp.IdentifierEmail { // no digest reminds of those: one that works will do
+			old = !slices.ContainsFunc(mine, func(n idp.Identifier) bool { return !e.stale(n, now) })
+		}
 		switch {
 		case len(mine) == 0:
 			c.Done, c.TextKey, c.URL, c.DoKey = false, "check.channels.no_"+string(kind), "/account/contact/new?kind="+string(kind), "check.channels.add"
-		case !fresh:
+		case old:
 			c.Done, c.TextKey, c.URL, c.DoKey = false, "check.channels.stale_"+string(kind), "/account/contacts", "check.channels.look"
 		}
 	}

@@ -98,7 +98,7 @@ func (e *Engine) detail(r *http.Request, ev idp.Event) string {
 	lang := e.Site.Lang(r)
 	for _, of := range []struct{ field, key string }{{"method", "factor."}, {"channel", "channel."}} {
 		if v, ok := ev.Data[of.field].(string); ok && v != "" {
-			return templates.Frame{Lang: lang}.Or(of.key+v, "")
+			return e.until(lang, ev, templates.Frame{Lang: lang}.Or(of.key+v, ""))
 		}
 	}
 	if ev.Client == "" {
@@ -109,6 +109,14 @@ func (e *Engine) detail(r *http.Request, ev idp.Event) string {
 		return ""
 	}
 	return c.Name
+}
+
+// until adds to the words of a lock when it ends.
+func (e *Engine) until(lang string, ev idp.Event, words string) string {
+	if end := untilOf(ev); !end.IsZero() {
+		return templates.T(lang, "account.closed_event", words, e.moment(lang, end))
+	}
+	return words
 }
 
 // tone is how loud an event stands in the list.

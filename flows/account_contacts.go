@@ -37,7 +37,23 @@ func (e *Engine) contactsPage(w http.ResponseWriter, r *http.Request, me *sessio
 			p.Emails = append(p.Emails, e.contactRow(names, changes, n, now))
 		}
 	}
+	if p.Signal, err = e.renamed(r, me); err != nil {
+		return err
+	}
 	return e.Site.Write(w, r, http.StatusOK, p)
+}
+
+// renamed tells the browser the user name that its passkeys go by from now on, where it
+// has just been changed; "" else.
+func (e *Engine) renamed(r *http.Request, me *session.Signed) (string, error) {
+	if r.URL.Query().Get("saved") != "username" {
+		return "", nil
+	}
+	creds, err := e.Store.Credentials(r.Context(), me.User.ID)
+	if err != nil {
+		return "", err
+	}
+	return e.signal(r, me, creds)
 }
 
 func (e *Engine) contactRow(names []idp.Identifier, changes []idp.Change, n idp.Identifier, now time.Time) templates.ContactRow {
@@ -159,7 +175,7 @@ func (e *Engine) dropContact(ctx context.Context, r *http.Request, me *session.S
 		return err
 	}
 	now := time.Now()
-	if _, err := e.Store.RemoveIdentifier(ctx, me.User.ID, n.ID, now); err != nil {
+	if err := e.removeChannel(ctx, me.User, n.ID, me.Session.ID, now); err != nil {
 		return err
 	}
 	change := idp.Change{UserID: me.User.ID, OldID: n.ID, At: now, Until: now.Add(e.Policy.Links.Undo)}
@@ -176,11 +192,23 @@ func (e *Engine) dropContact(ctx context.Context, r *http.Request, me *session.S
 	return e.tellChange(ctx, me.User, n, change, "channel.removed", letter)
 }
 
+// removeChannel takes a phone or address from a person, and what codes to it have let in.
+func (e *Engine) removeChannel(ctx context.Context, u idp.User, id, keep string, now time.Time) error {
+	ok, err := e.Store.RemoveIdentifier(ctx, u.ID, id, now)
+	if err == nil && !ok {
+		err = errFaster
+	}
+	if err != nil {
+		return err
+	}
+	return e.disprove(ctx, u, id, keep)
+}
+
 // tellChange tells every channel of a person that one of them changed. The old one is
 // told first, with the link that takes the change back; only an address that was ever
 // proved is told anything.
 func (e *Engine) tellChange(ctx context.Context, u idp.User, old idp.Identifier, c idp.Change, template string, letter templates.Letter) error {
-	if old.VerifiedAt.IsZero() {
+	if old.VerifiedAt.IsZero() || !e.reaches(old) {
 		return e.notify(ctx, u, template, letter)
 	}
 	first := letter
@@ -280,11 +308,20 @@ func (e *Engine) undoAll(ctx context.Context, me *session.Signed, c idp.Change, 
 	if err != nil {
 		return false, err
 	}
-	if back, err = e.Store.RestoreIdentifier(ctx, me.User.ID, c.OldID); err != nil {
+	first := c.OldID
+	if back, err = e.Store.RestoreIdentifier(ctx, me.User.ID, first); err != nil {
 		return false, err
 	}
-	for c.NewID != "" {
-		if err := e.takeAway(ctx, me.User.ID, c.NewID, now); err != nil {
+	if !back { // he may have gone back to it himself
+		names, err := e.Store.Identifiers(ctx, me.User.ID)
+		if err != nil {
+			return false, err
+		}
+		n := named(names, first)
+		back = n != nil && n.Channel()
+	}
+	for c.NewID != "" && c.NewID != first {
+		if err := e.takeAway(ctx, me, c.NewID, now); err != nil {
 			return false, err
 		}
 		next := slices.IndexFunc(later, func(l idp.Change) bool { return l.OldID == c.NewID })
@@ -300,11 +337,10 @@ func (e *Engine) undoAll(ctx context.Context, me *session.Signed, c idp.Change, 
 }
 
 // takeAway removes a phone or address, unless nothing else would reach the person.
-func (e *Engine) takeAway(ctx context.Context, user, id string, now time.Time) error {
-	names, err := e.Store.Identifiers(ctx, user)
-	if err != nil || lastChannel(names, id) {
+func (e *Engine) takeAway(ctx context.Context, me *session.Signed, id string, now time.Time) error {
+	names, err := e.Store.Identifiers(ctx, me.User.ID)
+	if n := named(names, id); err != nil || n == nil || !n.RemovedAt.IsZero() || lastChannel(names, id) {
 		return err
 	}
-	_, err = e.Store.RemoveIdentifier(ctx, user, id, now)
-	return err
+	return e.removeChannel(ctx, me.User, id, me.Session.ID, now)
 }

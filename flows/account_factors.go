@@ -40,6 +40,7 @@ func (e *Engine) factorsPage(w http.ResponseWriter, r *http.Request, me *session
 			p.Codes, p.CodesMade = backup.Left(c.Data), c.ChangedAt
 		}
 	}
+	p.CodesFew = p.Codes >= 0 && p.Codes < e.Policy.Recovery.Low
 	if p.Signal, err = e.signal(r, me, creds); err != nil {
 		return err
 	}
@@ -55,6 +56,7 @@ func (e *Engine) factorRow(me *session.Signed, creds []idp.Credential, c idp.Cre
 	if c.Method == idp.MethodPasskey && e.Passkey != nil {
 		if info, err := e.Passkey.Describe(c.Data); err == nil { // one that cannot be read can still be removed
 			row.Model, row.Icon, row.Synced, row.DeviceBound = info.Model, info.Icon, info.Synced, info.DeviceBound
+			row.Unsynced = !info.Synced && !info.DeviceBound
 		}
 	}
 	return row
@@ -78,7 +80,7 @@ func (e *Engine) signal(r *http.Request, me *session.Signed, creds []idp.Credent
 	if err != nil {
 		return "", err
 	}
-	data, err := e.Passkey.Signal(&factor.Attempt{User: me.User, Login: loginOf(names), Credentials: mine, Handle: handle})
+	data, err := e.Passkey.Signal(&factor.Attempt{User: me.User, Login: accountName(me.User, names), Credentials: mine, Handle: handle})
 	if err != nil { // a help to the browser, and nothing more
 		e.Log.WarnContext(r.Context(), "signal", "error", err)
 		return "", nil

@@ -86,6 +86,9 @@ func (e *Engine) completeSignIn(ctx context.Context, s *State) (*finish, error) 
 	if err := e.place(ctx, s, now); err != nil {
 		return nil, err
 	}
+	if err := e.speak(ctx, s); err != nil {
+		return nil, err
+	}
 	if err := e.Store.Greet(ctx, s.network(ctx), s.user.ID, now); err != nil {
 		return nil, err
 	}
@@ -105,11 +108,29 @@ func (e *Engine) completeSignIn(ctx context.Context, s *State) (*finish, error) 
 	return done, e.event(ctx, s, idp.Event{Name: "signin.succeeded", Session: ss.ID, Data: map[string]any{"acr": a.ACR.String(), "amr": strings.Join(a.AMR, " ")}})
 }
 
+// speak keeps the language that a person has chosen in this browser: he is written to in
+// it from now on. What is told of this very sign-in went out in the language before: it
+// may have been a thief's.
+func (e *Engine) speak(ctx context.Context, s *State) error {
+	lang := e.Site.Chosen(s.request)
+	if lang == "" || lang == s.user.Language {
+		return nil
+	}
+	s.user.Language = lang
+	return e.Store.SetLanguage(ctx, s.user.ID, lang)
+}
+
 // refuse tells a person who has proved himself why he may still not come in.
 func (e *Engine) refuse(ctx context.Context, s *State, why string) (*finish, error) {
-	explain := idp.NewExplainCode()
-	err := e.event(ctx, s, idp.Event{Name: "signin.refused", Reason: why, Explain: explain})
-	return &finish{refusal: &templates.Problem{Status: http.StatusForbidden, Text: "refused." + why, Explain: explain}}, err
+	p := templates.Problem{Status: http.StatusForbidden, Text: "refused." + why, Explain: idp.NewExplainCode()}
+	if why == "locked" {
+		var err error
+		if p.Text, p.Args, err = e.lockedBy(ctx, s); err != nil {
+			return nil, err
+		}
+	}
+	err := e.event(ctx, s, idp.Event{Name: "signin.refused", Reason: why, Explain: p.Explain})
+	return &finish{refusal: &p}, err
 }
 
 // trust lets this browser do without the second factor for a time, as the person asked
@@ -203,6 +224,9 @@ func (e *Engine) completeStepUp(ctx context.Context, s *State) (*finish, error) 
 		return nil, err
 	}
 	a := idp.Assess(append(slices.Clone(ss.Proofs), s.own()...))
+	if err := e.speak(ctx, s); err != nil {
+		return nil, err
+	}
 	if len(s.own()) == 0 { // the session had shown enough
 		return &finish{token: token, next: s.Demand.Return}, nil
 	}
@@ -259,16 +283,4 @@ func (e *Engine) event(ctx context.Context, s *State, ev idp.Event) error {
 		ev.Actor = ev.Subject
 	}
 	return e.Store.Append(ctx, ev)
-}
-
-// tellClosed tells the owner, once a day, that strangers have closed a way in.
-func (e *Engine) tellClosed(ctx context.Context, s *State, m idp.Method, now time.Time) error {
-	ok, _, err := e.Store.TakeBucket(ctx, "tell.closed", s.account(), 1, 24*time.Hour, now)
-	if err != nil || !ok || s.user == nil {
-		return err
-	}
-	if err := e.event(ctx, s, idp.Event{Name: "lock.closed", Reason: closedReason(m)}); err != nil {
-		return err
-	}
-	return e.tell(ctx, s, "closed", templatesLetter(s, now))
 }

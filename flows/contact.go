@@ -64,24 +64,37 @@ func (newContact) Prepare(ctx context.Context, s *State, form url.Values) error 
 	if s.contactKind() != idp.IdentifierPhone {
 		return nil
 	}
+	if _, err := s.typedContact(form); err != nil { // before work is used up for it
+		return err
+	}
 	s.paidSend = true
 	return s.engine.paid(ctx, s, form, true)
 }
 
 var malformedContact = map[idp.IdentifierKind]string{idp.IdentifierPhone: "new-contact.malformed_phone", idp.IdentifierEmail: "new-contact.malformed_email"}
 
-func (newContact) Submit(ctx context.Context, s *State, form url.Values) error {
-	if !s.strong() {
-		return errExpired
-	}
+// typedContact is the phone or address of the form in its stored form.
+func (s *State) typedContact(form url.Values) (string, error) {
 	typed := form.Get("contact")
 	kind, value, ok := normal.Identifier(typed)
 	switch want := s.contactKind(); {
 	case want == "":
-		return errExpired
+		return "", errExpired
 	case typed == "" || len(typed) > 4*normal.MaxIdentifier || !ok || kind != want:
-		return idp.FieldError("contact", malformedContact[want])
+		return "", idp.FieldError("contact", malformedContact[want])
 	}
+	return value, nil
+}
+
+func (newContact) Submit(ctx context.Context, s *State, form url.Values) error {
+	if !s.strong() {
+		return errExpired
+	}
+	value, err := s.typedContact(form)
+	if err != nil {
+		return err
+	}
+	kind := s.contactKind()
 	for _, n := range s.names {
 		if n.Kind == kind && n.Value == value && n.RemovedAt.IsZero() && !n.VerifiedAt.IsZero() {
 			return idp.FieldError("contact", "new-contact.yours")
@@ -204,13 +217,10 @@ const methodAddress idp.Method = "address"
 // undo that from there.
 func (e *Engine) displace(ctx context.Context, s *State, old, by idp.Identifier, letter templates.Letter) error {
 	now := time.Now()
-	ok, err := e.Store.RemoveIdentifier(ctx, s.User, old.ID, now)
-	if err == nil && !ok {
-		err = errFaster
-	}
-	if err != nil {
+	if err := e.removeChannel(ctx, *s.user, old.ID, s.signed.Session.ID, now); err != nil {
 		return err
 	}
+	s.names = slices.DeleteFunc(s.names, func(n idp.Identifier) bool { return n.ID == old.ID }) // its code counts no more
 	c := idp.Change{UserID: s.User, OldID: old.ID, NewID: by.ID, At: now, Until: now.Add(e.Policy.Links.Undo)}
 	if err := e.Store.CreateChange(ctx, &c); err != nil {
 		return err

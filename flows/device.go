@@ -142,6 +142,9 @@ func (e *Engine) approve(ctx context.Context, signed *session.Signed, ask asking
 	g := idp.Grant{ID: idp.NewID(), UserID: signed.User.ID, ClientID: ask.ClientID, TerminalID: ask.TerminalID, Scopes: ask.Scopes, Proofs: signed.Session.Proofs,
 		AuthTime: a.AuthTime, CreatedAt: now, ExpiresAt: ask.ExpiresAt.Add(e.Policy.Tokens.Code)} // its long life begins when the device redeems it
 	return e.Store.Tx(ctx, func(ctx context.Context) error {
+		if _, err := e.Store.HoldUser(ctx, signed.User.ID); err != nil { // whatever ends all of his grants ends this one, too
+			return err
+		}
 		live, err := e.Store.HoldSession(ctx, signed.Session.ID)
 		if err != nil {
 			return err

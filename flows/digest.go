@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
 	"hufu/flows/factor/backup"
 	"hufu/idp"
+	"hufu/storage"
 	"hufu/templates"
 )
 
@@ -16,13 +18,14 @@ import (
 const digestBatch = 200
 
 // Digest writes one letter of reminders to each person who needs one: few recovery codes,
-// a phone that was not proved for long, a password that ends soon. Any number of replicas
-// may run it, any number of times: each reminder is taken once.
+// a phone that was not proved for long, a password that ends soon, notices that were left
+// out. Any number of replicas may run it, any number of times: each reminder is taken once.
+// Whoever has no mail address reads the same on his own page, see [Engine.checks].
 func (e *Engine) Digest(ctx context.Context) error {
 	now, after := time.Now(), ""
 	var all error
 	for {
-		ids, err := e.Store.UsersToRemind(ctx, after, now.Add(-e.Policy.Notices.Unproven), e.expiringSince(now), digestBatch)
+		ids, err := e.Store.UsersToRemind(ctx, after, now.Add(-e.Policy.Notices.Unproven), e.expiringSince(now), now.Add(-e.Policy.Notices.Digest), digestBatch)
 		if err != nil || len(ids) == 0 {
 			return errors.Join(all, err)
 		}
@@ -48,10 +51,11 @@ func (e *Engine) expiringSince(now time.Time) time.Time {
 
 // A reminder is one line of the letter, and what makes it due again.
 type reminder struct {
-	item, event string
+	item, event string // event: written when it is due, "" for none
 	args        []any
 	key         string
 	every       time.Duration
+	once        bool // it stands in no letter but the one that it makes due
 }
 
 func (e *Engine) remind(ctx context.Context, id string, now time.Time) error {
@@ -63,38 +67,65 @@ func (e *Engine) remind(ctx context.Context, id string, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	mail := slices.IndexFunc(names, func(n idp.Identifier) bool { return n.Kind == idp.IdentifierEmail && n.Channel() })
+	if mail < 0 {
+		return nil
+	}
 	creds, err := e.Store.Credentials(ctx, id)
 	if err != nil {
 		return err
 	}
-	all := append(e.unproven(names, now), e.short(creds, now)...)
+	held, err := e.held(ctx, u, now)
+	if err != nil {
+		return err
+	}
 	due := false
 	letter := templates.Letter{Name: u.Name, Operator: e.Site.Operator, At: now}
-	for _, r := range all {
-		ok, _, err := e.Store.TakeBucket(ctx, "digest", []byte(id+"/"+r.key), 1, r.every, now)
+	for _, r := range slices.Concat(held, e.unproven(names, now), e.short(creds, now)) {
+		ok, err := e.due(ctx, u, r, now)
 		if err != nil {
 			return err
 		}
-		if ok {
-			due = true
-			if err := e.Store.Append(ctx, idp.Event{Name: r.event, Actor: "system", Subject: id, Merchant: u.MerchantID, Store: u.StoreID, Policy: e.Policy.Version}); err != nil {
-				return err
-			}
+		due = due || ok
+		if ok || !r.once {
+			letter.Items, letter.ItemArgs = append(letter.Items, r.item), append(letter.ItemArgs, r.args)
 		}
-		letter.Items, letter.ItemArgs = append(letter.Items, r.item), append(letter.ItemArgs, r.args)
 	}
 	if !due {
 		return nil
 	}
-	for _, to := range names {
-		if to.Kind == idp.IdentifierEmail && to.Channel() {
-			return e.queue(ctx, u, to, "digest", letter)
-		}
+	return e.queue(ctx, u, names[mail], "digest", letter)
+}
+
+// due takes a reminder, if nobody has taken it yet.
+func (e *Engine) due(ctx context.Context, u idp.User, r reminder, now time.Time) (bool, error) {
+	ok, _, err := e.Store.TakeBucket(ctx, "digest", []byte(u.ID+"/"+r.key), 1, r.every, now)
+	if err != nil || !ok || r.event == "" {
+		return ok, err
 	}
-	return nil
+	return true, e.Store.Append(ctx, idp.Event{Name: r.event, Actor: "system", Subject: u.ID, Merchant: u.MerchantID, Store: u.StoreID, Policy: e.Policy.Version})
+}
+
+const heldMost = 20 // notices in one letter
+
+// held are the notices of the time since the last digest that did not go out by mail,
+// because one of the same kind just had.
+func (e *Engine) held(ctx context.Context, u idp.User, now time.Time) (out []reminder, err error) {
+	p := e.Policy.Notices
+	events, err := e.Store.Events(ctx, storage.EventFilter{Subject: u.ID, Name: "notice.held", Since: now.Add(-p.Digest)}, heldMost)
+	for _, ev := range events {
+		template, _ := ev.Data["template"].(string)
+		factor, _ := ev.Data["factor"].(string)
+		what := templates.Letter{Factor: factor}.Subject(u.Language, template)
+		out = append(out, reminder{item: "digest.held", args: []any{what, e.moment(u.Language, ev.At)}, key: ev.ID, every: 2 * p.Digest, once: true})
+	}
+	return out, err
 }
 
 func days(d time.Duration) int { return int(d.Hours() / 24) }
+
+// daysLeft counts the day that has begun.
+func daysLeft(d time.Duration) int { return max(0, days(d+24*time.Hour-1)) }
 
 // unproven are the phones that were not proved for long: numbers are given to others.
 func (e *Engine) unproven(names []idp.Identifier, now time.Time) (out []reminder) {
@@ -116,17 +147,22 @@ func (e *Engine) short(creds []idp.Credential, now time.Time) (out []reminder) {
 			out = append(out, reminder{item: "digest.codes", event: "codes.low", args: []any{backup.Left(c.Data)}, key: c.ID, every: p.Notices.Digest})
 		case c.Method == idp.MethodPassword && p.Password.MaxAge > 0:
 			left := p.Password.MaxAge - now.Sub(c.ChangedAt)
-			mark := time.Duration(0)
-			for _, t := range p.Notices.Expiring {
-				if left <= t {
-					mark = t
-				}
-			}
-			if mark > 0 { // once at each mark, for this password
-				out = append(out, reminder{item: "digest.password", event: "password.expiring", args: []any{max(0, days(left))},
+			if mark := e.expiring(left); mark > 0 { // once at each mark, for this password
+				out = append(out, reminder{item: "digest.password", event: "password.expiring", args: []any{daysLeft(left)},
 					key: c.ID + "/" + strconv.FormatInt(c.Version, 10) + "/" + mark.String(), every: p.Password.MaxAge})
 			}
 		}
 	}
 	return out
+}
+
+// expiring is the last mark of the reminders that a password has passed with so much time
+// left, zero for none.
+func (e *Engine) expiring(left time.Duration) (mark time.Duration) {
+	for _, t := range e.Policy.Notices.Expiring {
+		if left <= t {
+			mark = t
+		}
+	}
+	return mark
 }

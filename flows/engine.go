@@ -148,7 +148,7 @@ func (e *Engine) load(r *http.Request) (*State, error) {
 	token := r.PathValue("flow")
 	binding, ok := e.Sessions.Binding(r)
 	if !ok {
-		return nil, errExpired
+		return nil, errElsewhere
 	}
 	f, err := e.Store.Flow(r.Context(), session.Hash(token), binding, time.Now())
 	if err != nil {
@@ -165,7 +165,11 @@ func (e *Engine) load(r *http.Request) (*State, error) {
 	return s, s.refresh(r.Context())
 }
 
-var errExpired = &idp.Error{Kind: idp.Expired, Msg: "expired.lead"}
+var errExpired = &idp.Error{Kind: idp.Expired, Msg: "expired.lead", Reason: "flow.expired"}
+
+// errElsewhere: a browser that has opened no flow, or has signed out since, followed the
+// address of one, such as a link that was sent to another device.
+var errElsewhere = &idp.Error{Kind: idp.Expired, Msg: "expired.elsewhere", Reason: "flow.foreign"}
 
 // refresh loads who the flow is about, as the database has him now.
 func (s *State) refresh(ctx context.Context) (err error) {
@@ -356,6 +360,9 @@ func (e *Engine) take(r *http.Request, s *State, st Step) (next string, done *fi
 		}
 	}
 	verdict, err := e.transact(r.Context(), s, func(ctx context.Context) error {
+		if err := s.hold(ctx); err != nil {
+			return err
+		}
 		if err := st.Submit(ctx, s, r.PostForm); err != nil {
 			return err
 		}
@@ -366,6 +373,18 @@ func (e *Engine) take(r *http.Request, s *State, st Step) (next string, done *fi
 		err = verdict
 	}
 	return next, done, err
+}
+
+// hold looks at the person anew in the transaction that changes what proves him: while
+// the form was read and hashed another tab may have taken away what he has shown.
+func (s *State) hold(ctx context.Context) error {
+	if !s.binds() || s.user == nil {
+		return nil
+	}
+	if _, err := s.engine.Store.HoldUser(ctx, s.User); err != nil {
+		return err
+	}
+	return s.person(ctx)
 }
 
 // advance moves to the next step, or completes the flow when there is none.
@@ -460,22 +479,19 @@ func (e *Engine) refused(w http.ResponseWriter, r *http.Request, s *State, st St
 	case idp.Limited:
 		return e.wait(w, r, s, refusal)
 	}
-	return e.gone(w, r, err)
+	return e.over(w, r, s, err)
 }
 
+// wait draws the page that says until when to wait, with its code at once: nothing else can be
+// done here.
 func (e *Engine) wait(w http.ResponseWriter, r *http.Request, s *State, refusal *idp.Error) error {
+	if s.Form.Explain == "" {
+		s.Form.Explain = e.explained(r, s, refusal.Reason)
+	}
 	seconds := max(1, int(time.Until(refusal.Until).Seconds()+1))
 	web.RetryAfter(w, refusal.Until)
 	p := templates.Wait{Until: refusal.Until, Seconds: seconds, RestartURL: s.path(), Explain: s.Form.Explain}
 	return e.Site.Write(w, r, http.StatusTooManyRequests, p)
-}
-
-// gone draws the page of a flow that is over.
-func (e *Engine) gone(w http.ResponseWriter, r *http.Request, err error) error {
-	if idp.KindOf(err) != idp.Expired {
-		return err
-	}
-	return e.Site.Write(w, r, http.StatusGone, templates.Expired{RestartURL: "/sign-in"})
 }
 
 // resend runs the Begin of the current step again.

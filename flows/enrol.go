@@ -26,7 +26,10 @@ func (s *State) enrolling() bool {
 		acr, _ := s.need()
 		return s.refusal() == "" && !s.user.Frozen && acr >= idp.ACR2 && (!s.enrolled() || s.proved(idp.MethodBackup))
 	case idp.FlowStepUp:
-		if s.proved(idp.MethodBackup) && !s.user.Frozen { // a code from paper stood in for what is lost
+		if s.bringsKey() && !s.user.Frozen {
+			return true
+		}
+		if s.shown(idp.MethodBackup) && !s.user.Frozen { // a code from paper stood in for what is lost
 			return true
 		}
 		acr, _ := s.need()
@@ -43,6 +46,9 @@ func (s *State) choice() string {
 	if s.Demand.Kind == idp.FlowEnrol && choice == "" {
 		choice = s.Demand.Object
 	}
+	if s.bringsKey() {
+		choice = "passkey"
+	}
 	if choice == "passkey" && s.engine.Passkey == nil {
 		return "totp"
 	}
@@ -51,8 +57,11 @@ func (s *State) choice() string {
 
 // later is where a person goes who would rather not.
 func (s *State) later() string {
-	if s.Demand.Kind == idp.FlowEnrol {
+	switch {
+	case s.Demand.Kind == idp.FlowEnrol:
 		return "/account/factors"
+	case s.Facts.EnrolNow && s.Facts.Enrolled == "":
+		return s.path("offer")
 	}
 	return ""
 }
@@ -90,7 +99,7 @@ func (chooseFactor) Submit(_ context.Context, s *State, form url.Values) error {
 // phishing-resistant.
 func (s *State) appWillDo() bool {
 	acr, _ := s.need()
-	return acr < idp.ACRPhr || s.Demand.Kind == idp.FlowEnrol
+	return acr < idp.ACRPhr && !s.bringsKey() || s.Demand.Kind == idp.FlowEnrol
 }
 
 // enrolPasskey binds a passkey or a security key.
@@ -126,19 +135,15 @@ func (s *State) enrolAttempt(ctx context.Context) (a *factor.Attempt, err error)
 	return a, err
 }
 
-// username is the name by which an authenticator tells the account from others.
-func (s *State) username() string {
-	for _, n := range s.names {
-		if n.Kind == idp.IdentifierUsername && !n.Former {
-			return n.Value
-		}
-	}
-	return s.user.Name
-}
+func (s *State) username() string { return accountName(*s.user, s.names) }
 
 func (enrolPasskey) Show(_ context.Context, s *State) (templates.Content, error) {
-	return templates.EnrolPasskey{Form: s.Form, Action: s.path("enrol-passkey"), Options: s.path("enrol-passkey", "challenge"), Account: s.username(),
-		Label: s.engine.Sessions.Device(s.request), Other: s.path("choose-factor"), Steps: s.Demand.Kind == idp.FlowSignIn, Later: s.later()}, nil
+	p := templates.EnrolPasskey{Form: s.Form, Action: s.path("enrol-passkey"), Options: s.path("enrol-passkey", "challenge"), Account: s.username(),
+		Label: s.engine.Sessions.Device(s.request), Steps: s.Demand.Kind == idp.FlowSignIn, Later: s.later()}
+	if s.appWillDo() {
+		p.Other = s.path("choose-factor")
+	}
+	return p, nil
 }
 
 func (enrolPasskey) Submit(ctx context.Context, s *State, form url.Values) error {
@@ -159,7 +164,7 @@ func (enrolPasskey) Submit(ctx context.Context, s *State, form url.Values) error
 	}
 	found, err := e.Passkey.CheckEnrol(a, form)
 	if err != nil {
-		return err
+		return e.unbound(ctx, s, err)
 	}
 	label = cmp.Or(label, found.Label, e.Sessions.Device(s.request))
 	c := idp.Credential{UserID: s.user.ID, Method: idp.MethodPasskey, Label: label, Data: found.Data, Counter: found.Counter, Lookup: found.RawID}

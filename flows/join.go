@@ -10,6 +10,7 @@ import (
 	"hufu/idp"
 	"hufu/idp/session"
 	"hufu/idp/web"
+	"hufu/templates"
 )
 
 // join draws nothing: it takes the token of an invitation out of the address and
@@ -21,7 +22,8 @@ func (e *Engine) join(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !ok {
-		return idp.Errorf(idp.Expired, "invite.gone")
+		p := templates.Problem{Status: http.StatusGone, Text: errInvite.Msg, RequestID: web.RequestID(r.Context()), Explain: e.explained(r, e.anybody(r), errInvite.Reason)}
+		return e.Site.Write(w, r, p.Status, p)
 	}
 	facts, err := json.Marshal(Facts{Invite: hash})
 	if err != nil {
@@ -34,6 +36,9 @@ func (e *Engine) join(w http.ResponseWriter, r *http.Request) error {
 	return web.Redirect(w, r, path)
 }
 
+// errInvite: the link of an invitation was used, or is too old.
+var errInvite = &idp.Error{Kind: idp.Expired, Msg: "invite.gone", Reason: "link.expired"}
+
 // accept makes an invited person active with the password that newPassword hashed.
 // The link came by a channel of his, so that channel is proved.
 func (e *Engine) accept(ctx context.Context, s *State) error {
@@ -43,14 +48,14 @@ func (e *Engine) accept(ctx context.Context, s *State) error {
 		return err
 	}
 	if !ok || user != s.User || s.user == nil {
-		return idp.Errorf(idp.Expired, "invite.gone")
+		return errInvite
 	}
 	ok, err = e.Store.SetUserStatus(ctx, user, idp.UserInvited, idp.UserActive)
 	if err != nil {
 		return err
 	}
 	if !ok { // disabled meanwhile, or active already
-		return idp.Errorf(idp.Expired, "invite.gone")
+		return errInvite
 	}
 	if err := e.Store.AddCredential(ctx, &idp.Credential{UserID: user, Method: idp.MethodPassword, Data: s.hash}); err != nil {
 		return err

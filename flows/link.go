@@ -1,6 +1,8 @@
 package flows
 
 import (
+	"cmp"
+	"errors"
 	"net/http"
 	"time"
 
@@ -9,15 +11,23 @@ import (
 	"hufu/templates"
 )
 
-// errGone is every link that does nothing any more, whatever the reason.
-var errGone = idp.Errorf(idp.Expired, "link-gone.title")
+// A link that does nothing any more has one page, whatever the reason; support reads it
+// behind the explain code.
+var (
+	errGone    = &idp.Error{Kind: idp.Expired, Msg: "link-gone.title", Reason: "link.expired"}
+	errSpent   = &idp.Error{Kind: idp.Expired, Msg: "link-gone.title", Reason: "link.spent"}
+	errForeign = &idp.Error{Kind: idp.Expired, Msg: "link-gone.title", Reason: "link.foreign"}
+)
 
-// linkGone draws the one page of all such links, and passes other errors on.
+// linkGone draws the one page of all such links, and passes other errors on. The event
+// names nobody: whoever follows such a link need not be whose it was.
 func (e *Engine) linkGone(w http.ResponseWriter, r *http.Request, err error) error {
-	if k := idp.KindOf(err); k != idp.Expired && k != idp.NotFound {
+	why, ok := errors.AsType[*idp.Error](err)
+	if !ok || why.Kind != idp.Expired && why.Kind != idp.NotFound {
 		return err
 	}
-	return e.Site.Write(w, r, http.StatusGone, templates.LinkGone{})
+	code := e.explained(r, e.anybody(r), cmp.Or(why.Reason, errGone.Reason))
+	return e.Site.Write(w, r, http.StatusGone, templates.LinkGone{Explain: code})
 }
 
 // stopPage asks whoever follows the link of a notice whether all is to be stopped. It
@@ -71,7 +81,10 @@ func (e *Engine) undoable(r *http.Request, token string) (c idp.Change, err erro
 	if c, err = e.Store.Change(r.Context(), l.Object); err != nil {
 		return c, err
 	}
-	if c.UserID != l.UserID || !c.UndoneAt.IsZero() || !time.Now().Before(c.Until) {
+	switch {
+	case !c.UndoneAt.IsZero():
+		return c, errSpent
+	case c.UserID != l.UserID, !time.Now().Before(c.Until):
 		return c, errGone
 	}
 	return c, nil
@@ -90,7 +103,7 @@ func (e *Engine) undoPage(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if me.User.ID != c.UserID {
-		return e.linkGone(w, r, errGone)
+		return e.linkGone(w, r, errForeign)
 	}
 	if me.User.Frozen {
 		return errFrozen
@@ -126,7 +139,7 @@ func (e *Engine) undo(w http.ResponseWriter, r *http.Request) error {
 		return e.Site.Require(w, r, idp.Demand{Kind: idp.FlowSignIn, Return: "/undo?t=" + r.PostForm.Get("token")})
 	}
 	if signed.User.ID != c.UserID {
-		return e.linkGone(w, r, errGone)
+		return e.linkGone(w, r, errForeign)
 	}
 	p, err := e.takeBack(r, signed, c)
 	switch {

@@ -25,20 +25,26 @@ func (e *Engine) tell(ctx context.Context, s *State, template string, letter tem
 // notify queues a notice to every bound channel of a person, and to the phones and
 // addresses that he removed not long ago, each with a link of its own that freezes. The
 // same notice of the same thing goes to one channel once in a while only; what is left
-// out is in his activity.
+// out is in his activity, and in the next digest.
 func (e *Engine) notify(ctx context.Context, u idp.User, template string, letter templates.Letter) error {
 	names, err := e.Store.Identifiers(ctx, u.ID)
 	if err != nil {
 		return err
 	}
-	now, texts := time.Now(), 0
+	now, texts, held := time.Now(), 0, false
 	for _, to := range names {
-		if !to.Channel() && !e.lately(to, now) {
+		if !to.Channel() && !e.lately(to, now) || !e.reaches(to) {
 			continue
 		}
-		if ok, err := e.untold(ctx, to, template, letter, now); err != nil {
+		ok, err := e.untold(ctx, to, template, letter, now)
+		if err == nil && ok && to.Kind == idp.IdentifierPhone {
+			ok, err = e.mayText(ctx, to, now)
+		}
+		if err != nil {
 			return err
-		} else if !ok {
+		}
+		if !ok {
+			held = held || to.Kind == idp.IdentifierEmail && to.Channel()
 			continue
 		}
 		if letter.Stop, err = e.stopLink(ctx, u, now); err != nil {
@@ -51,16 +57,42 @@ func (e *Engine) notify(ctx context.Context, u idp.User, template string, letter
 			texts++
 		}
 	}
+	if held {
+		if err := e.holdBack(ctx, u, template, letter); err != nil {
+			return err
+		}
+	}
 	if texts == 0 {
 		return nil
 	}
 	return e.Store.CountHour(ctx, "sms", texts, now)
 }
 
+// holdBack keeps that a person was not told of something by mail, for the next digest.
+func (e *Engine) holdBack(ctx context.Context, u idp.User, template string, letter templates.Letter) error {
+	return e.Store.Append(ctx, idp.Event{Name: "notice.held", Actor: "system", Subject: u.ID, Merchant: u.MerchantID, Store: u.StoreID, Policy: e.Policy.Version,
+		Data: map[string]any{"template": template, "factor": letter.Factor}})
+}
+
+// reaches says whether messages go to a phone or address: text messages to the countries
+// of the allow list only.
+func (e *Engine) reaches(to idp.Identifier) bool {
+	return to.Kind != idp.IdentifierPhone || e.Policy.Sends.Reaches(to.Value)
+}
+
 // untold says whether a channel has not been told the same of the same thing just now.
 func (e *Engine) untold(ctx context.Context, to idp.Identifier, template string, letter templates.Letter, now time.Time) (bool, error) {
 	once := policy.Bucket{Burst: 1, Refill: e.Policy.Notices.Same}
 	ok, _, err := e.Store.TakeBucket(ctx, "notice."+template, []byte(to.ID+"/"+letter.Object), once.Burst, once.Refill, now)
+	return ok, err
+}
+
+// mayText bounds the notices by text message to one number: somebody who does the same to
+// his own account again and again must not use up what all can be sent. Mail and activity
+// go on.
+func (e *Engine) mayText(ctx context.Context, to idp.Identifier, now time.Time) (bool, error) {
+	b := e.Policy.Sends.PhoneNotices
+	ok, _, err := e.Store.TakeBucket(ctx, "notice.sms", e.Store.Lookup(to.Kind, to.Value), b.Burst, b.Refill, now)
 	return ok, err
 }
 

@@ -20,6 +20,9 @@ func (passwordStep) Done(s *State) bool {
 	if s.Demand.Kind == idp.FlowSignIn {
 		return s.proved(idp.MethodPassword) || s.verified()
 	}
+	if s.changed() {
+		return true
+	}
 	// In mode one an old password counts beside a fresh second factor, but it is what
 	// must be fresh at class 1, and before a first factor is enrolled.
 	if s.youngPassword() {
@@ -102,6 +105,9 @@ func (passwordStep) Prepare(ctx context.Context, s *State, form url.Values) (err
 		return err
 	}
 	if err := s.engine.waiting(ctx, s, idp.MethodPassword); err != nil {
+		return err
+	}
+	if err := s.engine.Password.Read(form); err != nil { // before work is used up for it
 		return err
 	}
 	if err := s.engine.paid(ctx, s, form, false); err != nil {

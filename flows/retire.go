@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"hufu/idp"
+	"hufu/idp/web"
 )
 
 // retire takes a credential of the flow's person out of the world: what it proved counts
@@ -29,29 +30,65 @@ func (e *Engine) dropCredential(ctx context.Context, u idp.User, c idp.Credentia
 	if !ok {
 		return errFaster
 	}
-	return e.disprove(ctx, u, c.ID, keep)
+	if err := e.disprove(ctx, u, c.ID, keep); err != nil {
+		return err
+	}
+	return e.Store.DistrustBrowsers(ctx, u.ID)
 }
 
-// disprove ends what a credential has let in: sessions proved with it, but for one, and
-// trusted browsers. Open flows look for themselves.
+// disprove ends what a credential, or a code to a phone or address, has let in: the
+// sessions proved with it, but for one, and the grants of applications. Open flows look
+// for themselves.
 func (e *Engine) disprove(ctx context.Context, u idp.User, credential, keep string) error {
+	if _, err := e.Store.HoldUser(ctx, u.ID); err != nil { // no session of his gains proofs beside this
+		return err
+	}
 	live, err := e.Store.ProvedWith(ctx, u.ID, credential)
 	if err != nil {
 		return err
 	}
 	for _, ss := range live {
 		if ss.ID == keep {
-			without := slices.DeleteFunc(ss.Proofs, func(p idp.Proof) bool { return p.Credential == credential })
-			if err := e.Store.SetProofs(ctx, ss.ID, without); err != nil {
+			err = e.Store.SetProofs(ctx, ss.ID, without(ss.Proofs, credential))
+		} else {
+			err = e.Sessions.End(ctx, u, ss.ID, "credential")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return e.disproveGrants(ctx, u, credential, keep)
+}
+
+// disproveGrants: an application signs in anew. What stands in a shop, and what the
+// person acts in, goes on with what is still proved, if anything is.
+func (e *Engine) disproveGrants(ctx context.Context, u idp.User, credential, keep string) error {
+	grants, err := e.Store.GrantsProvedWith(ctx, u.ID, credential)
+	if err != nil {
+		return err
+	}
+	by := idp.Event{Actor: "system", Network: web.Network(ctx), Policy: e.Policy.Version}
+	for _, g := range grants {
+		rest := without(g.Proofs, credential)
+		if (g.TerminalID != "" || keep != "" && g.SessionID == keep) && idp.Assess(rest).ACR > idp.ACR0 {
+			if err := e.Store.SetGrantProofs(ctx, g.ID, rest); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := e.Sessions.End(ctx, u, ss.ID, "credential"); err != nil {
+		ended, err := e.Store.EndGrant(ctx, g.ID, "credential", time.Now())
+		if err == nil && ended {
+			err = e.Store.Revoked(ctx, g.ID, "credential", by)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	return e.Store.DistrustBrowsers(ctx, u.ID)
+	return nil
+}
+
+func without(proofs []idp.Proof, credential string) []idp.Proof {
+	return slices.DeleteFunc(slices.Clone(proofs), func(p idp.Proof) bool { return p.Credential == credential })
 }
 
 // outrank takes codes that were sent out of what a person's sessions have proved: from

@@ -22,18 +22,18 @@ type second struct{}
 func (second) Name() string { return "second" }
 
 func (second) Done(s *State) bool {
-	if s.met() {
+	if s.met() || s.changed() {
 		return true
 	}
 	acr, _ := s.need()
 	if acr < idp.ACR2 {
 		return true
 	}
-	if s.proved(idp.MethodBackup) && s.enrolling() { // what it stands in for is enrolled next
+	if s.shown(idp.MethodBackup) && s.enrolling() { // what it stands in for is enrolled next
 		return true
 	}
 	// A code on a channel has opened the way to enrol the first factor.
-	return s.opens() && (s.proved(idp.MethodSMS) || s.proved(idp.MethodMail))
+	return s.opens() && (s.shown(idp.MethodSMS) || s.shown(idp.MethodMail))
 }
 
 // opens says whether the person, who has no factor, is led to enrol one in this flow.
@@ -147,6 +147,9 @@ func (s *State) secondAttempt() (factor.Factor, *factor.Attempt, error) {
 		a.Again = ""
 	}
 	a.Trust = s.trustDays()
+	if s.Demand.Kind == idp.FlowSignIn {
+		a.Restart = "/sign-in"
+	}
 	lang := e.Site.Lang(s.request)
 	if s.Facts.EnrolNow && s.Facts.Enrolled == "" { // taken up in the days of grace, and not held to it
 		a.Ways = append(a.Ways, templates.FactorWay(lang, "later", s.path("second", "way")))
@@ -230,6 +233,9 @@ func (second) Prepare(ctx context.Context, s *State, form url.Values) error {
 	if err := s.engine.waiting(ctx, s, f.Method()); err != nil {
 		return err
 	}
+	if err := f.Read(form); err != nil { // before work is used up for it
+		return err
+	}
 	if err := s.engine.paid(ctx, s, form, false); err != nil {
 		return err
 	}
@@ -249,28 +255,46 @@ func (second) Submit(ctx context.Context, s *State, form url.Values) error {
 	return s.engine.settle(ctx, s, "second", f.Method())
 }
 
-// offer tells whoever may still do without a second factor until when, and leads him to
-// enrol one if he likes.
+// offer leads a person to enrol a factor if he likes: one who may still do without a
+// second one, and hears until when, and one who is asked for a passkey and has none.
 type offer struct{}
 
 func (offer) Name() string { return "offer" }
 
-func (offer) Done(s *State) bool {
+func (offer) Done(s *State) bool { return !s.offered() || s.Facts.Later || s.Facts.EnrolNow }
+
+// Again: who has taken it up is not held to it, until something is enrolled.
+func (offer) Again(s *State) bool { return s.Facts.EnrolNow && s.enrolling() }
+
+func (s *State) offered() bool {
+	if s.user == nil || s.user.Frozen || s.refusal() != "" {
+		return false
+	}
 	_, grace := s.need()
-	return !grace || s.Facts.Later || s.Facts.EnrolNow || s.refusal() != "" || s.user.Frozen || len(s.channels()) == 0
+	return grace || s.outOfReach()
 }
+
+// outOfReach says whether an application asks for a class that only a passkey reaches, and
+// the person has none. It gets less when he would rather not: acr_values are voluntary
+// (OpenID Connect Core 3.1.2.1).
+func (s *State) outOfReach() bool {
+	return s.Demand.Kind == idp.FlowStepUp && s.Demand.ACR >= idp.ACRPhr && s.engine.Passkey != nil && len(s.of(idp.MethodPasskey)) == 0
+}
+
+// bringsKey says whether this step-up enrols the passkey that it asks for.
+func (s *State) bringsKey() bool { return s.Facts.EnrolNow && s.outOfReach() }
 
 func (offer) Show(_ context.Context, s *State) (templates.Content, error) {
 	_, until := s.engine.Policy.SignIn(*s.user, policy.ClassOf(*s.user, s.merchant))
-	return templates.Offer{Form: s.Form, Action: s.path("offer"), Until: until}, nil
+	return templates.Offer{Form: s.Form, Action: s.path("offer"), Until: until, Asked: s.outOfReach(), Alone: !s.provable()}, nil
 }
 
 func (offer) Submit(_ context.Context, s *State, form url.Values) error {
-	switch form.Get("do") {
-	case "now":
+	switch do := form.Get("do"); {
+	case do == "now" && s.provable():
 		s.Facts.EnrolNow = true
-	case "later":
-		s.Facts.Later = true
+	case do == "later":
+		s.Facts.EnrolNow, s.Facts.Later = false, true
 	default:
 		return idp.FieldError("", "offer.choose")
 	}

@@ -1,10 +1,10 @@
 package flows
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"hufu/idp"
@@ -69,15 +69,21 @@ func (e *Engine) mayAsk(ctx context.Context, s *State, to idp.Identifier, quiet 
 
 // mayReach is what only the channel and its account know.
 func (e *Engine) mayReach(ctx context.Context, s *State, to idp.Identifier, now time.Time) error {
-	if to.Kind == idp.IdentifierPhone && to.Value != "" {
-		if !slices.ContainsFunc(e.Policy.Sends.Countries, func(prefix string) bool { return strings.HasPrefix(to.Value, prefix) }) {
+	if to.Kind == idp.IdentifierPhone {
+		if to.Value != "" && !e.reaches(to) {
 			return &idp.Error{Kind: idp.Rejected, Msg: "send.country", Reason: "send.country"}
 		}
 		if err := e.counted(ctx, s, func(ctx context.Context) (error, error) { return e.pumpedTo(ctx, s, prefixOf(to), now) }); err != nil {
 			return err
 		}
 	}
-	return e.admit(ctx, e.rowsOfChannel(s, to), now)
+	// Where the account has signed in from lately is no proof, but who asks there has the
+	// owner's part: strangers elsewhere cannot use up his way around what they have closed.
+	greeted, err := e.Store.GreetedBy(ctx, s.network(ctx), cmp.Or(s.User, nobody), now.Add(-greetedFor))
+	if err != nil {
+		return err
+	}
+	return e.admit(ctx, e.rowsOfChannel(s, to, greeted), now)
 }
 
 // quotas are the limits of a channel by its kind.
@@ -95,9 +101,9 @@ func (e *Engine) quotas(kind idp.IdentifierKind) quotas {
 }
 
 // rowsOfChannel are the limits of a number or address, and of the account. Who is known
-// or introduced has a part of them that strangers cannot use up, and theirs when his own
-// is spent.
-func (e *Engine) rowsOfChannel(s *State, to idp.Identifier) []row {
+// or introduced, or asks from a network that greeted the account, has a part of them that
+// strangers cannot use up, and theirs when his own is spent.
+func (e *Engine) rowsOfChannel(s *State, to idp.Identifier, greeted bool) []row {
 	p, account := e.quotas(to.Kind), e.Policy.Sends.AccountDay
 	key, half := []byte(to.ID), account.Burst/2
 	if to.Value != "" {
@@ -105,7 +111,7 @@ func (e *Engine) rowsOfChannel(s *State, to idp.Identifier) []row {
 	}
 	day := row{kind: "send.day", key: key, bucket: part(p.day, p.day.Burst-p.kept)}
 	all := row{kind: "send.account", key: s.account(), bucket: part(account, account.Burst-half)}
-	if s.stranger() {
+	if s.stranger() && !greeted {
 		return []row{{kind: "send.gap", key: key, bucket: p.gap}, {kind: "send.hour", key: key, bucket: p.hour}, day, all}
 	}
 	own := slices.Concat(s.account(), key)

@@ -12,6 +12,7 @@ import (
 	"hufu/idp"
 	"hufu/idp/policy"
 	"hufu/storage"
+	"hufu/templates"
 )
 
 // sender is somebody's state who has worked for his message.
@@ -373,4 +374,20 @@ func (w *world) events(t *testing.T, name string) int {
 	all, err := w.Store.Events(t.Context(), storage.EventFilter{Name: name}, 100)
 	must(t, err)
 	return len(all)
+}
+
+// Whoever does the same to his own account again and again does not use up what all may
+// send: notices by text message stop at the bound of his number, the rest goes by mail.
+func TestTextNoticesAreBounded(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		u, most := w.person("noise.one", "+8613800000001"), w.Policy.Sends.PhoneNotices.Burst
+		for i := range most + 30 {
+			must(t, w.Store.Tx(t.Context(), func(ctx context.Context) error {
+				return w.notify(ctx, u.user, "factor.enrolled", templates.Letter{Name: "某人", At: time.Now(), Factor: "factor.totp", Object: fmt.Sprint(i)})
+			}))
+		}
+		if got := w.told(t, u, "factor.enrolled"); got != most {
+			t.Errorf("%d text messages, want %d", got, most)
+		}
+	})
 }

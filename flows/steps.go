@@ -18,7 +18,7 @@ func (e *Engine) steps(k idp.FlowKind) []Step {
 	case idp.FlowSignIn:
 		return []Step{identify{}, introduce{}, passwordStep{}, offer{}, second{}, newPassword{}, chooseFactor{}, enrolPasskey{}, enrolTOTP{}, recoveryCodes{}}
 	case idp.FlowStepUp:
-		return []Step{passwordStep{}, second{}, chooseFactor{}, enrolPasskey{}, enrolTOTP{}, recoveryCodes{}}
+		return []Step{offer{}, passwordStep{}, second{}, chooseFactor{}, enrolPasskey{}, enrolTOTP{}, recoveryCodes{}}
 	case idp.FlowEnrol:
 		return []Step{passwordStep{}, second{}, chooseFactor{}, enrolPasskey{}, enrolTOTP{}, recoveryCodes{}}
 	case idp.FlowPassword:
@@ -42,6 +42,9 @@ func (e *Engine) steps(k idp.FlowKind) []Step {
 // reachable is the highest class that the factors of the person can show. Who asks
 // for more gets it back unmet, and decides.
 func (s *State) reachable() idp.ACR {
+	if s.outOfReach() && s.Facts.Later && !s.enrolled() { // he would rather not: nothing is enrolled for less, either
+		return idp.ACR1
+	}
 	if len(s.of(idp.MethodPasskey)) > 0 {
 		return idp.ACRPhr
 	}
@@ -97,6 +100,13 @@ func changes(k idp.FlowKind) bool {
 	return k == idp.FlowEnrol || k == idp.FlowPassword || k == idp.FlowCodes || k == idp.FlowContact || k == idp.FlowUsername
 }
 
+// changed: what the flow was for is done. It may have taken away the phone whose code
+// opened the way to it.
+func (s *State) changed() bool { return changes(s.Demand.Kind) && s.Facts.Changed }
+
+// binds says whether this flow asks for fresh proofs because it ends in such a change.
+func (s *State) binds() bool { return changes(s.Demand.Kind) || s.bringsKey() }
+
 // own are the proofs gathered in this flow that still count: by the person that it is
 // about, with what he still has.
 func (s *State) own() []idp.Proof {
@@ -110,7 +120,7 @@ func (s *State) proofs() []idp.Proof {
 		all = append(s.living(s.signed.Session.Proofs), all...)
 	}
 	since := s.Demand.Since
-	if changes(s.Demand.Kind) && !s.Facts.Cleared { // fresh when the change begins
+	if s.binds() && !s.Facts.Cleared { // fresh when the change begins
 		since = time.Now().Add(-s.engine.Policy.StepUp.Credential)
 	}
 	if !s.Demand.One {
@@ -165,6 +175,12 @@ func (s *State) clear() error {
 
 func (s *State) proved(m idp.Method) bool {
 	return slices.ContainsFunc(s.proofs(), func(p idp.Proof) bool { return p.Method == m })
+}
+
+// shown says whether a method was proved in this very flow: what the session showed long
+// ago counts beside a fresh proof, but opens no way by itself.
+func (s *State) shown(m idp.Method) bool {
+	return slices.ContainsFunc(s.own(), func(p idp.Proof) bool { return p.Method == m })
 }
 
 // of are the person's live credentials of a method.

@@ -27,16 +27,17 @@ type row struct {
 	empty  func(ctx context.Context) error
 }
 
-// take charges the row; until is set while a wait runs.
+// take charges the row. until is the end of a wait that runs or, if ok, of one that
+// begins; of a bucket that is empty, when it admits one again.
 func (w row) take(ctx context.Context, st *storage.Store, now time.Time) (ok bool, until time.Time, err error) {
 	if w.wait != nil {
-		ok, _, err = st.TakeWait(ctx, w.kind, w.key, w.wait.Unit, w.wait.Cap, w.wait.Forget, now)
+		ok, until, err = st.TakeWait(ctx, w.kind, w.key, w.wait.Unit, w.wait.Cap, w.wait.Forget, now)
 		if err == nil && !ok {
 			until, err = st.WaitUntil(ctx, w.kind, w.key)
 		}
 		return ok, until, err
 	}
-	if ok, _, err = st.TakeBucket(ctx, w.kind, w.key, w.bucket.Burst, w.bucket.Refill, now); ok || err != nil {
+	if ok, until, err = st.TakeBucket(ctx, w.kind, w.key, w.bucket.Burst, w.bucket.Refill, now); ok || err != nil {
 		return ok, time.Time{}, err
 	}
 	if w.empty != nil {
@@ -47,7 +48,7 @@ func (w row) take(ctx context.Context, st *storage.Store, now time.Time) (ok boo
 	if w.then != nil {
 		return w.then.take(ctx, st, now)
 	}
-	return false, time.Time{}, nil
+	return false, until, nil
 }
 
 // account is the key A of the account a guess is at, or of the typed name when
@@ -70,6 +71,9 @@ func (s *State) known() []byte {
 	case s.browser != nil:
 		return []byte("b:" + s.browser.ID)
 	case s.signed != nil && s.signed.User.ID == s.User && idp.Assess(s.signed.Session.Proofs).ACR >= idp.ACR2:
+		if b := s.signed.Session.Browser; b != "" { // whose tries are not doubled by dropping its cookie
+			return []byte("b:" + b)
+		}
 		return []byte("s:" + s.signed.Session.ID)
 	}
 	return nil
@@ -123,11 +127,7 @@ func (e *Engine) rows(ctx context.Context, s *State, m idp.Method) ([]row, error
 	var first []row
 	switch m {
 	case idp.MethodPassword:
-		first = []row{{kind: "pw.wait", key: s.nameAndNetwork(ctx), wait: &t.PasswordWait}, {kind: "pw", key: a, bucket: t.PasswordStranger}}
-	case idp.MethodTOTP:
-		first = []row{{kind: "totp", key: a, bucket: t.TOTPStranger}}
-	case idp.MethodBackup:
-		first = []row{{kind: "backup", key: a, bucket: t.BackupCode}}
+		first = []row{{kind: "pw.wait", key: s.nameAndNetwork(ctx), wait: &t.PasswordWait}, e.strangers(m, a)}
 	case idp.MethodPasskey, methodIntroduce:
 		// Nobody guesses a signature. And a code that only introduces is bounded by its five
 		// tries and the number that are sent: a row of the account's would let strangers close
@@ -135,7 +135,7 @@ func (e *Engine) rows(ctx context.Context, s *State, m idp.Method) ([]row, error
 	case methodAddress:
 		first = []row{e.rowOfAddress(s)}
 	default:
-		first = []row{{kind: "code", key: a, bucket: t.CodeStranger}}
+		first = []row{e.strangers(m, a)}
 	}
 	shared, err := e.networks(ctx, s, "net", t.StrangerNetwork)
 	return append(first, shared...), err
@@ -144,21 +144,21 @@ func (e *Engine) rows(ctx context.Context, s *State, m idp.Method) ([]row, error
 // rowsOfKnown are keyed with the browser or session; of the account's own only when
 // theirs are spent. A set of recovery codes has one row for everybody.
 func (e *Engine) rowsOfKnown(s *State, m idp.Method, b []byte) []row {
-	t, a := e.Policy.Throttle, s.account()
+	t, all := e.Policy.Throttle, e.strangers(m, s.account())
 	switch m {
 	case idp.MethodPassword:
 		lost := func(ctx context.Context) error { return e.loseBrowser(ctx, s) }
 		return []row{{kind: "pw.wait.b", key: b, wait: &t.PasswordBrowserWait}, {kind: "pw.b", key: b, bucket: t.PasswordBrowser, empty: lost}}
 	case idp.MethodTOTP:
-		return []row{{kind: "totp.b", key: b, bucket: t.TOTPBrowser, then: &row{kind: "totp", key: a, bucket: t.TOTPStranger}}}
+		return []row{{kind: "totp.b", key: b, bucket: t.TOTPBrowser, then: &all}}
 	case idp.MethodBackup:
-		return []row{{kind: "backup", key: a, bucket: t.BackupCode}}
+		return []row{all}
 	case idp.MethodPasskey, methodIntroduce:
 		return nil
 	case methodAddress:
 		return []row{e.rowOfAddress(s)}
 	}
-	return []row{{kind: "code.b", key: b, bucket: t.CodeBrowser, then: &row{kind: "code", key: a, bucket: t.CodeStranger}}}
+	return []row{{kind: "code.b", key: b, bucket: t.CodeBrowser, then: &all}}
 }
 
 func (e *Engine) rowsOfIntroduced(s *State, m idp.Method) []row {
@@ -168,14 +168,12 @@ func (e *Engine) rowsOfIntroduced(s *State, m idp.Method) []row {
 		return []row{{kind: "pw.c", key: a, bucket: t.PasswordIntroduced}}
 	case idp.MethodTOTP:
 		return []row{{kind: "totp.c", key: a, bucket: t.TOTPIntroduced}}
-	case idp.MethodBackup:
-		return []row{{kind: "backup", key: a, bucket: t.BackupCode}}
 	case idp.MethodPasskey, methodIntroduce:
 		return nil
 	case methodAddress:
 		return []row{e.rowOfAddress(s)}
 	}
-	return []row{{kind: "code", key: a, bucket: t.CodeStranger}}
+	return []row{e.strangers(m, a)}
 }
 
 // methodIntroduce is a code that only shows who holds a channel of the account, see
@@ -251,6 +249,9 @@ func tooMany(until time.Time) error {
 // transaction; no answer depends on the secret unless every charge succeeded in
 // that same transaction, so 64 guesses in parallel are worth what 64 in a row are.
 func (e *Engine) guess(ctx context.Context, s *State, m idp.Method, ans factor.Answer) error {
+	if ans.Void {
+		return e.void(ctx, s, m, rejection(m, ans.Reason))
+	}
 	now := time.Now()
 	rows, err := e.rows(ctx, s, m)
 	if err != nil {
@@ -258,17 +259,19 @@ func (e *Engine) guess(ctx context.Context, s *State, m idp.Method, ans factor.A
 	}
 	closed := e.closed(s, ans)
 	var free bool
-	var refusedBy *row
-	var until time.Time
+	var refusedBy, begun *row
+	var until, pause time.Time
 	err = e.Store.Try(ctx, func(ctx context.Context) error {
-		refusedBy, until, free = nil, time.Time{}, false
+		refusedBy, begun, free = nil, nil, false
 		for i := range rows {
 			ok, u, err := rows[i].take(ctx, e.Store, now)
-			if err != nil {
+			switch {
+			case err != nil:
 				return err
-			}
-			if !ok && refusedBy == nil {
+			case !ok && refusedBy == nil:
 				refusedBy, until = &rows[i], u
+			case ok && u.After(now):
+				begun, pause = &rows[i], u
 			}
 		}
 		if refusedBy != nil || closed { // charged alike, right or wrong
@@ -280,19 +283,27 @@ func (e *Engine) guess(ctx context.Context, s *State, m idp.Method, ans factor.A
 		}
 		return err
 	})
+	if err == nil && begun != nil && !free {
+		err = e.tellWait(ctx, s, m, *begun, pause, now)
+	}
 	if err != nil {
 		return err
 	}
 	switch {
-	case refusedBy != nil && !until.IsZero():
+	case refusedBy != nil && refusedBy.wait != nil:
 		return e.failed(ctx, s, m, ans, &idp.Error{Kind: idp.Limited, Msg: "public.s2", Until: until, Reason: "wait.net"})
 	case refusedBy != nil && refusedBy.kind == "net":
 		return e.failed(ctx, s, m, ans, &idp.Error{Kind: idp.Limited, Msg: "public.s2", Until: now.Add(refusedBy.bucket.Refill), Reason: "flood"})
 	case refusedBy != nil && m == methodAddress:
 		return e.failed(ctx, s, m, ans, &idp.Error{Kind: idp.Limited, Msg: "public.s2", Until: now.Add(refusedBy.bucket.Refill), Reason: "wait"})
 	case refusedBy != nil, closed:
-		if err := e.tellClosed(ctx, s, m, now); err != nil {
-			return err
+		if closed {
+			until = time.Time{} // until the owner comes in, see reopen
+		}
+		if refusedBy == nil || refusedBy.kind != "pw.b" { // a browser that is lost closes nothing
+			if err := e.tellClosed(ctx, s, m, until, now); err != nil {
+				return err
+			}
 		}
 		if err := e.countFailure(ctx, s, now); err != nil {
 			return err
@@ -364,7 +375,7 @@ func (e *Engine) wrong(ctx context.Context, s *State, m idp.Method, ans factor.A
 			return err
 		}
 		if closed {
-			if err := e.tellClosed(ctx, s, m, now); err != nil {
+			if err := e.tellClosed(ctx, s, m, time.Time{}, now); err != nil {
 				return err
 			}
 		}
@@ -428,7 +439,7 @@ func (e *Engine) right(ctx context.Context, s *State, m idp.Method, ans factor.A
 		}
 	}
 	if m == idp.MethodBackup {
-		return e.tellCodeUsed(ctx, s, backup.Left(ans.Data), now)
+		return e.tellCodeUsed(ctx, s, ans.Credential, backup.Left(ans.Data), now)
 	}
 	if ans.Counter > 0 {
 		ok, err := e.Store.UseCredential(ctx, ans.Credential, ans.Counter, now)
@@ -454,7 +465,7 @@ func (e *Engine) right(ctx context.Context, s *State, m idp.Method, ans factor.A
 }
 
 // tellCodeUsed: whoever used a recovery code has lost something, or is a thief.
-func (e *Engine) tellCodeUsed(ctx context.Context, s *State, left int, now time.Time) error {
+func (e *Engine) tellCodeUsed(ctx context.Context, s *State, set string, left int, now time.Time) error {
 	if err := e.event(ctx, s, idp.Event{Name: "codes.used", Data: map[string]any{"left": left}}); err != nil {
 		return err
 	}
@@ -464,7 +475,7 @@ func (e *Engine) tellCodeUsed(ctx context.Context, s *State, left int, now time.
 		}
 	}
 	letter := templatesLetter(s, now)
-	letter.Left = left
+	letter.Left, letter.Object = left, set+"/"+strconv.Itoa(left) // each code is told
 	return e.tell(ctx, s, "codes.used", letter)
 }
 
@@ -476,6 +487,9 @@ func (e *Engine) cloned(ctx context.Context, s *State, m idp.Method, ans factor.
 	}
 	if blocked && s.user != nil {
 		if err := e.disprove(ctx, *s.user, ans.Credential, ""); err != nil { // which of the two let itself in nobody knows
+			return err
+		}
+		if err := e.Store.DistrustBrowsers(ctx, s.user.ID); err != nil {
 			return err
 		}
 		if err := e.event(ctx, s, idp.Event{Name: "factor.clone_suspected", Data: map[string]any{"method": string(m), "credential": ans.Credential}}); err != nil {
@@ -521,7 +535,7 @@ func closedReason(m idp.Method) string {
 	case idp.MethodBackup:
 		return "backup.closed"
 	}
-	return "code.wrong"
+	return "code.closed"
 }
 
 // reusedReason says that a right answer was given before.
@@ -535,21 +549,23 @@ func reusedReason(m idp.Method) string {
 // rejection is the public sentence of a reason.
 func rejection(m idp.Method, reason string) *idp.Error {
 	field, msg := "code", reason
-	switch m {
-	case idp.MethodPassword:
+	switch {
+	case m == idp.MethodPassword:
 		field, msg = "password", "pw.wrong" // closed says the same as wrong
-	case idp.MethodPasskey:
+	case m == idp.MethodPasskey:
 		field = "" // nothing was typed
+	case reason == "code.closed":
+		msg = "code.wrong"
 	}
 	return &idp.Error{Kind: idp.Rejected, Field: field, Msg: msg, Reason: reason}
 }
 
 // failed writes the refusal to the log, with an explain code that the person sees
-// from the second refusal on.
+// from the second refusal on, and at once where he has to wait.
 func (e *Engine) failed(ctx context.Context, s *State, m idp.Method, ans factor.Answer, refusal *idp.Error) error {
 	s.Facts.Refusals++
 	explain := idp.NewExplainCode()
-	if s.Facts.Refusals > 1 {
+	if s.Facts.Refusals > 1 || refusal.Kind == idp.Limited {
 		s.Form.Explain = explain
 	}
 	reason := refusal.Reason

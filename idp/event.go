@@ -35,7 +35,7 @@ var EventNames = map[string]bool{
 	"channel.added": true, "channel.removed": true, "channel.undone": true, "channel.stale": true, "username.changed": true,
 	"account.frozen": true, "account.unfrozen": true, "account.notme": true, "account.exported": true,
 	"case.opened": true, "case.closed": true,
-	"message.dead": false, "message.resent": false, "sms.breaker": false, "sms.pumping": false,
+	"message.dead": false, "message.resent": false, "notice.held": false, "sms.breaker": false, "sms.pumping": false,
 	"browser.known": true, "browser.trusted": true, "browser.revoked": true, "browser.copied": true,
 	"lock.wait": true, "lock.closed": true, "lock.browser": true, "lock.account": true, "lock.lifted": true,
 	"account.created": true, "account.invited": true, "account.joined": true, "account.disabled": true, "account.enabled": true, "account.viewed": true,

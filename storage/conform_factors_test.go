@@ -112,6 +112,10 @@ func (c *conformity) contacts(ctx context.Context) {
 	c.refused("another's phone")(c.s.RemoveIdentifier(ctx, two.ID, phone.ID, c.now))
 	c.done("RemoveIdentifier")(c.s.RemoveIdentifier(ctx, one.ID, phone.ID, c.now))
 	c.refused("a phone removed twice")(c.s.RemoveIdentifier(ctx, one.ID, phone.ID, c.now))
+	again, err := bind(one) // his own: the same, bound anew
+	c.did(err)
+	c.is(again.ID == phone.ID && of() == one.ID, "bound again", again)
+	c.done("RemoveIdentifier")(c.s.RemoveIdentifier(ctx, one.ID, phone.ID, c.now))
 	names, err := c.s.Identifiers(ctx, one.ID)
 	c.did(err)
 	c.is(of() == "" && len(names) == 1 && names[0].RemovedAt.Equal(c.now) && !names[0].Channel(), "removed", of(), names)
@@ -498,6 +502,17 @@ func (c *conformity) apps(ctx context.Context) {
 	used, err = c.s.GrantsUsed(ctx, nil)
 	c.did(err)
 	c.is(len(used) == 0, "of no grants", used)
+	proved := func() (ids []string) {
+		found, err := c.s.GrantsProvedWith(ctx, u.ID, "key")
+		c.did(err, "GrantsProvedWith")
+		for _, g := range found {
+			ids = append(ids, g.ID)
+		}
+		return ids
+	}
+	c.is(len(proved()) == 0, "nothing is proved", proved())
+	c.did(c.s.SetGrantProofs(ctx, mine.ID, []idp.Proof{{Credential: "other"}, {Credential: "key"}}), "SetGrantProofs")
+	c.is(slices.Equal(proved(), []string{mine.ID}), "proved with a key", proved())
 	ids, err := c.s.EndClientGrants(ctx, c.user.ID, "app", "x", c.now)
 	c.did(err, "EndClientGrants")
 	c.is(len(ids) == 0 || !slices.Contains(ids, mine.ID), "another's grants", ids)
@@ -510,6 +525,10 @@ func (c *conformity) apps(ctx context.Context) {
 	ids, err = c.s.EndClientGrants(ctx, u.ID, "app", "x", c.now)
 	c.did(err)
 	c.is(len(ids) == 0, "ended twice", ids)
+	c.did(c.s.SetGrantProofs(ctx, mine.ID, nil), "SetGrantProofs")
+	ended, err := c.s.Grant(ctx, mine.ID)
+	c.did(err)
+	c.is(len(proved()) == 0 && len(ended.Proofs) == 2, "an ended grant", ended)
 
 	c.did(c.s.Consent(ctx, u.ID, "two", []string{"openid", "profile"}, c.now))
 	c.did(c.s.Consent(ctx, u.ID, "one", []string{"openid"}, c.now))
@@ -554,13 +573,13 @@ func (c *conformity) approvals(ctx context.Context) {
 	}
 }
 
-// A reminder is for an active person with one of three things, and a page goes on
+// A reminder is for an active person with one of four things, and a page goes on
 // after the last id of the one before.
 func (c *conformity) reminders(ctx context.Context) {
 	year := 365 * 24 * time.Hour
 	ago := func(years int) time.Time { return c.now.Add(-time.Duration(years) * year) }
 	page := func(after string, unproven, expiring time.Time, limit int) []string {
-		ids, err := c.s.UsersToRemind(ctx, after, unproven, expiring, limit)
+		ids, err := c.s.UsersToRemind(ctx, after, unproven, expiring, c.now.Add(-time.Hour), limit)
 		c.did(err, "UsersToRemind")
 		return ids
 	}
@@ -591,6 +610,12 @@ func (c *conformity) reminders(ctx context.Context) {
 	expect("a phone not proved since it was verified", u, true)
 	c.done("RemoveIdentifier")(c.s.RemoveIdentifier(ctx, u.ID, verified.ID, c.now))
 	expect("a removed phone", u, false)
+
+	told := c.person(ctx)
+	c.did(c.s.Append(ctx, idp.Event{Name: "notice.held", Subject: told.ID, At: c.now.Add(-2 * time.Hour)}))
+	expect("a notice held back long ago", told, false)
+	c.did(c.s.Append(ctx, idp.Event{Name: "notice.held", Subject: told.ID, At: c.now}))
+	expect("a notice held back", told, true)
 
 	password := idp.Credential{UserID: u.ID, Method: idp.MethodPassword}
 	c.did(c.s.AddCredential(ctx, &password))

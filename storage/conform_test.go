@@ -134,9 +134,10 @@ func (c *conformity) users(ctx context.Context) {
 	_, err = c.s.FreezeUser(ctx, c.user.ID, c.now)
 	c.did(err, "FreezeUser")
 	c.did(c.s.SetMustChange(ctx, c.user.ID, true), "SetMustChange")
+	c.did(c.s.SetLanguage(ctx, c.user.ID, "en"), "SetLanguage")
 	got, err := c.s.User(ctx, c.user.ID)
 	c.did(err, "User")
-	c.is(got.Name == "林薇" && got.Frozen && got.MustChange && got.Locked == "" && got.Status == idp.UserActive && got.StoreID == "", "user", got)
+	c.is(got.Name == "林薇" && got.Frozen && got.MustChange && got.Language == "en" && got.Locked == "" && got.Status == idp.UserActive && got.StoreID == "", "user", got)
 	list, err := c.s.Users(ctx, storage.UserFilter{Merchant: c.merchant.ID, Status: "active", Roles: []idp.Role{idp.RoleOwner}}, 10)
 	c.did(err, "Users")
 	none, err := c.s.Users(ctx, storage.UserFilter{After: c.user.ID, Locked: true, Store: "x"}, 10)
@@ -442,6 +443,9 @@ func (c *conformity) limits(ctx context.Context) {
 	c.did(err, "TakeBucket")
 	empty, err := c.s.BucketEmpty(ctx, "k", key, 1, time.Hour, c.now)
 	c.did(err, "BucketEmpty")
+	next, err := c.s.BucketUntil(ctx, "k", key, 1, time.Hour)
+	c.did(err, "BucketUntil")
+	c.is(next.Equal(c.now.Add(time.Hour).Truncate(time.Microsecond)), "bucket until", next)
 	c.did(c.s.FillBucket(ctx, "k", key), "FillBucket")
 	full, err := c.s.BucketEmpty(ctx, "k", key, 1, time.Hour, c.now)
 	c.did(err)
@@ -637,6 +641,10 @@ func TestSweep(t *testing.T) {
 			c.did(s.CreateBrowser(ctx, &b))
 			add("browsers", age < 90*day, s.Exec(ctx, "UPDATE browsers SET last_used_at = ? WHERE id = ?", at.Add(-age*3/2).UnixMicro(), b.ID)) // 250 days ago, the last
 			add("events", true, s.Append(ctx, idp.Event{Name: "config.demo", At: at}))
+		}
+		for _, e := range []idp.Event{{Name: "signin.failed", Subject: c.user.ID}, {Name: "signin.refused"}, {Name: "signin.refused", Subject: c.user.ID}} {
+			e.At = now.Add(-200 * day)
+			add("events", e.Name == "signin.refused" && e.Subject != "", s.Append(ctx, e))
 		}
 		c.did(s.Sweep(ctx, now))
 		c.did(s.Sweep(ctx, now))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"time"
 
 	"hufu/idp"
@@ -113,6 +114,19 @@ func (s *Store) Parties(ctx context.Context, grant string) (p idp.Parties, err e
 		p.Terminal = &t
 	}
 	return p, nil
+}
+
+// GrantsProvedWith lists the live grants of a user that a credential has proved.
+func (s *Store) GrantsProvedWith(ctx context.Context, user, credential string) ([]idp.Grant, error) {
+	live, err := s.Grants(ctx, user)
+	return slices.DeleteFunc(live, func(g idp.Grant) bool {
+		return !slices.ContainsFunc(g.Proofs, func(p idp.Proof) bool { return p.Credential == credential })
+	}), err
+}
+
+// SetGrantProofs replaces what stands behind a live grant.
+func (s *Store) SetGrantProofs(ctx context.Context, id string, proofs []idp.Proof) error {
+	return s.exec(ctx, "UPDATE grants SET proofs = ? WHERE id = ? AND ended_at = 0", asJSON(proofs), id)
 }
 
 // EndGrant ends a grant and with it all its tokens; false when it had ended.

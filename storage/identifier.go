@@ -41,7 +41,8 @@ func (s *Store) toIdentifier(r identifierRow) (idp.Identifier, error) {
 
 // AddIdentifier binds a normalised login name to its user. One that is taken, by
 // him or anybody, is a Conflict on the field named after its kind; one that somebody
-// has removed is free again.
+// has removed is free again. A phone or address of his own that he has removed, or never
+// proved, is bound again as the same, now that it is proved.
 func (s *Store) AddIdentifier(ctx context.Context, n *idp.Identifier) error {
 	n.ID, n.CreatedAt = idp.NewID(), time.Now()
 	sealed, err := s.ring.Seal(identifierPlace(n.ID), []byte(n.Value))
@@ -49,6 +50,19 @@ func (s *Store) AddIdentifier(ctx context.Context, n *idp.Identifier) error {
 		return err
 	}
 	return s.Tx(ctx, func(ctx context.Context) error {
+		if !n.VerifiedAt.IsZero() {
+			var own []string
+			err := s.db(ctx).Raw(`UPDATE identifiers SET removed_at = 0, verified_at = ?, last_proven_at = ?, created_at = ?
+				WHERE lookup = ? AND user_id = ? AND kind IN ('phone', 'email') AND (removed_at > 0 OR verified_at = 0) RETURNING id`,
+				micros(n.VerifiedAt), micros(n.LastProvenAt), micros(n.CreatedAt), s.Lookup(n.Kind, n.Value), n.UserID).Scan(&own).Error
+			if err != nil {
+				return err
+			}
+			if len(own) == 1 {
+				n.ID = own[0]
+				return nil
+			}
+		}
 		if err := s.exec(ctx, "DELETE FROM identifiers WHERE lookup = ? AND removed_at > 0 AND kind IN ('phone', 'email')", s.Lookup(n.Kind, n.Value)); err != nil {
 			return err
 		}

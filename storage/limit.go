@@ -29,9 +29,16 @@ func (s *Store) TakeBucket(ctx context.Context, kind string, key []byte, burst i
 
 // BucketEmpty says whether a bucket would refuse a charge now, without charging.
 func (s *Store) BucketEmpty(ctx context.Context, kind string, key []byte, burst int, refill time.Duration, now time.Time) (bool, error) {
+	next, err := s.BucketUntil(ctx, kind, key, burst, refill)
+	return next.After(now), err
+}
+
+// BucketUntil says from when on a bucket admits a charge, without charging: zero, or in
+// the past, when it would now.
+func (s *Store) BucketUntil(ctx context.Context, kind string, key []byte, burst int, refill time.Duration) (time.Time, error) {
 	var tat int64
 	err := s.db(ctx).Raw("SELECT tat FROM limits WHERE kind = ? AND key = ?", kind, key).Scan(&tat).Error
-	return max(tat, micros(now)) > micros(now)+int64(burst-1)*refill.Microseconds(), err
+	return fromMicros(max(0, tat-int64(burst-1)*refill.Microseconds())), err
 }
 
 // TakeWait counts a failure under a growing wait; ok is false while the wait of

@@ -12,8 +12,8 @@ const sweepBatch = 1000
 // Sweep deletes what has been of no use for as long as it must be kept: flows,
 // codes and device requests a day after their end, limits once full again for a
 // day, sessions, grants and refresh tokens 30 days after their end, known browsers
-// 210 days after their last use, messages after 90, those given up after 30, events of every day after 180
-// days and all others after three years; that it is a demonstration stays known.
+// 210 days after their last use, messages after 90, those given up after 30, events of every
+// day, and refusals that are about nobody, after 180 days and all others after three years; that it is a demonstration stays known.
 func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 	day := 24 * time.Hour
 	return errors.Join(
@@ -34,7 +34,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 		s.sweep(ctx, "sessions", "id", "(ended_at > 0 AND ended_at < ?) OR expires_at < ?", micros(now.Add(-30*day)), micros(now.Add(-30*day))),
 		s.sweep(ctx, "grants", "id", "(ended_at > 0 AND ended_at < ?) OR (expires_at > 0 AND expires_at < ?)", micros(now.Add(-30*day)), micros(now.Add(-30*day))),
 		s.sweep(ctx, "browsers", "id", "last_used_at < ?", micros(now.Add(-210*day))),
-		s.sweep(ctx, "events", "id", "at < ? AND name IN ('signin.failed', 'code.sent', 'device.requested', 'device.redeemed')", micros(now.Add(-180*day))),
+		s.sweep(ctx, "events", "id", "at < ? AND (name IN ('signin.failed', 'code.sent', 'device.requested', 'device.redeemed') OR name = 'signin.refused' AND subject = '')", micros(now.Add(-180*day))),
 		s.sweep(ctx, "events", "id", "at < ? AND name <> 'config.demo'", micros(now.Add(-3*365*day))),
 		s.sweep(ctx, "sends", "id", "at < ?", micros(now.Add(-day))),
 		s.sweep(ctx, "hours", "hour", "hour < ?", now.Add(-15*day).Unix()/3600),

@@ -172,6 +172,11 @@ func (s *Store) SetMustChange(ctx context.Context, id string, must bool) error {
 	return s.exec(ctx, "UPDATE users SET must_change = ? WHERE id = ?", must, id)
 }
 
+// SetLanguage keeps the language that a user reads.
+func (s *Store) SetLanguage(ctx context.Context, id, language string) error {
+	return s.exec(ctx, "UPDATE users SET language = ? WHERE id = ?", language, id)
+}
+
 // CountActive counts active users of a role.
 func (s *Store) CountActive(ctx context.Context, role idp.Role) (n int64, err error) {
 	err = s.db(ctx).Raw("SELECT count(*) FROM users WHERE role = ? AND status = ?", string(role), string(idp.UserActive)).Scan(&n).Error
@@ -220,13 +225,14 @@ func (s *Store) UnlockUser(ctx context.Context, id string) (bool, error) {
 }
 
 // UsersToRemind lists the ids of a page of active people, after the given one, who may
-// need a reminder: a phone not proved since a time, a recovery code used, or a password
-// set before a time (zero: passwords do not end).
-func (s *Store) UsersToRemind(ctx context.Context, after string, unproven, expiring time.Time, limit int) (ids []string, err error) {
+// need a reminder: a phone not proved since a time, a recovery code used, a password
+// set before a time (zero: passwords do not end), or a notice held back since a time.
+func (s *Store) UsersToRemind(ctx context.Context, after string, unproven, expiring, held time.Time, limit int) (ids []string, err error) {
 	err = s.db(ctx).Raw(`SELECT u.id FROM users u WHERE u.id > ? AND u.status = ? AND u.frozen = ? AND (
 		EXISTS (SELECT 1 FROM identifiers i WHERE i.user_id = u.id AND i.kind = 'phone' AND i.removed_at = 0 AND i.verified_at > 0
 			AND CASE WHEN i.last_proven_at = 0 THEN i.verified_at ELSE i.last_proven_at END < ?)
-		OR EXISTS (SELECT 1 FROM credentials c WHERE c.user_id = u.id AND (c.method = 'backup' AND c.last_used_at > 0 OR c.method = 'password' AND c.changed_at < ?)))
-		ORDER BY u.id LIMIT ?`, after, string(idp.UserActive), false, micros(unproven), micros(expiring), limit).Scan(&ids).Error
+		OR EXISTS (SELECT 1 FROM credentials c WHERE c.user_id = u.id AND (c.method = 'backup' AND c.last_used_at > 0 OR c.method = 'password' AND c.changed_at < ?))
+		OR u.id IN (SELECT e.subject FROM events e WHERE e.name = 'notice.held' AND e.at > ?))
+		ORDER BY u.id LIMIT ?`, after, string(idp.UserActive), false, micros(unproven), micros(expiring), micros(held), limit).Scan(&ids).Error
 	return ids, err
 }

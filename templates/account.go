@@ -37,9 +37,20 @@ type Account struct {
 	Frozen                             bool
 	FrozenAt                           time.Time
 	CaseNumber                         string
+	Closed                             []ClosedWay // by strangers
 	Checks                             []Check
 	Events                             []EventRow // the newest few
 	ShopURL                            string     // his part of the console, "" for none
+}
+
+// ClosedWay is a way to sign in that strangers have used up: it is closed to browsers that are not known. Ways are the
+// keys of those that are open now.
+type ClosedWay struct {
+	FactorKey string
+	All       bool      // closed to every browser
+	Since     time.Time // zero: just now
+	Until     time.Time // when one try is back; zero: when the person signs in on a browser of his
+	Ways      []string
 }
 
 // Done counts the checks that are met.
@@ -74,6 +85,7 @@ type AccountFactors struct {
 	TOTP            *FactorRow
 	Passkeys        []FactorRow
 	Codes           int // recovery codes left, -1 for no set
+	CodesFew        bool
 	CodesMade       time.Time
 	PasskeyURL      string // adds one
 	TOTPURL         string // adds or replaces the app
@@ -89,6 +101,7 @@ type FactorRow struct {
 	Icon                 string // of our own set, or a data:image URL from the metadata
 	Added, LastUsed      time.Time
 	Synced, DeviceBound  bool // of passkeys
+	Unsynced             bool // it may leave its device, and has not yet
 	Blocked              bool // a copy was seen
 	RenameAction, Remove string
 	Last                 bool // the last second factor that policy demands: it cannot be removed, only replaced
@@ -112,6 +125,7 @@ type AccountContacts struct {
 	UsernameURL       string
 	Phones, Emails    []ContactRow
 	AddPhone, AddMail string // URLs
+	Signal            string // see AccountFactors
 }
 
 // ContactRow is one bound phone or address.

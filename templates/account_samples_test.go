@@ -35,15 +35,21 @@ func overviewSamples() []sample {
 		{TitleKey: "check.spare", TextKey: "check.spare.none", URL: "/account/codes", DoKey: "check.spare.do"},
 		{TitleKey: "check.channels", TextKey: "check.channels.stale_phone", URL: "/account/contacts", DoKey: "check.channels.look"},
 		{TitleKey: "check.password", TextKey: "check.password.old", URL: "/account/password", DoKey: "check.password.do"}}}
+	bare.Closed = []ClosedWay{{FactorKey: "factor.password", Since: noon.Add(-time.Hour), Until: noon.Add(17 * time.Hour), Ways: []string{"open.known", "open.passkey", "open.code"}},
+		{FactorKey: "factor.totp", Until: noon.Add(100 * time.Hour), Ways: []string{"open.backup"}}, {FactorKey: "factor.code", Since: noon}, {FactorKey: "factor.backup", All: true, Until: noon.Add(time.Hour), Ways: []string{"open.totp"}}}
+	frozen.Closed = []ClosedWay{{FactorKey: "factor.backup", All: true, Since: noon.Add(-time.Hour), Until: noon.Add(time.Hour)}}
+	bare.Checks = append(bare.Checks, Check{TitleKey: "check.password", TextKey: "check.password.soon", Args: []any{7}, URL: "/account/password", DoKey: "check.password.do"})
 	safe := Account{Name: "林薇", Login: "lin.wei", RoleKey: "role.owner", Saved: "account.saved.unfrozen", Events: events[1:2], Checks: account.Checks[:1]}
 	return []sample{{"account", account}, {"account-frozen", frozen}, {"account-bare", bare}, {"account-safe", safe}}
 }
 
+const factorSignal = `{"rpId":"id.example","userId":"dTE","allAcceptedCredentialIds":["azE"],"name":"lin.wei","displayName":"林薇"}`
+
 func factorSamples() []sample {
 	const rename = "/account/factors/rename"
 	factors := AccountFactors{Saved: "account.saved.renamed", HasPassword: true, PasswordChanged: noon.AddDate(0, -2, 0), PasswordURL: "/account/password",
-		PasskeyURL: "/account/factors/passkey", TOTPURL: "/account/factors/totp", CodesURL: "/account/factors/codes", Codes: 2, CodesMade: noon.AddDate(0, -4, 0),
-		Signal: `{"rpId":"id.example","userId":"dTE","allAcceptedCredentialIds":["azE"],"name":"lin.wei","displayName":"林薇"}`,
+		PasskeyURL: "/account/factors/passkey", TOTPURL: "/account/factors/totp", CodesURL: "/account/factors/codes", Codes: 2, CodesFew: true, CodesMade: noon.AddDate(0, -4, 0),
+		Signal: factorSignal,
 		TOTP: &FactorRow{ID: "t1", LabelKey: "factor.totp", Label: "林薇的手机", Icon: "clock", Added: noon.AddDate(0, -5, 0), LastUsed: noon.Add(-4 * time.Hour),
 			RenameAction: rename, Remove: "/account/factors/t1/remove"},
 		Passkeys: []FactorRow{
@@ -51,6 +57,7 @@ func factorSamples() []sample {
 				LastUsed: noon.Add(-26 * time.Hour), Synced: true, RenameAction: rename, Remove: "/account/factors/k1/remove"},
 			{ID: "k2", LabelKey: "factor.passkey", Label: "店里的电脑", Added: noon.AddDate(0, 0, -1), DeviceBound: true, RenameAction: rename,
 				Remove: "/account/factors/k2/remove"},
+			{ID: "k4", LabelKey: "factor.passkey", Label: "新手机", Added: noon, Unsynced: true, RenameAction: rename, Remove: "/account/factors/k4/remove"},
 			{ID: "k3", LabelKey: "factor.passkey", Icon: "data:text/html;base64,eA==", Added: noon.AddDate(-1, 0, 0), LastUsed: noon.AddDate(0, 0, -2), Blocked: true,
 				RenameAction: rename, Remove: "/account/factors/k3/remove"}}}
 	last := AccountFactors{HasPassword: true, PasswordURL: "/account/password", PasskeyURL: "/p", TOTPURL: "/t", CodesURL: "/c", Codes: 9,
@@ -61,7 +68,7 @@ func factorSamples() []sample {
 
 func contactSamples() []sample {
 	contacts := AccountContacts{Saved: "account.saved.contact", Username: "lin.wei", Former: []string{"linwei", "lin-88"}, UsernameURL: "/account/username",
-		AddPhone: "/account/contacts/phone", AddMail: "/account/contacts/email",
+		AddPhone: "/account/contacts/phone", AddMail: "/account/contacts/email", Signal: factorSignal,
 		Phones: []ContactRow{{ID: "i1", Masked: "138****0001", Verified: true, Proven: noon.AddDate(0, 0, -70), Stale: true, ChangeURL: "/account/contacts/i1/change"}},
 		Emails: []ContactRow{
 			{ID: "i2", Masked: "l***@example.com", Verified: true, Proven: noon.Add(-2 * time.Hour), ChangeURL: "/account/contacts/i2/change", Remove: "/account/contacts/i2/remove",

@@ -27,7 +27,7 @@ const partsSource = `{{template "desk" .}}
 <div class="row split"><div class="row"><h1>林薇</h1>{{.State "locked"}}{{.Pill "plain" "店主"}}</div></div>
 {{template "note" (note "bad" "lock" (.T "wait.note"))}}
 <form class="filters" method="get" action="/console/users">{{template "choice" (.Choice "state" "reason.label" .Page.States)}}{{template "filter-acts" (.With "/console/users")}}</form>
-<section class="card" aria-labelledby="t"><h2 id="t">{{.T "account.events"}}</h2><div class="flush"><table class="fold" role="table"><caption class="vh">x</caption>
+<section class="card" aria-labelledby="t"><h2 id="t">{{.T "account.title"}}</h2><div class="flush"><table class="fold" role="table"><caption class="vh">x</caption>
 <thead role="rowgroup"><tr role="row"><th scope="col" role="columnheader">{{.T "col.login"}}</th><th scope="col" role="columnheader">{{.T "col.role"}}</th></tr></thead><tbody role="rowgroup">
 <tr role="row"><th scope="row" role="rowheader"><a href="/console/users/1">lin.wei</a></th><td role="cell" data-label="{{.T "col.role"}}"><span>{{.T "role.owner"}}</span></td></tr></tbody></table>
 {{template "pager" (.With .Page.Pager)}}</div></section>

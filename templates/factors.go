@@ -27,6 +27,8 @@ type Key struct {
 	TrustDays int
 	Steps     bool // the progress bar shows
 	Ways      []Way
+	// RestartURL is where to begin again, offered where there are no other ways; "" offers nothing.
+	RestartURL string
 }
 
 // Backup asks for a recovery code. Input: code.
@@ -38,11 +40,14 @@ type Backup struct {
 	Ways          []Way
 }
 
-// Offer says that a second step must be set up until a time. Inputs: do=now, do=later.
+// Offer says that a second step must be set up until a time or, if Asked, that an application asks for a passkey.
+// Inputs: do=now, do=later.
 type Offer struct {
 	Form
 	Action string
 	Until  time.Time
+	Asked  bool
+	Alone  bool // there is no phone or e-mail to prove first: it cannot be set up yet
 }
 
 // ChooseFactor asks which factor to set up. Input: factor=passkey (script only), factor=totp. After says why it is
@@ -138,7 +143,7 @@ type Undone struct {
 }
 
 // LinkGone says that a link of a notice is too old or was never one.
-type LinkGone struct{}
+type LinkGone struct{ Explain string }
 
 func (Key) Page() string           { return "key" }
 func (Backup) Page() string        { return "backup" }

@@ -155,6 +155,15 @@ func (f Frame) Or(key, other string) string {
 	return other
 }
 
+// List is the words of some keys, with commas between.
+func (f Frame) List(keys []string) string {
+	words := make([]string, len(keys))
+	for i, key := range keys {
+		words[i] = f.T(key)
+	}
+	return strings.Join(words, f.T("comma"))
+}
+
 // A languageLink switches this page to another language.
 type languageLink struct {
 	Language

@@ -27,13 +27,14 @@ type Letter struct {
 	Until       time.Time // closed: from when on it can be tried again; zero if it is opened by signing in
 	Client      string    // the application
 	Browser     string
-	Place       string // estimated from the network
-	Factor      string // catalogue key: factor.totp
-	Link        string // of an invitation, which carries no code
-	Stop        string // the link that freezes, in every notice
-	Undo        string // the link that undoes a change of a phone or address, to the old one
-	Old, New    string // masked
-	Left        int    // recovery codes
+	Place       string   // estimated from the network
+	Factor      string   // catalogue key: factor.totp
+	Ways        []string // closed: keys of the ways that are open to the owner
+	Link        string   // of an invitation, which carries no code
+	Stop        string   // the link that freezes, in every notice
+	Undo        string   // the link that undoes a change of a phone or address, to the old one
+	Old, New    string   // masked
+	Left        int      // recovery codes
 	CaseNumber  string
 	Object      string   // id of what it is about, never printed: another of the same kind is told, too
 	Items       []string // of a digest: catalogue keys
@@ -48,10 +49,36 @@ type letterPage struct {
 }
 
 // Own is the text of this message: mail.<name>.<what>.
-func (p letterPage) Own(what string) string { return p.T("mail." + p.Name + "." + what) }
+func (p letterPage) Own(what string) string {
+	if what == "lead" && p.Name == "closed" && p.It.Factor == "factor.backup" && !p.It.Until.IsZero() {
+		what = "lead_all" // their tries are one for everybody
+	}
+	return p.T("mail."+p.Name+"."+what, p.closed()...)
+}
+
+// closed is the way that a notice of a lock is about, as its sentences name it.
+func (p letterPage) closed() []any {
+	if p.Name != "closed" {
+		return nil
+	}
+	return []any{p.T("closed." + p.It.Factor)}
+}
+
+// Subject is the first line of a message by itself, for a digest of what was left out.
+func (l Letter) Subject(lang, name string) string {
+	return oneLine(letterPage{Frame{Lang: lang}.filled(), l, name}.Own("subject"))
+}
 
 // Do is what to do now: the message's own words or, where it may well have been the person himself, nothing.
-func (p letterPage) Do() string { return p.Or("mail."+p.Name+".do", p.T("mail.me")) }
+func (p letterPage) Do() string {
+	if p.Name == "closed" && p.It.Until.IsZero() {
+		return p.T("mail.closed.do_hard")
+	}
+	return p.Or("mail."+p.Name+".do", p.T("mail.me"))
+}
+
+// Sentence is what a text message says.
+func (p letterPage) Sentence() string { return p.T("sms."+p.Name, p.closed()...) }
 
 // UntilLabel says what ends at Until.
 func (p letterPage) UntilLabel() string { return p.Or("mail."+p.Name+".until", p.T("mail.until")) }

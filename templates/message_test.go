@@ -66,7 +66,7 @@ func TestNotices(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, says := range []string{f.T("mail." + name + ".lead"), f.Moment(letter.At), letter.Browser, f.Place(letter.Place)} {
+			for _, says := range []string{f.T("mail."+name+".lead", f.T("closed."+letter.Factor)), f.Moment(letter.At), letter.Browser, f.Place(letter.Place)} {
 				if !strings.Contains(text, says) || !strings.Contains(rich, says) {
 					t.Errorf("%s/%s lacks %q:\n%s", l.Tag, name, says, text)
 				}
@@ -88,6 +88,11 @@ func TestNoticesTellWhatChanged(t *testing.T) {
 	changed.Old, changed.New, changed.Undo = "138****0001", "139****0002", "https://id.example.com/undo?t=abc"
 	cased := letter
 	cased.CaseNumber = "482-913-0576"
+	used := letter // by strangers
+	used.Factor, used.Ways = "factor.backup", []string{"open.passkey", "open.totp"}
+	hard := used
+	hard.Until = time.Time{}
+	word := T("en", "closed.factor.backup")
 	typed := letter
 	typed.Login = "13800010001"
 	if p := typed.Params(); p["login"] != "138****0001" {
@@ -103,7 +108,9 @@ func TestNoticesTellWhatChanged(t *testing.T) {
 		{"channel.removed", changed, []string{changed.Old, changed.New, changed.Undo, changed.Stop, T("en", "mail.undo")}, []string{changed.New, changed.Undo, changed.Stop}, "⟦"},
 		{"codes.used", letter, []string{T("en", "mail.left") + ": 0"}, []string{T("en", "sms.left", 0)}, "⟦"},
 		{"newbrowser", letter, []string{T("en", "mail.me")}, nil, T("en", "mail.left")},
-		{"closed", letter, []string{T("en", "mail.closed.do")}, nil, T("en", "mail.me")},
+		{"closed", used, []string{T("en", "mail.closed.lead_all", word), T("en", "mail.closed.until"), T("en", "mail.ways") + ": " + T("en", "open.passkey") + ", " + T("en", "open.totp"), T("en", "mail.closed.do")},
+			[]string{T("en", "sms.closed", word)}, T("en", "mail.me")},
+		{"closed", hard, []string{T("en", "mail.closed.lead", word), T("en", "mail.closed.do_hard")}, nil, T("en", "mail.closed.until")},
 		{"frozen", cased, []string{cased.CaseNumber, T("en", "mail.frozen.until")}, []string{cased.CaseNumber}, T("en", "mail.stop")},
 		{"case.opened", cased, []string{cased.CaseNumber, T("en", "mail.case.opened.do")}, []string{cased.CaseNumber}, T("en", "mail.stop")},
 		{"digest", letter, []string{T("en", "digest.codes", 2), T("en", "digest.phone", "138****0001", 61), T("en", "digest.password", 7)}, []string{T("en", "digest.codes", 2)}, "https://"},
@@ -130,6 +137,16 @@ func TestNoticesTellWhatChanged(t *testing.T) {
 		if strings.Contains(text+rich, c.never) {
 			t.Errorf("%s says %q:\n%s", c.name, c.never, text)
 		}
+	}
+}
+
+// A digest names a notice that was left out by its first line.
+func TestSubjectAlone(t *testing.T) {
+	if got := (Letter{Factor: "factor.totp"}).Subject("zh-CN", "closed"); got != "有人多次输错您的动态码" {
+		t.Error(got)
+	}
+	if got := (Letter{}).Subject("en", "newbrowser"); got != T("en", "mail.newbrowser.subject") {
+		t.Error(got)
 	}
 }
 

@@ -84,9 +84,6 @@ type EnrolTOTP struct {
 // QRLabel is what a screen reader says of the code; the key is printed beside it.
 func QRLabel(lang string) string { return T(lang, "enrol-totp.qr") }
 
-// Enrolled says that the authenticator is bound.
-type Enrolled struct{ Next string }
-
 // NewPassword asks for a new password. Inputs: password, again.
 type NewPassword struct {
 	Form
@@ -112,8 +109,8 @@ type Wait struct {
 	RestartURL string
 }
 
-// Expired says that a page was left too long.
-type Expired struct{ RestartURL, Explain string }
+// Expired says that a page was left too long or, with another Lead, why it cannot be used: a catalogue key.
+type Expired struct{ Lead, RestartURL, Explain string }
 
 // NotForYou turns away whoever has no business in the console.
 type NotForYou struct {
@@ -133,7 +130,6 @@ func (Password) Page() string    { return "password" }
 func (TOTP) Page() string        { return "totp" }
 func (Code) Page() string        { return "code" }
 func (EnrolTOTP) Page() string   { return "enrol-totp" }
-func (Enrolled) Page() string    { return "enrolled" }
 func (NewPassword) Page() string { return "new-password" }
 func (Consent) Page() string     { return "consent" }
 func (Wait) Page() string        { return "wait" }

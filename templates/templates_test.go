@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"golang.org/x/net/html"
 )
@@ -290,6 +291,21 @@ func TestAutocompleteTokens(t *testing.T) {
 		if i < 0 || p.nodes[i].attr("autocomplete") != c.token {
 			t.Errorf("%s: no input %s with autocomplete %s", c.content.Page(), c.name, c.token)
 		}
+	}
+}
+
+// The field of a code refuses nothing that the server reads: digits of any script, with whatever blanks and dashes
+// stand between them.
+func TestCodeFieldTakesWhatTheServerReads(t *testing.T) {
+	text := draw(t, frame("en"), TOTP{Action: "/flows/f1/totp", Login: "lin.wei"})
+	field := regexp.MustCompile(`<input class="code-in"[^>]*>`).FindString(text)
+	most := regexp.MustCompile(`maxlength="(\d+)"`).FindStringSubmatch(field)
+	if strings.Contains(field, "pattern=") || most == nil {
+		t.Fatalf("%q", field)
+	}
+	n, err := strconv.Atoi(most[1])
+	if typed := utf16.Encode([]rune("𝟏 – 𝟐 – 𝟑\u3000–\u3000𝟒 – 𝟓 – 𝟔")); err != nil || len(typed) > n {
+		t.Errorf("%d units, room for %d, %v", len(typed), n, err)
 	}
 }
 

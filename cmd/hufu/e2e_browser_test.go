@@ -71,7 +71,7 @@ func startWorld(t *testing.T, browser context.Context, seen *looked, bin, lang s
 	var demo struct{ Users map[string]*person }
 	readJSON(t, filepath.Join(data, "demo.json"), &demo)
 	w.people = demo.Users
-	w.app = after(start(t, data, "merchant-app: ", bin+"/merchant-app", "--addr=localhost:0", "--issuer="+w.issuer), "merchant-app: ")
+	w.app = after(start(t, data, "merchant-app: ", bin+"/merchant-app", "--addr=localhost:0", "--issuer="+w.issuer, "--acr=urn:hufu:acr:2"), "merchant-app: ")
 	w.bench = after(start(t, data, "terminal: ", bin+"/terminal", "--addr=localhost:0", "--demo="+filepath.Join(data, "demo.json")), "terminal: ")
 	for _, name := range []string{"merchant-app", "terminal"} {
 		var words map[string]string

@@ -62,9 +62,20 @@ func (b *tab) internal() *authenticator {
 		HasResidentKey: true, HasUserVerification: true, IsUserVerified: true, DefaultBackupEligibility: true, DefaultBackupState: true})
 }
 
+// forgetful is one that knows its user and keeps nothing: the server has to name what it made.
+func (b *tab) forgetful() *authenticator {
+	return b.plug(webauthn.VirtualAuthenticatorOptions{Protocol: webauthn.AuthenticatorProtocolCtap2, Transport: webauthn.AuthenticatorTransportInternal, HasUserVerification: true, IsUserVerified: true})
+}
+
 // usb is a key that only knows that somebody touched it.
 func (b *tab) usb(protocol webauthn.AuthenticatorProtocol) *authenticator {
 	return b.plug(webauthn.VirtualAuthenticatorOptions{Protocol: protocol, Transport: webauthn.AuthenticatorTransportUsb})
+}
+
+// storing is a key that keeps what it made; with a PIN it knows its user.
+func (b *tab) storing(pin bool) *authenticator {
+	return b.plug(webauthn.VirtualAuthenticatorOptions{Protocol: webauthn.AuthenticatorProtocolCtap2, Transport: webauthn.AuthenticatorTransportUsb, HasResidentKey: true,
+		HasUserVerification: pin, IsUserVerified: pin})
 }
 
 // touch says whether the person touches the authenticator when it asks.
@@ -203,34 +214,63 @@ func (w *world) addPasskeys(b *tab, inside *authenticator) {
 	b.press(w.T("account.passkey_add")).see(200, w.T("enrol-passkey.title"), "lin.wei")
 	b.fill("label", "柜台的手机").press(w.T("enrol-passkey.create"))
 	b.see(200, w.T("account.saved.enrolled"), "柜台的手机", w.T("account.synced"))
+	if name := inside.credentials()[0].UserName; name != "lin.wei" {
+		b.t.Errorf("the passkey goes by the name %q", name)
+	}
 	b.press(w.T("account.passkey_add")).refuses(w.T("key.known"), w.T("enrol-passkey.other"), w.T("enrol.later"))
 	inside.touch(false) // but another key is touched
-	for _, key := range []struct {
-		label    string
-		protocol webauthn.AuthenticatorProtocol
-	}{{"旧钥匙", webauthn.AuthenticatorProtocolU2f}, {"USB 钥匙", webauthn.AuthenticatorProtocolCtap2}} {
-		usb := b.usb(key.protocol)
-		b.open(w.issuer+"/account/enrol?factor=passkey").fill("label", key.label).press(w.T("enrol-passkey.create"))
-		b.see(200, w.T("account.saved.enrolled"), key.label, w.T("account.device_bound"))
-		w.secondStep(b, usb)
+	for label, protocol := range map[string]webauthn.AuthenticatorProtocol{"旧钥匙": webauthn.AuthenticatorProtocolU2f, "USB 钥匙": webauthn.AuthenticatorProtocolCtap2} {
+		usb := b.usb(protocol)
+		w.addKey(b, usb, label)
 		usb.unplug()
 	}
+	w.storingKey(b)
 	inside.touch(true)
 	b.see(200, w.T("account.hello", "林薇")).open(w.issuer + "/account/factors")
 	b.click(".checks summary").fill("label", "前台").press(w.T("account.rename_save")).see(200, w.T("account.saved.renamed"), "前台")
 	if n := len(inside.credentials()); n != 1 {
 		b.t.Errorf("%d passkeys on the phone", n)
 	}
+	for _, name := range []string{"lin.wei.shop", "lin.wei"} {
+		b.open(w.issuer+"/account/username").fill("username", name).press(w.T("new-username.save")).see(200, w.T("account.saved.username"))
+		waitFor(b.t, "the passkey goes by the name "+name, func() bool { return inside.credentials()[0].UserName == name })
+	}
 }
 
-// secondStep signs in with the password and a key that cannot tell who touches it, beside the app.
-func (w *world) secondStep(b *tab, usb *authenticator) {
+// addKey adds an authenticator whose passkey stays on it, and signs in with it.
+func (w *world) addKey(b *tab, plugged *authenticator, label string) {
+	b.t.Helper()
+	b.open(w.issuer+"/account/enrol?factor=passkey").fill("label", label).press(w.T("enrol-passkey.create"))
+	b.see(200, w.T("account.saved.enrolled"), label, w.T("account.device_bound"))
+	w.secondStep(b, plugged)
+}
+
+// storingKey: a key that keeps passkeys and cannot tell who touches it. Chromium neither makes a passkey on it nor signs
+// anybody in with one that is there from when it could: the pages say so and lead on. As a second step it does.
+func (w *world) storingKey(b *tab) {
+	b.t.Helper()
+	bare := b.storing(false)
+	b.open(w.issuer+"/account/enrol?factor=passkey").refuses(w.T("key.cancelled"), w.T("enrol-passkey.other"), w.T("enrol.later"))
+	bare.unplug()
+	knows := b.storing(true)
+	w.addKey(b, knows, "有存储的钥匙")
+	made := knows.credentials()[0]
+	knows.unplug()
+	bare = b.storing(false)
+	bare.put(made)
+	b.signOut().open(w.issuer+"/account").refuses(w.T("key.cancelled"), w.T("identify.label"))
+	b.knock("owner").see(200, w.T("key.title")).press(w.T("key.use")).see(200, w.T("account.hello", "林薇"))
+	bare.unplug()
+}
+
+// secondStep signs in with the password and a key, beside the app.
+func (w *world) secondStep(b *tab, plugged *authenticator) {
 	b.t.Helper()
 	b.signOut()
 	b.knock("owner").see(200, w.T("key.title"), w.T("way.totp"), w.T("way.backup"))
 	b.press(w.T("way.totp")).see(200, w.T("totp.title"), w.T("way.passkey")).press(w.T("way.passkey"))
 	b.see(200, w.T("key.title")).press(w.T("key.use")).see(200, w.T("account.hello", "林薇"))
-	if n := len(usb.credentials()); n != 1 {
+	if n := len(plugged.credentials()); n != 1 {
 		b.t.Errorf("%d credentials on the key", n)
 	}
 }
@@ -249,6 +289,18 @@ func (w *world) refusedPrompts(b *tab, inside *authenticator) *authenticator {
 	foreign.RpID, foreign.CredentialID = "example.com", []byte("of another site")
 	other.put(&foreign)
 	b.refuses(w.T("key.cancelled"), w.T("identify.label"), w.T("identify.passkey"))
+	b.knock("owner").see(200, w.T("key.title")).refuses(w.T("key.cancelled"), w.T("way.totp"), w.T("way.backup"))
+	b.press(w.T("way.totp")).fill("code", w.code(b.t, "owner")).press(w.T("identify.title")).see(200, w.T("account.hello", "林薇"))
+	other.recognises(false)
+	b.open(w.issuer+"/account/enrol?factor=passkey").refuses(w.T("key.cancelled"), w.T("enrol-passkey.other"), w.T("enrol.later"))
+	other.unplug()
+	own := b.forgetful()
+	w.addKey(b, own, "电脑自带")
+	own.unplug()
+
+	other = b.internal()
+	other.put(&foreign)
+	b.signOut().open(w.issuer + "/account")
 	unknown.CredentialID = []byte("that nobody knows")
 	other.put(&unknown)
 	b.press(w.T("identify.passkey")).see(422, w.T("key.unknown"), w.T("identify.label"))
@@ -267,11 +319,24 @@ func (w *world) trusted(b *tab) {
 	b.t.Helper()
 	b.knock("owner").see(200, w.T("key.title")).click(`[name="trust"]`).press(w.T("key.use")).see(200, w.T("account.hello", "林薇"))
 	b.signOut().knock("owner").see(200, w.T("account.hello", "林薇"))
+	w.challenged(b) // and signed out
+	b.knock("owner").see(200, w.T("account.hello", "林薇"))
 	b.open(w.issuer+"/account/password").see(200, w.T("key.title")).press(w.T("key.use")).see(200, w.T("new-password.title"))
 	w.people["owner"].Password = "a sentence of the owner's own"
 	b.fill("password", w.people["owner"].Password).fill("again", w.people["owner"].Password).press(w.T("new-password.save"))
 	b.see(200, w.T("account.saved.password")).signOut()
 	b.knock("owner").see(200, w.T("key.title")).press(w.T("key.use")).see(200, w.T("account.hello", "林薇"))
+}
+
+// challenged: a resource that wants two factors says so (RFC 9470), the app asks for that class, and the person is led
+// through what is missing.
+func (w *world) challenged(b *tab) {
+	b.t.Helper()
+	app := func(key string, args ...any) string { return w.S("merchant-app", key, args...) }
+	b.open(w.app).press(app("door.sign-in")).see(200, app("acr.urn:hufu:acr:1"))
+	b.press(app("takings.read")).see(200, app("takings.level")).silent("12,840.50")
+	b.press(app("takings.step-up")).see(200, w.T("key.title")).press(w.T("key.use")).see(200, app("acr.phr"))
+	b.press(app("takings.read")).see(200, "12,840.50").press(app("desk.sign-out")).see(200, app("signed.out"))
 }
 
 // removedPasskey: what is removed is gone from the authenticator too, and opens nothing if it is not.

@@ -25,9 +25,13 @@ type Factor interface {
 	Begin(ctx context.Context, a *Attempt) error
 	// Show draws the page; it changes nothing.
 	Show(ctx context.Context, a *Attempt) (templates.Content, error)
+	// Read refuses a form that cannot be right, whosever it is: empty, malformed, with a
+	// slip of the pen that its check character shows. It looks at nothing else, so it
+	// tells nothing, and costs neither a guess nor the work for one.
+	Read(form url.Values) error
 	// Check looks at the answer, outside any transaction. What it found is for the
-	// engine alone: nobody is told before the guess is paid for. Malformed input is an
-	// idp.Invalid error and costs no guess.
+	// engine alone: nobody is told before the guess is paid for. What Read refuses is
+	// refused here, too.
 	Check(ctx context.Context, a *Attempt, form url.Values) (Answer, error)
 }
 
@@ -47,6 +51,7 @@ type Attempt struct {
 	Action   string         // where the page posts to
 	Resend   string         // where a resend posts to
 	Again    string         // where "another account" leads, "" if it must be this one
+	Restart  string         // where to begin anew when nothing here helps, "" if that is elsewhere
 	Ways     []templates.Way
 	Steps    bool               // the page is one of several
 	Passkey  *templates.Passkey // what the script asks the browser with; nil: no passkey here
@@ -68,6 +73,7 @@ type Answer struct {
 	Counter    int64  // when right: the step or counter to move to; 0 has none
 	Used       bool   // the right answer of before: refused, not counted
 	Data       []byte // when right: what the credential holds from now on; nil: unchanged
+	Void       bool   // too late, used up or of another channel: nothing was looked at; refused, not counted
 	Clone      bool   // a copy of the authenticator exists: it is blocked and its owner is told
 	Reason     string // of a wrong answer: "pw.wrong", "otp.wrong", "otp.skew"
 	Mark       []byte // of a wrong static secret: the same one twice counts once

@@ -143,6 +143,13 @@ func (v *visit) proved(act manage.Action, fresh bool) (bool, error) {
 	twice := d.Met(v.Session.Proofs)
 	if fresh {
 		d.One, d.Since = !manage.Whole(act), time.Now().Add(-v.age(act))
+		held, err := v.holdsPasskey(act)
+		if err != nil {
+			return false, err
+		}
+		if held {
+			d.ACR = idp.ACRPhr
+		}
 	}
 	switch {
 	case d.Met(v.Session.Proofs):
@@ -152,6 +159,16 @@ func (v *visit) proved(act manage.Action, fresh bool) (bool, error) {
 		return true, nil
 	}
 	return false, v.Site.Require(v.w, v.r, d)
+}
+
+// holdsPasskey says whether a grave act can be asked a passkey of this person. Whoever has
+// none shows the two factors that he signed in with.
+func (v *visit) holdsPasskey(act manage.Action) (bool, error) {
+	if !manage.Grave(act) {
+		return false, nil
+	}
+	creds, err := v.Store.Credentials(v.r.Context(), v.User.ID)
+	return slices.ContainsFunc(creds, func(c idp.Credential) bool { return c.Method == idp.MethodPasskey && c.Blocked == "" }), err
 }
 
 // age is how old the proof for an act may be. The form asks a little more than the

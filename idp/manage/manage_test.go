@@ -435,6 +435,10 @@ func TestInvitation(t *testing.T) {
 			t.Errorf("used %d times", n)
 		}
 
+		// Nobody is invited by a text message to a country that none go to.
+		_, err = h.CreateUser(ctx, admin, NewUser{Name: "x", Role: idp.RoleAuditor, Username: "abroad", Phone: "+44 7911 123456"})
+		wants(t, err, idp.Invalid, "error.country")
+
 		// Once more: the new one works, the event tells.
 		if err := h.InviteAgain(ctx, h.as(idp.RoleSupportAgent), u.ID); err != nil {
 			t.Fatal(err)

@@ -202,7 +202,7 @@ func TestShopInvites(t *testing.T) {
 			wants(t, second(h.InviteStaff(ctx, h.is(h.shop[idp.RoleCashier]), in, "")), idp.Forbidden, "error.forbidden")
 		}
 		abroad := NewUser{Name: "x", Role: idp.RoleCashier, Username: "abroad", Phone: "+4915112345678"}
-		wants(t, second(h.InviteStaff(ctx, owner, abroad, "")), idp.Invalid, "error.invite_country")
+		wants(t, second(h.InviteStaff(ctx, owner, abroad, "")), idp.Invalid, "error.country")
 		h.must(h.InviteAgain(ctx, manager, second1(h.InviteStaff(ctx, manager, hire("again"), h.store.ID)).ID))
 		for i := range h.Policy.Sends.NetworkDay.Burst {
 			if _, err = h.InviteStaff(ctx, manager, hire(fmt.Sprintf("hand%d", i)), h.store.ID); err != nil {

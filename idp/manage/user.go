@@ -37,7 +37,7 @@ func (m *Manager) CreateUser(ctx context.Context, a Actor, in NewUser) (idp.User
 	case !in.Role.Operator():
 		return idp.User{}, idp.FieldError("role", "error.owner_invites")
 	}
-	u, names, to, err := a.newcomer(act, in)
+	u, names, to, err := m.newcomer(&a, act, in)
 	if err != nil {
 		return idp.User{}, err
 	}
@@ -63,7 +63,7 @@ func (m *Manager) CreateUser(ctx context.Context, a Actor, in NewUser) (idp.User
 }
 
 // newcomer reads the form of an invitation, whoever invites; to is where it goes.
-func (a *Actor) newcomer(act Action, in NewUser) (u idp.User, names []*idp.Identifier, to *idp.Identifier, err error) {
+func (m *Manager) newcomer(a *Actor, act Action, in NewUser) (u idp.User, names []*idp.Identifier, to *idp.Identifier, err error) {
 	var bad checks
 	bad.add(a.allow(act))
 	u = idp.User{Role: in.Role, Status: idp.UserInvited}
@@ -73,8 +73,12 @@ func (a *Actor) newcomer(act Action, in NewUser) (u idp.User, names []*idp.Ident
 	bad.add(err)
 	names, to, err = identifiers(in.Username, in.Phone, in.Email)
 	bad.add(err)
-	if err == nil && to == nil {
+	switch {
+	case err != nil:
+	case to == nil:
 		bad.add(idp.FieldError("phone", "error.no_channel"))
+	default:
+		bad.add(m.reaches(to))
 	}
 	return u, names, to, bad.err()
 }
@@ -104,6 +108,14 @@ func (m *Manager) ownerOf(ctx context.Context, u *idp.User, typed string) (*idp.
 	}
 	u.MerchantID = merchant.ID
 	return &idp.Identifier{Kind: idp.IdentifierMerchantNo, Value: merchant.No}, nil
+}
+
+// reaches refuses to write to a number in a country that text messages do not go to.
+func (m *Manager) reaches(to *idp.Identifier) error {
+	if to.Kind == idp.IdentifierPhone && !m.Policy.Sends.Reaches(to.Value) {
+		return idp.FieldError("phone", "error.country")
+	}
+	return nil
 }
 
 // invite queues the message with the one-use link that lets the person in.
@@ -342,7 +354,7 @@ func (m *Manager) inviteAgain(ctx context.Context, a Actor, u idp.User) error {
 	}
 	var to *idp.Identifier
 	for _, n := range names {
-		if !n.Former && n.RemovedAt.IsZero() && (n.Kind == idp.IdentifierEmail || n.Kind == idp.IdentifierPhone && to == nil) {
+		if !n.Former && n.RemovedAt.IsZero() && m.reaches(&n) == nil && (n.Kind == idp.IdentifierEmail || n.Kind == idp.IdentifierPhone && to == nil) {
 			to = &n
 		}
 	}

@@ -212,13 +212,17 @@ func (p *Provider) grant(w http.ResponseWriter, r *http.Request, v *pending, loo
 }
 
 // issueCode makes the grant and its code and uses the request up, in one
-// transaction. It holds the session meanwhile: a grant stands before everything of
-// the person ends, and ends with it, or is not made.
+// transaction. It holds the person and the session meanwhile: a grant stands before
+// everything of the person ends, and ends with it, or is not made.
 func (p *Provider) issueCode(ctx context.Context, v *pending, look *visit) (params url.Values, err error) {
 	now, signed := time.Now(), look.signed
+	proofs := idp.Since(signed.Session.Proofs, look.since())
 	g := idp.Grant{ID: idp.NewID(), UserID: signed.User.ID, ClientID: v.client.ID, SessionID: signed.Session.ID, Scopes: look.scopes,
-		Proofs: signed.Session.Proofs, AuthTime: idp.Assess(signed.Session.Proofs).AuthTime, CreatedAt: now, ExpiresAt: now.Add(p.unredeemed())}
+		Proofs: proofs, AuthTime: idp.Assess(proofs).AuthTime, CreatedAt: now, ExpiresAt: now.Add(p.unredeemed())}
 	err = p.Store.Tx(ctx, func(ctx context.Context) error {
+		if _, err := p.Store.HoldUser(ctx, g.UserID); err != nil {
+			return err
+		}
 		if live, err := p.Store.HoldSession(ctx, g.SessionID); err != nil {
 			return err
 		} else if !live {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hufu/idp"
+	"hufu/idp/session"
 	"hufu/storage"
 )
 
@@ -175,6 +176,39 @@ func TestChecks(t *testing.T) {
 			if res := w.get(back, c.after); res.StatusCode != http.StatusGone {
 				t.Errorf("%s: the request lives after its code: %d", name, res.StatusCode)
 			}
+		}
+	})
+}
+
+// prompt=login and max_age demand the class of fresh proofs alone: a code typed at
+// somebody's unlocked browser makes his password of an hour ago no younger.
+func TestOldProofsLendNothing(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		mixed := func(fresh time.Duration) string { // a second factor just now, or soon
+			hour, token := time.Now().Add(-time.Hour), idp.NewToken()
+			shown := append(proofs(w.owner, false, hour), proofs(w.owner, true, time.Now().Add(fresh))[1])
+			w.must(w.store.CreateSession(t.Context(), &idp.Session{UserID: w.owner.ID, Proofs: shown, CreatedAt: hour, LastSeenAt: hour,
+				IdleUntil: time.Now().Add(time.Hour), ExpiresAt: time.Now().Add(time.Hour)}, session.Hash(token)))
+			return "hufu-s=" + token
+		}
+		says := func(res *http.Response) any {
+			t.Helper()
+			_, answer := w.post("/token", "app", exchange("app", answerOf(res).Get("code")))
+			return payload(t, answer["id_token"])["acr"]
+		}
+		if acr := says(w.get("/authorize?"+query("app").Encode(), mixed(0))); acr != "urn:hufu:acr:2" {
+			t.Errorf("asked for nothing: %v", acr)
+		}
+		if acr := says(w.get("/authorize?"+query("app", "max_age", "60").Encode(), mixed(0))); acr != "urn:hufu:acr:1" {
+			t.Errorf("max_age: %v", acr)
+		}
+		back := w.returnOf(w.get("/authorize?"+query("app", "prompt", "login").Encode(), mixed(0)))
+		if acr := says(w.get(back, mixed(time.Minute))); acr != "urn:hufu:acr:1" {
+			t.Errorf("prompt=login: %v", acr)
+		}
+		d := w.demandOf(w.get("/authorize?"+query("app", "max_age", "60", "acr_values", "urn:hufu:acr:2").Encode(), mixed(0)))
+		if age := time.Since(d.Since); d.Kind != idp.FlowStepUp || d.ACR != idp.ACR2 || age < time.Minute || age > 2*time.Minute {
+			t.Errorf("demand %+v", d)
 		}
 	})
 }

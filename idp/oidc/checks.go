@@ -85,8 +85,21 @@ func (v *visit) signIn(since time.Time) idp.Demand {
 // time that a person takes here does not count.
 func (v *visit) oldest() time.Time { return v.q.At.Add(-*v.q.MaxAge) }
 
+// since is when a proof must have been made to count at all: with prompt=login or
+// max_age the class is that of the fresh proofs alone, so that one of them, made at
+// somebody's unlocked browser, lends nothing to the old ones.
+func (v *visit) since() time.Time {
+	switch {
+	case v.q.prompted("login"), v.q.prompted("select_account"):
+		return v.q.At
+	case v.q.MaxAge != nil:
+		return v.oldest()
+	}
+	return time.Time{}
+}
+
 func (v *visit) stepUp() idp.Demand {
-	return idp.Demand{Kind: idp.FlowStepUp, ACR: v.q.ACR}
+	return idp.Demand{Kind: idp.FlowStepUp, ACR: v.q.ACR, Since: v.since()}
 }
 
 // money demands two factors, one of them just shown (consent with a money

@@ -30,6 +30,10 @@ type Provider struct {
 	// nil admits all.
 	Admit func(ctx context.Context) error
 
+	// Tokens bounds what a network, or a known browser, asks of the token endpoint: a share
+	// beside that of the pages, so that these use up nothing of it.
+	Tokens *web.Flood
+
 	once sync.Once
 	core *fosite.Fosite
 	ring keyringPointer

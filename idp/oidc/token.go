@@ -4,15 +4,24 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
 	"github.com/ory/fosite"
+
+	"hufu/idp"
+	"hufu/idp/web"
+	"hufu/storage"
 )
 
 // token is the token endpoint (RFC 6749 3.2).
 func (p *Provider) token(w http.ResponseWriter, r *http.Request) error {
+	until, room := p.Tokens.Allow(web.Share(r.Context()))
 	form, err := postForm(w, r)
+	if !room {
+		err = p.pastFlood(r.Context(), form, until)
+	}
 	if err != nil {
 		return err
 	}
@@ -33,6 +42,37 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	writeJSON(w, http.StatusOK, response.ToMap())
+	return nil
+}
+
+// pastFlood refuses what a network asks for beyond its share, unless it shows a refresh
+// token of a living grant, which has a share of its own: what strangers ask for on the
+// shop's network signs no terminal out. The token is looked at only here, so that a
+// refresh costs nothing more while there is room.
+func (p *Provider) pastFlood(ctx context.Context, form url.Values, until time.Time) error {
+	flood := &idp.Error{Kind: idp.Limited, Msg: "problem.429.text", Until: until, Reason: "flood"}
+	shown := form.Get("refresh_token")
+	if form.Get("grant_type") != grantRefresh || shown == "" {
+		return flood
+	}
+	row, err := p.Store.Token(ctx, storage.TokenRefresh, signature(shown))
+	if idp.KindOf(err) == idp.NotFound {
+		return flood
+	}
+	if err != nil {
+		return err
+	}
+	grant, err := p.Store.Grant(ctx, row.Family)
+	if err != nil {
+		return err
+	}
+	if !grant.EndedAt.IsZero() || !time.Now().Before(grant.ExpiresAt) {
+		return flood
+	}
+	var own bool
+	if flood.Until, own = p.Tokens.Allow("t:" + grant.ID); !own {
+		return flood
+	}
 	return nil
 }
 

@@ -62,7 +62,7 @@ func newWorld(t testing.TB, s *storage.Store) *world {
 	sessions := &session.Manager{Store: s, Policy: doc, Ring: storagetest.Ring(), Network: web.Network, Device: func(*http.Request) string { return "test" },
 		Admit: func(*http.Request) error { return nil }, Log: log}
 	site := &web.Site{Sessions: sessions, Issuer: issuer, Operator: "Hufu", Zone: time.UTC, Log: log}
-	w := &world{t: t, store: s, p: &Provider{Store: s, Site: site, Policy: doc, Issuer: issuer, Log: log}}
+	w := &world{t: t, store: s, p: &Provider{Store: s, Site: site, Policy: doc, Issuer: issuer, Tokens: &web.Flood{PerMinute: 1e6}, Log: log}}
 	w.must(w.p.addKey(t.Context(), algs[0]))
 	mux := http.NewServeMux()
 	w.p.Routes(mux)

@@ -6,6 +6,8 @@
 package policy
 
 import (
+	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -109,6 +111,7 @@ type Throttle struct {
 	Address                           Bucket        // codes that prove a new phone or address: nobody comes in with them
 	Introduced                        time.Duration // how long such a code introduces
 	Hashing                           Bucket        // new passwords and codes that a flow hashes
+	Explain                           Bucket        // refusals that cost nothing and are written to the log all the same, of a network, times f
 	NetworkWork                       Bucket        // strangers' failures of a network, times f, before it must work
 	UserCodeWait                      Wait
 	UserCodeAccount, UserCodeNetwork  Bucket
@@ -125,9 +128,15 @@ type Sends struct {
 	PhoneHour, PhoneDay, MailHour, MailDay Bucket
 	AccountDay                             Bucket
 	NetworkHour, NetworkDay                Bucket   // times f
+	PhoneNotices                           Bucket   // notices by text message to one number; no code is among them
 	PhoneKept, MailKept                    int      // of a day, for known browsers
 	Countries                              []string // prefixes that SMS may go to
 	Breaker                                Breaker
+}
+
+// Reaches says whether text messages go to a number, in E.164.
+func (s Sends) Reaches(number string) bool {
+	return slices.ContainsFunc(s.Countries, func(prefix string) bool { return strings.HasPrefix(number, prefix) })
 }
 
 // Breaker stops sending SMS to strangers when far more go out than usual.
@@ -260,6 +269,7 @@ func Default() *Document {
 			Address:             Bucket{20, day / 20},
 			Introduced:          15 * time.Minute,
 			Hashing:             Bucket{5, 10 * time.Second},
+			Explain:             Bucket{20, 5 * time.Minute},
 			NetworkWork:         Bucket{30, time.Minute},
 			UserCodeWait:        Wait{Unit: 30 * time.Second, Cap: 15 * time.Minute, Forget: day},
 			UserCodeAccount:     Bucket{10, 6 * time.Hour},
@@ -275,7 +285,7 @@ func Default() *Document {
 			PhoneHour: Bucket{5, 12 * time.Minute}, PhoneDay: Bucket{10, day / 10},
 			MailHour: Bucket{10, 6 * time.Minute}, MailDay: Bucket{30, day / 30},
 			AccountDay:  Bucket{15, day / 15},
-			NetworkHour: Bucket{10, 6 * time.Minute}, NetworkDay: Bucket{50, day / 50},
+			NetworkHour: Bucket{10, 6 * time.Minute}, NetworkDay: Bucket{50, day / 50}, PhoneNotices: Bucket{20, 10 * time.Minute},
 			PhoneKept: 5, MailKept: 15, Countries: []string{"+86"},
 			Breaker: Breaker{HourLeast: 200, HourTimes: 4, DayMost: 20_000, ShutAfter: 50, ShutBelow: 30, ShutWindow: 15 * time.Minute, ShutFor: time.Hour},
 		},

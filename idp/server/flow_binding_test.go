@@ -14,13 +14,16 @@ import (
 // time; what is left of it says what to do.
 func TestFlowBelongsToItsBrowser(t *testing.T) {
 	eachHour(t, func(t *testing.T, w *demoWorld) {
-		const gone, start = "这一页已经过期", "/sign-in"
+		const gone, elsewhere, start = "这一页已经过期", "属于另一个浏览器", "/sign-in"
 		mine, other := w.from(t, "203.0.113.1").name("lin.wei"), w.from(t, "203.0.113.2").name("chen.xy")
 		first := mine.URL.Path
-		for _, b := range []*browser{other, w.from(t, "203.0.113.3")} { // with a binding of its own, and with none
-			b.open(first).see(410, gone)
-			b.post(first, url.Values{"password": {w.Users["owner"].Password}}).see(410, gone)
-			b.post(strings.Replace(first, "/password", "/identify", 1), url.Values{"identifier": {"chen.xy"}}).see(410, gone)
+		for b, why := range map[*browser]string{other: gone, w.from(t, "203.0.113.3"): elsewhere} { // with a binding of its own, and with none
+			b.open(first).see(410, why)
+			b.post(first, url.Values{"password": {w.Users["owner"].Password}}).see(410, why)
+			b.post(strings.Replace(first, "/password", "/identify", 1), url.Values{"identifier": {"chen.xy"}}).see(410, why)
+			if !strings.Contains(b.Body, `href="`+start+`"`) {
+				t.Error("the page does not say where to start again")
+			}
 		}
 		mine.open(first).see(200, "密码") // none of it touched the flow
 
@@ -71,7 +74,7 @@ func TestFlowOfAnotherPerson(t *testing.T) {
 		b := w.from(t, "203.0.113.1")
 		b.open("/sign-in").signIn("cashier").open("/account/enrol").see(200, "验证码")
 		flow := b.URL.Path
-		b.signOut().open(flow).see(410, "过期")
+		b.signOut().open(flow).see(410, "已经退出")
 		b.open("/sign-in").signIn("owner").see(200, "林薇").open(flow).see(410, "过期")
 		b.post(flow, url.Values{"code": {"123456"}}).see(410, "过期")
 		b.post(flow+"/resend", nil).see(410, "过期")

@@ -3,6 +3,7 @@ package server_test
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -28,6 +29,7 @@ import (
 type walker struct {
 	t        *testing.T
 	w        *demoWorld
+	seed     uint64
 	rnd      *rand.Rand
 	browsers []*browser
 	people   []*person
@@ -44,6 +46,19 @@ type walker struct {
 	works    int            // messages that may still be worked for
 	to       string         // where the last request led
 	ways     map[string]int // what happened, of all walks
+
+	client *quietApp
+	shop   *browser         // where the client redeems its codes
+	wishes map[string]*wish // by the path that asks, or goes on asking
+	due    map[int]string   // by browser: where a flow has sent it back to
+}
+
+// A wish is what a client asks of a sign-in.
+type wish struct {
+	at    time.Time
+	acr   idp.ACR
+	fresh bool // prompt=login or max_age=0: what was proved before does not count
+	nonce string
 }
 
 // A person is one account: what its owner knows and holds, and what stood in it before
@@ -52,6 +67,7 @@ type person struct {
 	idp.User
 	login, password, totp string
 	phone, mail           string
+	high                  bool                                  // of a merchant of high value, or of the operator: no grace, no trusted browser
 	keys                  map[string]*passkeytest.Authenticator // by credential, one each
 	paper                 []string                              // codes not used yet
 	creds                 []idp.Credential
@@ -96,6 +112,7 @@ type walk struct {
 	password string                     // newest that was chosen
 	bound    bool                       // a factor was bound in it
 	trust    bool                       // ticked beside the last that was right
+	wish     *wish                      // of the client that sent the browser here
 }
 
 // seen is what the model knows of a session.
@@ -117,6 +134,26 @@ func two(all []proof, since time.Time) bool {
 		}
 	}
 	return has[idp.MethodPassword] && (has[idp.MethodTOTP] || has[idp.MethodPasskey] || has[idp.MethodBackup])
+}
+
+// worth is the most that proofs since a time are worth.
+func worth(all []proof, since time.Time) (a idp.ACR) {
+	has := map[idp.Method]bool{}
+	for _, p := range all {
+		if p.at.Before(since) {
+			continue
+		}
+		if a, has[p.method] = max(a, idp.ACR1), true; p.uv {
+			a = idp.ACRPhr
+		}
+	}
+	switch {
+	case has[idp.MethodPassword] && has[idp.MethodPasskey]:
+		return idp.ACRPhr
+	case has[idp.MethodPassword] && (has[idp.MethodTOTP] || has[idp.MethodBackup] || has[idp.MethodSMS]):
+		return max(a, idp.ACR2)
+	}
+	return a
 }
 
 // star is the other half of 2*: a password and a code on a channel.
@@ -151,6 +188,10 @@ func (k *walker) step() {
 	p, _ := k.mine(i)
 	f := k.current[i]
 	switch {
+	case k.due[i] != "" && !k.one(8):
+		k.send(i, "GET", k.due[i], nil, nil)
+	case k.one(60):
+		k.authorize(i)
 	case len(k.at) > 0 && k.one(10):
 		at := k.at[k.rnd.IntN(len(k.at))]
 		if k.one(2) {
@@ -158,6 +199,10 @@ func (k *walker) step() {
 		}
 		k.walk(i, at, k.pick(stepNames...), k.flows[at])
 	case f == nil && p == nil, p == nil && k.one(40):
+		if k.one(3) {
+			k.authorize(i)
+			return
+		}
 		k.send(i, "GET", "/sign-in", nil, nil)
 	case f == nil, k.one(25):
 		k.account(i, p)
@@ -512,6 +557,10 @@ func (k *walker) account(i int, p *person) {
 		k.send(i, "POST", "/account/unfreeze", nil, nil)
 		return
 	}
+	if k.one(6) {
+		k.authorize(i)
+		return
+	}
 	name, cred := p.names[k.rnd.IntN(len(p.names))].ID, p.creds[k.rnd.IntN(len(p.creds))].ID
 	change := "x"
 	for _, c := range must2(k.w.Service.Store.Changes(k.t.Context(), p.ID, time.Now()))(k.t) {
@@ -540,6 +589,28 @@ func (k *walker) account(i int, p *person) {
 		k.send(i, "GET", k.pick("/account/enrol", "/account/enrol?factor=passkey", "/account/enrol?factor=totp", "/account/password", "/account/codes", "/account/contact/new?kind=phone",
 			"/account/contact/new?kind=email", "/account/contact/change?id="+name, "/account/username"), nil, nil)
 	}
+}
+
+// authorize comes from a client that asks for a class, for fresh proofs, or for neither;
+// or goes on, in whichever browser, with what one asked for.
+func (k *walker) authorize(i int) {
+	if waiting := slices.Sorted(maps.Values(k.due)); len(waiting) > 0 && k.one(6) {
+		k.send(i, "GET", k.pick(waiting...), nil, nil)
+		return
+	}
+	acr := k.pick("", "urn:hufu:acr:2", "phr", "phr urn:hufu:acr:2")
+	form := url.Values{"response_type": {"code"}, "client_id": {k.client.id}, "redirect_uri": {k.client.redirect}, "scope": {"openid"}, "code_challenge": {k.client.sum}, "code_challenge_method": {"S256"},
+		"nonce": {fmt.Sprint("nonce ", len(k.wishes))}, "acr_values": {acr}}
+	if k.one(3) {
+		form.Set("max_age", "0")
+	}
+	if k.one(3) {
+		form.Set("prompt", "login")
+	}
+	path, asked := "/authorize?"+form.Encode(), &wish{at: time.Now(), fresh: form.Has("max_age") || form.Has("prompt"), nonce: form.Get("nonce")}
+	asked.acr, _ = idp.ParseACR(strings.TrimPrefix(acr, "phr ")) // any will do: the weakest is asked for
+	k.wishes[path] = asked
+	k.send(i, "GET", path, nil, nil)
 }
 
 // staff is what happens beside the requests.
@@ -575,8 +646,11 @@ func (k *walker) look(p *person) {
 // the model what was right in it. Then it holds what must be true.
 func (k *walker) send(i int, method, path string, form url.Values, right func(f *walk)) string {
 	k.staff()
-	r := &sent{walker: k, i: i, path: path, flow: k.flows[flowToken.FindString(path)], before: map[*person]person{}}
+	r := &sent{walker: k, i: i, path: path, flow: k.flows[flowToken.FindString(path)], wish: k.wishes[path], before: map[*person]person{}}
 	r.signed, r.session = k.mine(i)
+	if k.due[i] == path {
+		delete(k.due, i)
+	}
 	for _, p := range k.people {
 		r.before[p] = *p
 	}
@@ -606,6 +680,7 @@ func (k *walker) send(i int, method, path string, form url.Values, right func(f 
 	for _, p := range k.people {
 		r.proved(p)
 	}
+	r.wished(to)
 	return body
 }
 
@@ -616,6 +691,7 @@ type sent struct {
 	path    string
 	status  int
 	flow    *walk
+	wish    *wish
 	signed  *person
 	session *seen
 	before  map[*person]person
@@ -639,8 +715,9 @@ func (r *sent) follow(to string) {
 		r.flows[token], r.at = f, append(r.at, token)
 	}
 	if f == nil {
-		f = &walk{owner: r.i, kind: r.path, signIn: r.signed == nil, begun: time.Now(), typed: map[*person]bool{}, shown: map[*person][]proof{}, sent: map[string]string{}}
-		if r.signed != nil {
+		f = &walk{owner: r.i, kind: r.path, signIn: r.signed == nil || r.wish != nil && r.wish.fresh && !r.proves(r.wish.at), begun: time.Now(), wish: r.wish,
+			typed: map[*person]bool{}, shown: map[*person][]proof{}, sent: map[string]string{}}
+		if !f.signIn {
 			f.typed[r.signed] = true
 		}
 		r.flows[token], r.at = f, append(r.at, token)
@@ -652,6 +729,83 @@ func (r *sent) follow(to string) {
 	if parts := strings.Split(to, "/"); len(parts) > 3 {
 		f.step = parts[3]
 	}
+}
+
+// proves says whether the session has a proof since a time: else who must be there anew
+// signs in anew.
+func (r *sent) proves(since time.Time) bool {
+	return slices.ContainsFunc(r.signed.live, func(ss idp.Session) bool {
+		return r.sessions[ss.ID] == r.session && slices.ContainsFunc(ss.Proofs, func(p idp.Proof) bool { return !p.At.Before(since) })
+	})
+}
+
+// wished: where a client gets its code, the ID token that it is worth says no more than
+// this browser has shown: the person who is signed in here, no higher class, no later
+// proof; and when the client asked for fresh proofs, by those alone.
+func (r *sent) wished(to string) {
+	asked := r.wish
+	if r.flow != nil && r.flow.owner == r.i {
+		asked = cmp.Or(asked, r.flow.wish)
+	}
+	if strings.HasPrefix(to, "/authorize?continue=") && asked != nil {
+		r.wishes[to], r.due[r.i] = asked, to
+	}
+	if !strings.HasPrefix(to, r.client.redirect) {
+		return
+	}
+	back := must2(url.Parse(to))(r.t)
+	if back.Query().Get("code") == "" {
+		r.ways["refused at the client"]++
+		return
+	}
+	p, s := r.mine(r.i)
+	if asked == nil || s == nil {
+		r.t.Fatalf("a code for nobody: %s", r.trace)
+	}
+	claims := r.redeem(back.Query().Get("code"))
+	acr, ok := idp.ParseACR(claims.ACR)
+	since := time.Time{}
+	if asked.fresh {
+		since = asked.at
+	}
+	newest := time.Time{}
+	for _, one := range s.shown {
+		newest = slices.MaxFunc([]time.Time{newest, one.at}, time.Time.Compare)
+	}
+	switch {
+	case claims.Subject != p.ID || r.sessions[claims.Session] != s || claims.Nonce != asked.nonce:
+		r.t.Fatalf("%s gives a code away for %+v: %s", p.login, claims, r.trace)
+	case !ok || acr > worth(s.shown, since):
+		r.t.Fatalf("the code of %s says %q, shown since %v is %v: %s", p.login, claims.ACR, since, s.shown, r.trace)
+	case claims.AuthTime > newest.Unix(), claims.AuthTime < since.Unix():
+		r.t.Fatalf("the code of %s says that he was there at %v, asked for at %v, last seen at %v: %s", p.login, time.Unix(claims.AuthTime, 0), since, newest, r.trace)
+	}
+	if r.ways["code of "+claims.ACR]++; asked.fresh {
+		r.ways["fresh code"]++
+	}
+	if asked.acr > 0 && acr >= asked.acr {
+		r.ways["code of the class asked for"]++
+	}
+}
+
+// said are claims of an ID token.
+type said struct {
+	Subject  string `json:"sub"`
+	Session  string `json:"sid"`
+	Nonce    string `json:"nonce"`
+	ACR      string `json:"acr"`
+	AuthTime int64  `json:"auth_time"`
+}
+
+func (k *walker) redeem(code string) (claims said) {
+	k.t.Helper()
+	answer := k.client.post(k.t, k.shop, url.Values{"grant_type": {"authorization_code"}, "client_id": {k.client.id}, "code": {code}, "redirect_uri": {k.client.redirect}, "code_verifier": {k.client.verifier}})
+	parts := strings.Split(answer.ID, ".")
+	if len(parts) != 3 {
+		k.t.Fatalf("a code is worth no ID token: %+v", answer)
+	}
+	must(k.t, json.Unmarshal(decode(k.t, parts[1]), &claims))
+	return claims
 }
 
 // messages notes which codes went out.
@@ -821,15 +975,15 @@ func (r *sent) distrust(p *person) {
 // stands for the second.
 func (r *sent) door(p *person) bool {
 	was, all := r.before[p], r.flow.shown[p]
-	if two(all, time.Time{}) {
-		return true
+	if two(all, time.Time{}) { // who sets policy shows his passkey, once he has one
+		return p.Role != idp.RolePolicyAdmin || len(p.keys) == 0 || worth(all, time.Time{}) >= idp.ACRPhr
 	}
 	password := slices.ContainsFunc(all, func(s proof) bool { return s.method == idp.MethodPassword })
 	if !was.enrolled() { // a cashier needs none, an owner not yet
 		alone := !was.MustChange || !slices.ContainsFunc(was.names, idp.Identifier.Channel) || star(all, time.Time{})
-		return password && alone && (p.Role == idp.RoleCashier || time.Now().Before(p.GraceFrom.AddDate(0, 0, 7)))
+		return password && alone && !p.high && (p.Role == idp.RoleCashier || time.Now().Before(p.GraceFrom.AddDate(0, 0, 7)))
 	}
-	return password && r.trusted[fmt.Sprint(r.i, p.login)] && !was.Frozen && !was.MustChange
+	return password && r.trusted[fmt.Sprint(r.i, p.login)] && !p.high && !was.Frozen && !was.MustChange
 }
 
 // proved: a session begins or gains proofs only by what its own browser has shown to the
@@ -911,22 +1065,40 @@ func (r *sent) begin(p *person, ss idp.Session) {
 	}
 }
 
-// walkers makes the two people of a walk and a thief: one holds everything there is, one
+// casts are the two people of a walk: the first holds everything there is, the second
 // nothing but his password.
-func (w *demoWorld) walkers(t *testing.T, seed uint64, paper []string, sealed []byte) *walker {
+var casts = [][2]string{{"owner", "cashier"}, {"owner", "late owner"}, {"owner", "owner"}, {"owner", "cashier"}, {"owner", "late owner"}, {"owner", "owner"},
+	{"high owner", "policy admin"}, {"policy admin", "high owner"}}
+
+// cast is somebody of a kind, who stands in the nth walk.
+func (w *demoWorld) cast(t *testing.T, kind string, p somebody) *person {
 	t.Helper()
-	k := &walker{t: t, w: w, rnd: rand.New(rand.NewPCG(seed, 1)), current: map[int]*walk{}, flows: map[string]*walk{}, sessions: map[string]*seen{}, trusted: map[string]bool{}, read: map[string]bool{}, hashes: 26, sets: int(seed % 2), works: 3, calm: seed%3 == 2}
-	for i := range 2 {
-		k.browsers = append(k.browsers, w.from(t, fmt.Sprintf("198.51.%d.%d", seed, i+1)))
-		login := fmt.Sprintf("walk.%c%d", 'a'+i, seed)
-		p := somebody{User: idp.User{Role: idp.RoleOwner}, Login: login, Phone: fmt.Sprintf("+861390000%d%d00", seed, i), Mail: login + "@example.com", TOTP: i == 0}
-		switch {
-		case i > 0 && seed%3 == 0:
-			p.Role = idp.RoleCashier
-		case i > 0 && seed%3 == 1:
-			p.GraceFrom = time.Now().AddDate(0, 0, -8) // his days of grace are over
-		}
-		k.people = append(k.people, &person{User: w.person(t, p), login: login, password: storyPassword, totp: w.Users[login].TOTP, phone: p.Phone, mail: p.Mail, keys: map[string]*passkeytest.Authenticator{}})
+	p.Role = idp.RoleOwner
+	switch kind {
+	case "cashier":
+		p.Role = idp.RoleCashier
+	case "late owner": // his days of grace are over
+		p.GraceFrom = time.Now().AddDate(0, 0, -8)
+	case "policy admin":
+		p.Role = idp.RolePolicyAdmin
+	case "high owner":
+		m := idp.Merchant{No: "8222900594" + p.Phone[len(p.Phone)-5:], LegalName: "林记金店", Tier: idp.TierHighValue, Status: idp.MerchantActive}
+		must(t, w.Service.Store.CreateMerchant(t.Context(), &m))
+		p.MerchantID = m.ID
+	}
+	high := kind == "policy admin" || kind == "high owner"
+	return &person{User: w.person(t, p), high: high, login: p.Login, password: storyPassword, totp: w.Users[p.Login].TOTP, phone: p.Phone, mail: p.Mail, keys: map[string]*passkeytest.Authenticator{}}
+}
+
+// walkers makes the people of the nth walk, and a thief.
+func (w *demoWorld) walkers(t *testing.T, n int, seed uint64, paper []string, sealed []byte) *walker {
+	t.Helper()
+	k := &walker{t: t, w: w, seed: seed, rnd: rand.New(rand.NewPCG(seed, 1)), current: map[int]*walk{}, flows: map[string]*walk{}, sessions: map[string]*seen{}, trusted: map[string]bool{}, read: map[string]bool{}, hashes: 26,
+		sets: n % 2, works: 3, calm: n%3 == 2, client: w.quietApp("merchant_app"), shop: w.from(t, "203.0.113.251"), wishes: map[string]*wish{}, due: map[int]string{}}
+	for i, kind := range casts[n%len(casts)] {
+		k.browsers = append(k.browsers, w.from(t, fmt.Sprintf("198.51.%d.%d", n, i+1)))
+		login := fmt.Sprintf("walk.%c%d", 'a'+i, n)
+		k.people = append(k.people, w.cast(t, kind, somebody{Login: login, Phone: fmt.Sprintf("+86139000%02d%d00", n, i), Mail: login + "@example.com", TOTP: i == 0}))
 	}
 	all := k.people[0]
 	must(t, w.Service.Store.AddCredential(t.Context(), &idp.Credential{UserID: all.ID, Method: idp.MethodBackup, Data: sealed}))
@@ -962,37 +1134,50 @@ func (w *demoWorld) thief(t *testing.T, of *passkeytest.Authenticator) *passkeyt
 	return a
 }
 
+// wander walks; a failure tells how it can be walked again.
+func (k *walker) wander() {
+	defer func() {
+		if k.t.Failed() {
+			k.t.Logf("of the walk with seed %d, of %s and %s", k.seed, k.people[0].login, k.people[1].login)
+		}
+	}()
+	for _, p := range k.people {
+		k.look(p)
+	}
+	if k.people[1].Role == idp.RoleCashier { // some begin frozen
+		must2(k.w.Service.Store.FreezeUser(k.t.Context(), k.people[0].ID, time.Now()))(k.t)
+		k.look(k.people[0])
+	}
+	for range 400 {
+		k.step()
+		time.Sleep(time.Duration(k.rnd.IntN(15)) * time.Second)
+	}
+}
+
 // Whatever the order of requests: a session begins or gains proofs only in the flow, and
 // in the browser of it, that was shown what policy demands of the person; what proves him
 // changes only where he has shown two factors of his own, just now, and never while he is
-// frozen.
+// frozen; and what a client is told of him was shown. One walk is a new one each time.
 func TestRandomWalks(t *testing.T) {
+	fresh := rand.Uint64()
 	eachHour(t, func(t *testing.T, w *demoWorld) {
 		paper := backup.NewSet(4)
 		sealed := must2(backup.Seal(t.Context(), phc.NewHasher(2), paper))(t)
 		ways := map[string]int{}
 		var walkers []*walker
-		for seed := range uint64(6) {
-			walkers = append(walkers, w.walkers(t, seed, paper, sealed))
+		for n := range casts {
+			walkers = append(walkers, w.walkers(t, n, uint64(n), paper, sealed))
 		}
+		walkers = append(walkers, w.walkers(t, len(casts)+int(fresh%uint64(len(casts))), fresh, paper, sealed))
 		time.Sleep(73 * time.Hour) // what they hold is old enough for a return from a freeze
 		for _, k := range walkers {
 			k.ways = ways
-			for _, p := range k.people {
-				k.look(p)
-			}
-			if k.people[1].Role == idp.RoleCashier { // some begin frozen
-				must2(w.Service.Store.FreezeUser(t.Context(), k.people[0].ID, time.Now()))(t)
-				k.look(k.people[0])
-			}
-			for range 400 {
-				k.step()
-				time.Sleep(time.Duration(k.rnd.IntN(15)) * time.Second)
-			}
+			k.wander()
 		}
 		t.Log(ways)
 		for _, way := range []string{"in by binding a factor", "in by a trusted browser", "in by a passkey alone", "in by the password alone", "in by the password and another", "in with totp", "in with passkey",
-			"in with backup", "introduced", "totp", "passkey", "backup", "password", "contact", "username", "removed", "unfrozen"} {
+			"in with backup", "introduced", "totp", "passkey", "backup", "password", "contact", "username", "removed", "unfrozen",
+			"code of urn:hufu:acr:2", "code of phr", "fresh code", "code of the class asked for"} {
 			if ways[way] == 0 {
 				t.Errorf("nobody walked %q: the walks show nothing of it", way)
 			}

@@ -183,9 +183,12 @@ func TestUnknownNameAnswersAlike(t *testing.T) {
 // 18 hours one try is back.
 func TestPasswordClosesToStrangersOnly(t *testing.T) {
 	eachHour(t, func(t *testing.T, w *demoWorld) {
-		w.add(t, somebody{Login: "shut.out", Mail: "shut.out@example.com"})
+		w.add(t, somebody{User: idp.User{StoreID: w.user(t, "chen.xy").StoreID}, Login: "shut.out", Mail: "shut.out@example.com"})
 		known := w.from(t, "198.51.100.1")
-		known.open("/sign-in").signIn("shut.out").see(200, "某人").signOut()
+		known.open("/sign-in").signIn("shut.out").see(200, "某人")
+		w.activated(t, "203.0.113.0", "esign", w.from(t, "198.51.100.2").open("/sign-in").signIn("owner")) // a new one takes an owner
+		terminal := w.activated(t, "203.0.113.0", "esign", known)
+		known.signOut()
 		for i := range 20 {
 			w.from(t, fmt.Sprintf("203.0.113.%d", i/4)).try("shut.out", fmt.Sprint("guess ", i)).see(422, "不对")
 		}
@@ -197,6 +200,9 @@ func TestPasswordClosesToStrangersOnly(t *testing.T) {
 			t.Errorf("%d events lock.closed, want one a day", n)
 		}
 		known.open("/sign-in").signIn("shut.out").see(200, "某人")
+		if a := terminal(); a.Status != 200 {
+			t.Errorf("the terminal hears %+v", a)
+		}
 		time.Sleep(18*time.Hour + time.Second)
 		w.from(t, "203.0.113.102").try("shut.out", storyPassword).see(200, "某人") // free: it was right
 		w.from(t, "203.0.113.103").try("shut.out", "guess 22").see(422, "不对")    // pays the one that came back
@@ -372,7 +378,7 @@ func TestParallelPasswords(t *testing.T) {
 	throttle := policy.Default().Throttle
 	eachHour(t, func(t *testing.T, w *demoWorld) {
 		key := []byte(w.person(t, somebody{Login: "par.pass"}).ID)
-		const n = 32
+		const n = 64
 		flows := make([]*browser, n)
 		for i := range flows {
 			flows[i] = w.from(t, "203.0.113.9").name("par.pass")
@@ -390,9 +396,9 @@ func TestParallelPasswords(t *testing.T) {
 		// In one flow, the right one last: what was not paid for tells nothing.
 		w.add(t, somebody{Login: "par.flow"})
 		b := w.from(t, "203.0.113.10").name("par.flow")
-		count, places := inParallel(16, func(i int) *http.Response {
+		count, places := inParallel(n, func(i int) *http.Response {
 			password := fmt.Sprint("guess ", i)
-			if i == 15 {
+			if i == n-1 {
 				password = storyPassword
 			}
 			return b.once("POST", b.URL.Path, url.Values{"password": {password}})

@@ -78,9 +78,9 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 	s.site = &web.Site{Sessions: sessions, Issuer: cfg.Issuer, Operator: cfg.Operator, Demo: cfg.Demo, Zone: cfg.Location(), Log: log}
 	hasher := phc.NewHasher(runtime.NumCPU())
 	engine := &flows.Engine{Store: store, Sessions: sessions, Site: s.site, Policy: s.policy, Hasher: hasher, Log: log,
-		Password: password.Factor{Hasher: hasher}, TOTP: totp.Factor{Issuer: cfg.Operator}, Code: code.Factor{Policy: s.policy, Host: issuer.Host},
+		Password: password.Factor{Hasher: hasher}, TOTP: totp.Factor{Issuer: cfg.Operator}, Code: code.Factor{Policy: s.policy, Host: issuer.Hostname()},
 		Backup: backup.Factor{Hasher: hasher}}
-	if engine.Passkey, err = cfg.passkeys(); err != nil {
+	if engine.Passkey, err = cfg.passkeys(log); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	s.keys = engine.Passkey
@@ -90,7 +90,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 	if s.deliver, err = s.deliverer(cfg); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	provider := &oidc.Provider{Store: store, Site: s.site, Policy: s.policy, Issuer: cfg.Issuer, Log: log}
+	provider := &oidc.Provider{Store: store, Site: s.site, Policy: s.policy, Issuer: cfg.Issuer, Tokens: &web.Flood{PerMinute: cfg.Limits.RequestsPerMinute}, Log: log}
 	sessions.Copied = engine.Copied
 	manager := &manage.Manager{Store: store, Policy: s.policy, Issuer: cfg.Issuer, Invite: invitation(cfg.Operator), Notify: engine.Notice}
 	console := &admin.Console{Manage: manager, Site: s.site, Store: store}

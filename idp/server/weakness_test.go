@@ -255,6 +255,84 @@ func TestFloodOfStrangers(t *testing.T) {
 	})
 }
 
+// activated is a terminal of the demonstration that its owner has signed in, in a browser
+// of his: how it asks for its next tokens.
+func (w *demoWorld) activated(t *testing.T, address, kind string, owner *browser) (refresh func() tokenAnswer) {
+	t.Helper()
+	a, b := &quietApp{world: w, id: "terminal"}, w.from(t, address)
+	var d deviceAnswer
+	b.post("/device_authorization", url.Values{"client_id": {a.id}, "scope": {"openid offline_access terminal"}, "terminal_serial": {w.Terminals[kind].Serial}})
+	must(t, json.Unmarshal([]byte(b.Body), &d))
+	owner.approve(d.UserCode, d.number()).see(200, "已经批准")
+	time.Sleep(6 * time.Second)
+	last := a.post(t, b, pollForm(d))
+	return func() tokenAnswer {
+		t.Helper()
+		next := a.refresh(t, b, last.Refresh)
+		if next.Refresh != "" {
+			last = next
+		}
+		return next
+	}
+}
+
+// What strangers on the shop's network ask for, of pages or for tokens with tokens that
+// they make up, signs no terminal out: it has a share of its own as long as its grant lives.
+func TestFloodLeavesTerminals(t *testing.T) {
+	dsn, dir := storagetest.DSN(t, storage.SQLite), t.TempDir() // the shares are in memory
+	synctest.Test(t, func(t *testing.T) {
+		w := tightWorld(t, dsn, dir, 30, 30)
+		const shop = "203.0.113.1"
+		owner := w.from(t, "198.51.100.1").open("/sign-in").signIn("owner").see(200, "林薇")
+		refresh := w.activated(t, shop, "smart", owner)
+		ended := w.activated(t, shop, "esign", owner)
+		grants, err := w.Service.Store.Grants(t.Context(), w.user(t, "lin.wei").ID)
+		must(t, err)
+		esign, err := w.Service.Store.TerminalBySerial(t.Context(), w.Terminals["esign"].Serial)
+		must(t, err)
+		for _, g := range grants {
+			if g.TerminalID == esign.ID {
+				must2(w.Service.Store.EndGrant(t.Context(), g.ID, "lost", time.Now()))(t)
+			}
+		}
+		time.Sleep(time.Minute)
+		stranger := w.from(t, shop)
+		junk := func() int { return stranger.once("POST", "/token", refreshForm("terminal", idp.NewToken())).StatusCode }
+		for range 31 {
+			stranger.once("GET", "/sign-out", nil)
+		}
+		if page, token := stranger.once("GET", "/sign-out", nil).StatusCode, junk(); page != 429 || token != 400 {
+			t.Errorf("a flood of pages: %d, and for tokens %d", page, token)
+		}
+		for range 31 {
+			junk()
+		}
+		if status := junk(); status != 429 {
+			t.Errorf("a flood of made-up tokens: %d", status)
+		}
+		if status := stranger.once("POST", "/token", url.Values{"grant_type": {"client_credentials"}}).StatusCode; status != 429 {
+			t.Errorf("another grant in the flood: %d", status)
+		}
+		if res := stranger.once("POST", "/token", nil, "Content-Type", "text/plain"); res.StatusCode != 429 || res.Header.Get("Retry-After") == "" {
+			t.Errorf("no form in the flood: %d", res.StatusCode)
+		}
+		for i := range 20 {
+			if a := refresh(); a.Status != 200 {
+				t.Fatalf("refresh %d of the terminal: %+v", i, a)
+			}
+		}
+		if a := ended(); a.Status != 429 {
+			t.Errorf("a terminal whose grant has ended: %+v", a)
+		}
+		for range 20 {
+			refresh()
+		}
+		if a := refresh(); a.Status != 429 {
+			t.Errorf("its own share has no end: %+v", a)
+		}
+	})
+}
+
 // tightWorld is a quiet world with small limits.
 func tightWorld(t *testing.T, dsn, dir string, requests, flows int) *demoWorld {
 	t.Helper()

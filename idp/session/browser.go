@@ -103,11 +103,13 @@ func (m *Manager) Remember(ctx context.Context, r *http.Request, u idp.User, kno
 		if err != nil {
 			return b, false, err
 		}
-		b = *known
 		if ok {
+			b = *known
 			b.Generation++
+			return b, false, nil
 		}
-		return b, false, nil
+		b, err = m.Store.Browser(ctx, known.ID) // another sign-in of this browser moved it: the older mark would pass for a copy
+		return b, false, err
 	}
 	b = idp.Browser{UserID: u.ID, Label: m.Device(r), Network: m.Network(ctx)}
 	if err := m.Store.CreateBrowser(ctx, &b); err != nil {

@@ -129,9 +129,11 @@ func (g *Guard) tooMany(w http.ResponseWriter, r *http.Request, until time.Time)
 }
 
 // admit takes one request from the share of the browser, if it is known for anybody,
-// else of its network. Probes and files cost nothing.
+// else of its network. Probes and files cost nothing, and the token endpoint counts its
+// requests itself: it can tell a terminal from a stranger.
 func (g *Guard) admit(r *http.Request) (until time.Time, ok bool) {
-	if p := r.URL.Path; p == "/healthz" || p == "/readyz" || strings.HasPrefix(p, "/static/") {
+	p := r.URL.Path
+	if p == "/healthz" || p == "/readyz" || strings.HasPrefix(p, "/static/") || p == "/token" && r.Method == http.MethodPost {
 		return time.Time{}, true
 	}
 	return g.Flood.Allow(Share(r.Context()))

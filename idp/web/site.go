@@ -132,17 +132,31 @@ func (s *Site) frame(r *http.Request) templates.Frame {
 // LangCookie keeps the language a person chose.
 const LangCookie = "hufu-lang"
 
-// Lang is the language of a request: chosen, else the browser's, else zh-CN.
-func (s *Site) Lang(r *http.Request) string {
-	var chosen string
+// chosen is the cookie of the language that a person chose, "" for none.
+func chosen(r *http.Request) string {
 	for _, name := range []string{"__Host-" + LangCookie, LangCookie} {
 		if c, err := r.Cookie(name); err == nil {
-			chosen = c.Value
-			break
+			return c.Value
 		}
 	}
+	return ""
+}
+
+// Chosen is the language that a person chose in this browser, "" when he chose none: what
+// the browser asks for by itself is no choice.
+func (s *Site) Chosen(r *http.Request) string {
+	for _, l := range templates.Languages() {
+		if l.Tag == chosen(r) {
+			return l.Tag
+		}
+	}
+	return ""
+}
+
+// Lang is the language of a request: chosen, else the browser's, else zh-CN.
+func (s *Site) Lang(r *http.Request) string {
 	asked, _ := r.Context().Value(localesKey{}).(string)
-	return templates.Match(r.Header.Get("Accept-Language"), chosen, asked)
+	return templates.Match(r.Header.Get("Accept-Language"), chosen(r), asked)
 }
 
 type localesKey struct{}

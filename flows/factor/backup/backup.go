@@ -102,20 +102,33 @@ func (Factor) Show(_ context.Context, a *factor.Attempt) (templates.Content, err
 	return templates.Backup{Form: a.Form, Action: a.Action, Login: a.Login, Work: a.Work, Steps: a.Steps, Ways: a.Ways}, nil
 }
 
-// Check compares a code with the hash at its index, or with a hash that no code has.
-func (f Factor) Check(ctx context.Context, a *factor.Attempt, form url.Values) (factor.Answer, error) {
+// Read refuses what the check character shows to be no code.
+func (Factor) Read(form url.Values) error {
+	_, _, err := read(form)
+	return err
+}
+
+func read(form url.Values) (plain string, index int, err error) {
 	typed := form.Get("code")
 	if strings.TrimSpace(typed) == "" {
-		return factor.Answer{}, idp.FieldError("code", "code.empty")
+		return "", 0, idp.FieldError("code", "code.empty")
 	}
 	plain, index, ok := normal.RecoveryCode(typed)
 	if !ok {
-		return factor.Answer{}, idp.FieldError("code", "backup.typo")
+		return "", 0, idp.FieldError("code", "backup.typo")
+	}
+	return plain, index, nil
+}
+
+// Check compares a code with the hash at its index, or with a hash that no code has.
+func (f Factor) Check(ctx context.Context, a *factor.Attempt, form url.Values) (factor.Answer, error) {
+	plain, index, err := read(form)
+	if err != nil {
+		return factor.Answer{}, err
 	}
 	ans := factor.Answer{Reason: "backup.wrong"}
 	var s set
 	if len(a.Credentials) > 0 {
-		var err error
 		if s, err = parse(a.Credentials[0].Data); err != nil {
 			return ans, err
 		}

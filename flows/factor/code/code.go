@@ -25,7 +25,7 @@ import (
 // Factor sends codes and checks them.
 type Factor struct {
 	Policy *policy.Document
-	Host   string // of the issuer, for the origin-bound line of the SMS
+	Host   string // of the issuer, without a port: the origin-bound line of the SMS knows none
 }
 
 // Method names the factor. A proof by mail says so itself.
@@ -108,27 +108,41 @@ func (Factor) to(a *factor.Attempt) idp.Identifier {
 	return a.Channels[0]
 }
 
-// Check compares a code with the live one, at most so many times as policy allows.
-func (f Factor) Check(_ context.Context, a *factor.Attempt, form url.Values) (factor.Answer, error) {
+// Read refuses what is no code that was sent.
+func (f Factor) Read(form url.Values) error {
+	_, err := f.read(form)
+	return err
+}
+
+func (f Factor) read(form url.Values) (string, error) {
 	if strings.TrimSpace(form.Get("code")) == "" {
-		return factor.Answer{}, idp.FieldError("code", "code.empty")
+		return "", idp.FieldError("code", "code.empty")
 	}
 	code, ok := normal.Digits(form.Get("code"), f.Policy.Codes.Digits)
 	if !ok {
-		return factor.Answer{}, idp.FieldError("code", "code.malformed")
+		return "", idp.FieldError("code", "code.malformed")
+	}
+	return code, nil
+}
+
+// Check compares a code with the live one, at most so many times as policy allows.
+func (f Factor) Check(_ context.Context, a *factor.Attempt, form url.Values) (factor.Answer, error) {
+	code, err := f.read(form)
+	if err != nil {
+		return factor.Answer{}, err
 	}
 	var s sent
 	if json.Unmarshal(a.Scratch, &s) != nil || len(a.Channels) == 0 {
-		return factor.Answer{}, idp.FieldError("code", "code.expired")
+		return factor.Answer{Void: true, Reason: "code.expired"}, nil
 	}
 	to := f.to(a)
 	switch {
-	case to.ID != s.To: // the channel was unbound meanwhile
-		return factor.Answer{}, idp.FieldError("code", "code.expired")
+	case to.ID != s.To: // the channel was unbound meanwhile, or another one was chosen
+		return factor.Answer{Void: true, Reason: "code.foreign"}, nil
 	case time.Now().After(s.Expires):
-		return factor.Answer{}, idp.FieldError("code", "code.expired")
+		return factor.Answer{Void: true, Reason: "code.expired"}, nil
 	case s.Tries >= f.Policy.Codes.Tries:
-		return factor.Answer{}, idp.FieldError("code", "code.spent")
+		return factor.Answer{Void: true, Reason: "code.spent"}, nil
 	}
 	right := hmac.Equal(a.MAC(code), s.MAC)
 	s.Tries++

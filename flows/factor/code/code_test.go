@@ -66,7 +66,7 @@ func TestCode(t *testing.T) {
 			t.Fatalf("right: %+v %v", ans, err)
 		}
 		a.Scratch = ans.Scratch
-		if ans, err := sms.Check(t.Context(), a, typed(code)); err == nil || ans.Right {
+		if ans, err := sms.Check(t.Context(), a, typed(code)); err != nil || ans.Right || !ans.Void {
 			t.Errorf("twice: %+v %v", ans, err)
 		}
 	}
@@ -92,20 +92,13 @@ func TestFiveTries(t *testing.T) {
 			}
 		}
 	}
-	if ans, err := sms.Check(t.Context(), a, typed(code)); ans.Right || is(err) != "code.spent" {
+	if ans, err := sms.Check(t.Context(), a, typed(code)); err != nil || ans.Right || !ans.Void || ans.Reason != "code.spent" {
 		t.Errorf("the sixth try, right: %+v %v", ans, err)
 	}
 	code = begin(t, a, &letters) // a new code has five tries of its own
 	if ans, err := sms.Check(t.Context(), a, typed(code)); err != nil || !ans.Right {
 		t.Errorf("a new code: %+v %v", ans, err)
 	}
-}
-
-func is(err error) string {
-	if e, ok := errors.AsType[*idp.Error](err); ok {
-		return e.Msg
-	}
-	return ""
 }
 
 func TestResendVoidsTheOld(t *testing.T) {
@@ -135,7 +128,7 @@ func TestExpiry(t *testing.T) {
 				t.Errorf("%s, a second before: %+v %v", to.Kind, ans, err)
 			}
 			time.Sleep(2 * time.Second)
-			if ans, err := sms.Check(t.Context(), a, typed(code)); ans.Right || is(err) != "code.expired" {
+			if ans, err := sms.Check(t.Context(), a, typed(code)); err != nil || ans.Right || !ans.Void || ans.Reason != "code.expired" {
 				t.Errorf("%s, a second after: %+v %v", to.Kind, ans, err)
 			}
 		})
@@ -154,11 +147,11 @@ func TestForeignCode(t *testing.T) {
 	}
 	other = *a
 	other.Channels = []idp.Identifier{mail} // the phone was unbound meanwhile
-	if ans, err := sms.Check(t.Context(), &other, typed(code)); ans.Right || is(err) != "code.expired" {
+	if ans, err := sms.Check(t.Context(), &other, typed(code)); err != nil || ans.Right || !ans.Void || ans.Reason != "code.foreign" {
 		t.Errorf("of a channel that is gone: %+v %v", ans, err)
 	}
 	other.Channels = nil
-	if ans, err := sms.Check(t.Context(), &other, typed(code)); ans.Right || err == nil {
+	if ans, err := sms.Check(t.Context(), &other, typed(code)); err != nil || ans.Right || !ans.Void {
 		t.Errorf("without channels: %+v %v", ans, err)
 	}
 	other = *a

@@ -69,6 +69,14 @@ func parseAssertion(form url.Values) (*protocol.ParsedCredentialAssertionData, b
 	return got, err == nil && len(got.RawID) <= longestID
 }
 
+// Read refuses what is no assertion.
+func (*Factor) Read(form url.Values) error {
+	if _, ok := parseAssertion(form); !ok {
+		return idp.FieldError("", "key.malformed")
+	}
+	return nil
+}
+
 // Check verifies an assertion against the challenge in a.Scratch and the person's
 // credentials; of a discoverable one the engine gives the one that [Named] named.
 func (f *Factor) Check(_ context.Context, a *factor.Attempt, form url.Values) (factor.Answer, error) {
@@ -81,7 +89,7 @@ func (f *Factor) Check(_ context.Context, a *factor.Attempt, form url.Values) (f
 		return factor.Answer{}, err
 	}
 	if !fresh || got.Response.CollectedClientData.Challenge != session.Challenge {
-		return factor.Answer{Reason: "key.stale"}, nil
+		return factor.Answer{Void: true, Reason: "key.stale"}, nil
 	}
 	all, err := f.held(a.Credentials)
 	if err != nil {

@@ -71,7 +71,7 @@ func (*Factor) Begin(context.Context, *factor.Attempt) error { return nil }
 // Show draws the page of the second step.
 func (*Factor) Show(_ context.Context, a *factor.Attempt) (templates.Content, error) {
 	return templates.Key{Form: a.Form, Passkey: &templates.Passkey{Options: a.Action + "/challenge", Action: a.Action}, Login: a.Login,
-		TrustDays: a.Trust, Steps: a.Steps, Ways: a.Ways}, nil
+		TrustDays: a.Trust, Steps: a.Steps, Ways: a.Ways, RestartURL: a.Restart}, nil
 }
 
 // record is what the credential's data holds.

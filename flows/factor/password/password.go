@@ -31,19 +31,26 @@ func (Factor) Show(_ context.Context, a *factor.Attempt) (templates.Content, err
 // longest bounds what is hashed, in bytes: four for each of the 256 characters.
 const longest = 1024
 
+// Read refuses no password at all.
+func (Factor) Read(form url.Values) error {
+	if form.Get("password") == "" {
+		return idp.FieldError("password", "password.empty")
+	}
+	return nil
+}
+
 // Check compares a password with the one credential of the user, or with a hash
 // that no password has: both cost the same.
 func (f Factor) Check(ctx context.Context, a *factor.Attempt, form url.Values) (factor.Answer, error) {
-	typed := form.Get("password")
-	if typed == "" {
-		return factor.Answer{}, idp.FieldError("password", "password.empty")
+	if err := f.Read(form); err != nil {
+		return factor.Answer{}, err
 	}
 	ans := factor.Answer{Reason: "pw.wrong"}
 	encoded := f.Hasher.Dummy()
 	if len(a.Credentials) > 0 {
 		ans.Credential, encoded = a.Credentials[0].ID, string(a.Credentials[0].Data)
 	}
-	plain := normal.Password(typed)
+	plain := normal.Password(form.Get("password"))
 	if len(plain) > longest {
 		plain = plain[:longest+1] // cannot be right; still costs a hash
 	}

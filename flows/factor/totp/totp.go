@@ -54,6 +54,12 @@ func (Factor) Show(_ context.Context, a *factor.Attempt) (templates.Content, err
 	return templates.TOTP{Form: a.Form, Action: a.Action, Login: a.Login, TrustDays: a.Trust, Work: a.Work, Ways: a.Ways}, nil
 }
 
+// Read refuses what is no code of an authenticator.
+func (Factor) Read(form url.Values) error {
+	_, err := read(form)
+	return err
+}
+
 // Check compares a code with the steps around now of the user's one authenticator. A
 // step that was used before is told apart from a wrong code, for the engine to
 // refuse without counting it.

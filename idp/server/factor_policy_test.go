@@ -1,0 +1,81 @@
+package server_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"slices"
+	"testing"
+	"testing/synctest"
+
+	"hufu/idp"
+	"hufu/idp/policy"
+	"hufu/idp/server"
+	"hufu/storage"
+	"hufu/storage/storagetest"
+	"hufu/templates"
+)
+
+// Which models may be enrolled is policy, by class: whoever brings another reads so and
+// has nothing bound; the others are not asked.
+func TestModelsThatMayBeEnrolled(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		synctest.Wait() // the first run of the jobs is over
+		u := w.person(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "model.owner", TOTP: true})
+		w.addCodes(t, u, 10)
+		b, key := w.from(t, "203.0.113.1"), w.internal()
+		key.AAGUID = [16]byte{0xea, 0x9b, 0x8d, 15: 1}
+		b.open("/sign-in").signIn("model.owner")
+		rules := w.Service.Policy().Passkeys
+		own := policy.ClassOf(u, &[]idp.Merchant{w.merchant(t)}[0])
+		try := func(words string) {
+			t.Helper()
+			b.open("/account/enrol?factor=passkey").at("enrol-passkey")
+			answer, err := key.Create(b.options(""))
+			must(t, err)
+			b.post(b.URL.Path, url.Values{"attestation": {answer}}).see(422, words).at("enrol-passkey")
+			if w.holds(t, "model.owner", idp.MethodPasskey) != "" {
+				t.Fatal("bound all the same")
+			}
+		}
+		rules[own] = policy.Passkeys{Deny: []string{"ea9b8d00-0000-0000-0000-000000000001"}}
+		try(templates.T("zh-CN", "key.model"))
+		rules[own] = policy.Passkeys{Allow: []string{"00000000-0000-0000-0000-000000000002"}} // for certain, that is: by its maker's word
+		try(templates.T("zh-CN", "key.unattested"))
+		rules[own] = policy.Passkeys{Attested: true}
+		try(templates.T("zh-CN", "key.unattested"))
+		for _, class := range []policy.Class{policy.ClassMicro, policy.ClassStandard, policy.ClassHighValue, policy.ClassOperator} {
+			rules[class] = policy.Passkeys{Attested: true}
+		}
+		delete(rules, own)
+		b.open("/account/enrol?factor=passkey").bind(key, "").at("/account/factors")
+	})
+}
+
+// The sites that share one site's passkeys are published where there are several, and
+// nowhere else.
+func TestRelatedOrigins(t *testing.T) {
+	for _, c := range []struct {
+		origins []string
+		status  int
+	}{{nil, http.StatusNotFound}, {[]string{"http://localhost:8080"}, http.StatusNotFound}, {[]string{"http://localhost:8080", "https://shop.example.com", "https://shop.example.cn"}, http.StatusOK}} {
+		dir := t.TempDir()
+		cfg := server.Defaults(dir, true)
+		cfg.Database.DSN, cfg.WebAuthn.ID, cfg.WebAuthn.Origins = idp.Secret(storagetest.DSN(t, storage.SQLite)), "localhost", c.origins
+		b := startWorld(t, cfg, dir).from(t, "203.0.113.1").open("/.well-known/webauthn")
+		if b.Status != c.status {
+			t.Errorf("%q: %d, want %d", c.origins, b.Status, c.status)
+		}
+		if b.Status != http.StatusOK {
+			continue
+		}
+		var document struct{ Origins []string }
+		if err := json.Unmarshal([]byte(b.Body), &document); err != nil || b.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("%v, %q: %s", err, b.Header.Get("Content-Type"), b.Body)
+		}
+		slices.Sort(document.Origins)
+		if want := slices.Sorted(slices.Values(c.origins)); !slices.Equal(document.Origins, want) {
+			t.Errorf("origins %q, want %q", document.Origins, want)
+		}
+	}
+}
