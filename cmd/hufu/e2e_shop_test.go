@@ -15,7 +15,7 @@ func (w *world) shop(t *testing.T) {
 	owner.press(w.T("console.stores")).see(200, "鼓楼店").press(w.T("console.store.new")).proves("owner").see(200, w.T("console.store.name"))
 	owner.fill("name", "东街店").fill("place", "福建福州").pressIn("main", w.T("console.store.create")).see(200, w.T("console.saved.created"), "东街店", "陈小燕")
 	owner.press(w.T("console.staff")).see(200, "王志强", "陈小燕", w.T("console.store.every")).press(w.T("console.staff.new")).proves("owner").see(200, w.T("console.store.every"))
-	owner.fill("name", "林小东").fill("username", "lin.xd").pressIn("main", w.T("console.user.invite")).see(422, w.T("error.no_channel"))
+	owner.fill("name", "林小东").fill("username", "lin.xd").choose("store", "鼓楼店").pressIn("main", w.T("console.user.invite")).see(422, w.T("error.no_channel"))
 	owner.fill("phone", "13800000077").pressIn("main", w.T("console.user.invite")).see(200, w.T("console.saved.invited"), "林小东", "鼓楼店")
 	person := owner.url
 	owner.press(w.T("console.user.role")).proves("owner").see(200, w.T("console.user.role_lead")).pressIn("main", w.T("console.user.role")).see(422, w.T("error.same"))
