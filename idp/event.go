@@ -47,4 +47,6 @@ var EventNames = map[string]bool{
 	"merchant.created": false, "merchant.activated": true, "merchant.viewed": false, "merchant.suspended": true, "merchant.returned": true, "store.created": false, "store.renamed": false,
 	"client.created": false, "client.disabled": false, "client.enabled": false, "client.secret": false,
 	"key.created": false, "config.demo": false,
+	"policy.drafted": false, "policy.submitted": false, "policy.approved": false, "policy.refused": false, "policy.withdrawn": false, "policy.activated": false,
+	"policy.rolledback": false, "policy.emergency": false,
 }

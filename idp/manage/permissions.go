@@ -7,51 +7,57 @@ import "hufu/idp"
 type Action string
 
 const (
-	Console       Action = "console" // open it, find by an exact name
-	MerchantList  Action = "merchant.list"
-	MerchantView  Action = "merchant.view" // with its stores, terminals, staff
-	MerchantNew   Action = "merchant.new"
-	MerchantOpen  Action = "merchant.open" // pending → active
-	MerchantStop  Action = "merchant.suspend"
-	MerchantBack  Action = "merchant.return"
-	StoreList     Action = "store.list"
-	StoreView     Action = "store.view" // with its terminals and staff
-	StoreNew      Action = "store.new"
-	StoreRename   Action = "store.rename"
-	TerminalList  Action = "terminal.list"
-	TerminalView  Action = "terminal.view"
-	TerminalNew   Action = "terminal.new"
-	TerminalStop  Action = "terminal.suspend"
-	TerminalLost  Action = "terminal.lost"
-	TerminalBack  Action = "terminal.return" // suspended → active
-	TerminalFound Action = "terminal.found"  // lost → active
-	TerminalEnd   Action = "terminal.retire"
-	UserList      Action = "user.list"
-	UserView      Action = "user.view"   // another's page, masked
-	OwnerNew      Action = "owner.new"   // of a merchant that has none
-	StaffNew      Action = "staff.new"   // of the operator
-	ManagerNew    Action = "manager.new" // of a merchant
-	CashierNew    Action = "cashier.new"
-	RoleChange    Action = "user.role"   // of a merchant's own people, or their store
-	UserLeave     Action = "user.leave"  // removes one of them for good
-	UserInvite    Action = "user.invite" // once more
-	UserLock      Action = "user.lock"
-	UserUnlock    Action = "user.unlock"
-	UserEnd       Action = "user.sessions" // end them
-	UserDisable   Action = "user.disable"
-	UserEnable    Action = "user.enable"
-	StaffEnable   Action = "staff.enable"
-	ClientRead    Action = "client.read" // without secrets
-	ClientNew     Action = "client.new"
-	ClientDisable Action = "client.disable"
-	ClientEnable  Action = "client.enable"
-	ClientSecret  Action = "client.secret"
-	EventRead     Action = "event.read"
-	EventSubject  Action = "event.subject" // of somebody whose page is open
-	ExplainRead   Action = "explain.read"
-	MessageRead   Action = "message.read" // who was told what and whether it arrived; never the text
-	MessageResend Action = "message.resend"
-	CaseRead      Action = "case.read"
+	Console         Action = "console" // open it, find by an exact name
+	MerchantList    Action = "merchant.list"
+	MerchantView    Action = "merchant.view" // with its stores, terminals, staff
+	MerchantNew     Action = "merchant.new"
+	MerchantOpen    Action = "merchant.open" // pending → active
+	MerchantStop    Action = "merchant.suspend"
+	MerchantBack    Action = "merchant.return"
+	StoreList       Action = "store.list"
+	StoreView       Action = "store.view" // with its terminals and staff
+	StoreNew        Action = "store.new"
+	StoreRename     Action = "store.rename"
+	TerminalList    Action = "terminal.list"
+	TerminalView    Action = "terminal.view"
+	TerminalNew     Action = "terminal.new"
+	TerminalStop    Action = "terminal.suspend"
+	TerminalLost    Action = "terminal.lost"
+	TerminalBack    Action = "terminal.return" // suspended → active
+	TerminalFound   Action = "terminal.found"  // lost → active
+	TerminalEnd     Action = "terminal.retire"
+	UserList        Action = "user.list"
+	UserView        Action = "user.view"   // another's page, masked
+	OwnerNew        Action = "owner.new"   // of a merchant that has none
+	StaffNew        Action = "staff.new"   // of the operator
+	ManagerNew      Action = "manager.new" // of a merchant
+	CashierNew      Action = "cashier.new"
+	RoleChange      Action = "user.role"   // of a merchant's own people, or their store
+	UserLeave       Action = "user.leave"  // removes one of them for good
+	UserInvite      Action = "user.invite" // once more
+	UserLock        Action = "user.lock"
+	UserUnlock      Action = "user.unlock"
+	UserEnd         Action = "user.sessions" // end them
+	UserDisable     Action = "user.disable"
+	UserEnable      Action = "user.enable"
+	StaffEnable     Action = "staff.enable"
+	ClientRead      Action = "client.read" // without secrets
+	ClientNew       Action = "client.new"
+	ClientDisable   Action = "client.disable"
+	ClientEnable    Action = "client.enable"
+	ClientSecret    Action = "client.secret"
+	EventRead       Action = "event.read"
+	EventSubject    Action = "event.subject" // of somebody whose page is open
+	ExplainRead     Action = "explain.read"
+	MessageRead     Action = "message.read" // who was told what and whether it arrived; never the text
+	MessageResend   Action = "message.resend"
+	CaseRead        Action = "case.read"
+	PolicyRead      Action = "policy.read"
+	PolicyDraft     Action = "policy.draft"  // with simulations of it
+	PolicySubmit    Action = "policy.submit" // also refuse and withdraw
+	PolicyApprove   Action = "policy.approve"
+	PolicyRollBack  Action = "policy.rollback"
+	PolicyEmergency Action = "policy.emergency"
 )
 
 // Right says how a role may do an action, and with whose things: a level and a scope.
@@ -101,51 +107,57 @@ type row struct{ owner, manager, cashier, admin, agent, supervisor, auditor Righ
 // invite their own managers and cashiers, bring their own terminals back and approve
 // them: no operator does. Operators find a store on its merchant's page.
 var table = map[Action]row{
-	Console:       {yesM, yesS, No, Yes, Yes, Yes, Yes},
-	MerchantList:  {No, No, No, Yes, No, Yes, Yes}, // an agent works on one subject, found by an exact name
-	MerchantView:  {yesM, No, No, Reason, Reason, Reason, Yes},
-	MerchantNew:   {No, No, No, Reason, No, No, No},
-	MerchantOpen:  {No, No, No, Reason, No, No, No},
-	MerchantStop:  {No, No, No, Reason, No, Reason, No},
-	MerchantBack:  {No, No, No, Four, No, No, No},
-	StoreList:     {yesM, yesS, No, No, No, No, No},
-	StoreView:     {yesM, yesS, No, Reason, Reason, Reason, Yes},
-	StoreNew:      {yesM, No, No, Reason, No, No, No},
-	StoreRename:   {yesM, No, No, Reason, No, No, No},
-	TerminalList:  {yesM, yesS, No, Yes, No, Yes, Yes},
-	TerminalView:  {yesM, yesS, No, Reason, Reason, Reason, Yes},
-	TerminalNew:   {No, No, No, Reason, No, No, No},
-	TerminalStop:  {whyM, whyS, No, Reason, No, Reason, No},
-	TerminalLost:  {yesM, yesS, yesS, Reason, Reason, Reason, No},
-	TerminalBack:  {whyM, whyS, No, No, No, No, No},
-	TerminalFound: {whyM, No, No, No, No, No, No},
-	TerminalEnd:   {whyM, No, No, Reason, No, Reason, No},
-	UserList:      {yesM, yesS, No, Yes, No, Yes, Yes},
-	UserView:      {yesM, yesS, No, Reason, Reason, Reason, Yes},
-	OwnerNew:      {No, No, No, Reason, No, No, No},
-	StaffNew:      {No, No, No, Four, No, No, No},
-	ManagerNew:    {yesM, No, No, No, No, No, No},
-	CashierNew:    {yesM, yesS, No, No, No, No, No},
-	RoleChange:    {yesM, No, No, No, No, No, No},
-	UserLeave:     {whyM, whyS, No, No, No, No, No},
-	UserInvite:    {yesM, yesS, No, Reason, Reason, Reason, No},
-	UserLock:      {No, No, No, Reason, Reason, Reason, No},
-	UserUnlock:    {No, No, No, Reason, No, Reason, No},
-	UserEnd:       {yesM, yesS, No, Reason, Reason, Reason, No},
-	UserDisable:   {whyM, whyS, No, Reason, No, Reason, No},
-	UserEnable:    {whyM, whyS, No, Reason, No, Reason, No},
-	StaffEnable:   {No, No, No, Four, No, No, No},
-	ClientRead:    {No, No, No, Yes, No, No, Yes},
-	ClientNew:     {No, No, No, Four, No, No, No},
-	ClientDisable: {No, No, No, Four, No, No, No},
-	ClientEnable:  {No, No, No, Four, No, No, No},
-	ClientSecret:  {No, No, No, Four, No, No, No},
-	EventRead:     {yesM, No, No, Yes, No, Yes, Yes},
-	EventSubject:  {yesM, yesS, No, Yes, Yes, Yes, Yes},
-	ExplainRead:   {No, No, No, No, Yes, Yes, No},
-	MessageRead:   {No, No, No, Yes, Yes, Yes, Yes},
-	MessageResend: {No, No, No, Reason, Reason, Reason, No},
-	CaseRead:      {yesM, No, No, Yes, Yes, Yes, Yes},
+	Console:         {yesM, yesS, No, Yes, Yes, Yes, Yes},
+	MerchantList:    {No, No, No, Yes, No, Yes, Yes}, // an agent works on one subject, found by an exact name
+	MerchantView:    {yesM, No, No, Reason, Reason, Reason, Yes},
+	MerchantNew:     {No, No, No, Reason, No, No, No},
+	MerchantOpen:    {No, No, No, Reason, No, No, No},
+	MerchantStop:    {No, No, No, Reason, No, Reason, No},
+	MerchantBack:    {No, No, No, Four, No, No, No},
+	StoreList:       {yesM, yesS, No, No, No, No, No},
+	StoreView:       {yesM, yesS, No, Reason, Reason, Reason, Yes},
+	StoreNew:        {yesM, No, No, Reason, No, No, No},
+	StoreRename:     {yesM, No, No, Reason, No, No, No},
+	TerminalList:    {yesM, yesS, No, Yes, No, Yes, Yes},
+	TerminalView:    {yesM, yesS, No, Reason, Reason, Reason, Yes},
+	TerminalNew:     {No, No, No, Reason, No, No, No},
+	TerminalStop:    {whyM, whyS, No, Reason, No, Reason, No},
+	TerminalLost:    {yesM, yesS, yesS, Reason, Reason, Reason, No},
+	TerminalBack:    {whyM, whyS, No, No, No, No, No},
+	TerminalFound:   {whyM, No, No, No, No, No, No},
+	TerminalEnd:     {whyM, No, No, Reason, No, Reason, No},
+	UserList:        {yesM, yesS, No, Yes, No, Yes, Yes},
+	UserView:        {yesM, yesS, No, Reason, Reason, Reason, Yes},
+	OwnerNew:        {No, No, No, Reason, No, No, No},
+	StaffNew:        {No, No, No, Four, No, No, No},
+	ManagerNew:      {yesM, No, No, No, No, No, No},
+	CashierNew:      {yesM, yesS, No, No, No, No, No},
+	RoleChange:      {yesM, No, No, No, No, No, No},
+	UserLeave:       {whyM, whyS, No, No, No, No, No},
+	UserInvite:      {yesM, yesS, No, Reason, Reason, Reason, No},
+	UserLock:        {No, No, No, Reason, Reason, Reason, No},
+	UserUnlock:      {No, No, No, Reason, No, Reason, No},
+	UserEnd:         {yesM, yesS, No, Reason, Reason, Reason, No},
+	UserDisable:     {whyM, whyS, No, Reason, No, Reason, No},
+	UserEnable:      {whyM, whyS, No, Reason, No, Reason, No},
+	StaffEnable:     {No, No, No, Four, No, No, No},
+	ClientRead:      {No, No, No, Yes, No, No, Yes},
+	ClientNew:       {No, No, No, Four, No, No, No},
+	ClientDisable:   {No, No, No, Four, No, No, No},
+	ClientEnable:    {No, No, No, Four, No, No, No},
+	ClientSecret:    {No, No, No, Four, No, No, No},
+	EventRead:       {yesM, No, No, Yes, No, Yes, Yes},
+	EventSubject:    {yesM, yesS, No, Yes, Yes, Yes, Yes},
+	ExplainRead:     {No, No, No, No, Yes, Yes, No},
+	MessageRead:     {No, No, No, Yes, Yes, Yes, Yes},
+	MessageResend:   {No, No, No, Reason, Reason, Reason, No},
+	CaseRead:        {yesM, No, No, Yes, Yes, Yes, Yes},
+	PolicyRead:      {No, No, No, Yes, No, No, Yes},
+	PolicyDraft:     {No, No, No, Yes, No, No, No},
+	PolicySubmit:    {No, No, No, Reason, No, No, No},
+	PolicyApprove:   {No, No, No, Four, No, No, No},
+	PolicyRollBack:  {No, No, No, Four, No, No, No},
+	PolicyEmergency: {No, No, No, Four, No, No, No},
 }
 
 // May says how a role may do an action.
