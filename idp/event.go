@@ -48,5 +48,5 @@ var EventNames = map[string]bool{
 	"client.created": false, "client.disabled": false, "client.enabled": false, "client.secret": false,
 	"key.created": false, "config.demo": false,
 	"policy.drafted": false, "policy.submitted": false, "policy.approved": false, "policy.refused": false, "policy.withdrawn": false, "policy.activated": false,
-	"policy.rolledback": false, "policy.emergency": false,
+	"policy.rolledback": false, "policy.emergency": false, "policy.exported": false,
 }

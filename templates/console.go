@@ -32,8 +32,9 @@ type ConsoleList struct {
 	Crumbs  []Crumb
 	NewURL  string
 	NewKey  string
-	Action  string // of the filters; "" shows none
-	Post    bool   // the filters hold what must be in no URL
+	Acts    []ActLink // beside the new one
+	Action  string    // of the filters; "" shows none
+	Post    bool      // the filters hold what must be in no URL
 	Filters []Input
 	Table   Table
 	Pager   Pager
@@ -55,8 +56,13 @@ type ConsoleForm struct {
 	Confirm string
 	Submit  string // catalogue key: the button says what happens
 	Danger  bool
-	Cancel  string // URL
+	Also    []Submit     // further buttons beside Submit
+	Diffs   []PolicyDiff // what to look at before deciding
+	Cancel  string       // URL
 }
+
+// Submit is a further button of a form: it sends what was typed like the main one, and its name.
+type Submit struct{ Name, Text string }
 
 // ConsoleObject is one thing: its state and why, what is done with it, its facts, lists and events.
 type ConsoleObject struct {
@@ -127,7 +133,8 @@ type Fact struct {
 // Input is one field of a form or a filter.
 type Input struct {
 	Name, Label, Hint string // Label and Hint are catalogue keys
-	Kind              string // "", select, area, reason, checks, tick, hidden
+	HintText          string // translated, in place of Hint
+	Kind              string // "", select, area, code, reason, checks, tick, hidden
 	Type, Mode        string // of an input: tel, email; inputmode
 	Value             string
 	Options           []Option
@@ -145,7 +152,7 @@ func (p page) Input(in Input) inputField {
 	if in.Kind == "hidden" {
 		return inputField{field{Frame: p.Frame, Name: in.Name, Value: in.Value}, in}
 	}
-	hint := ""
+	hint := in.HintText
 	if in.Hint != "" {
 		hint = p.T(in.Hint)
 	}
@@ -165,6 +172,8 @@ func (f inputField) Most() int {
 		return f.In.Most
 	case f.In.Kind == "reason":
 		return 300
+	case f.In.Kind == "code":
+		return 1 << 20
 	case f.In.Kind == "area":
 		return 8000
 	}

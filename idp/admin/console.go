@@ -86,7 +86,8 @@ func (c *Console) routes() []route {
 		{"GET /console/cases", manage.CaseRead, false, (*visit).cases},
 		{"GET /console/cases/{id}", manage.CaseRead, false, (*visit).oneCase},
 	}
-	for _, f := range forms {
+	list = append(list, policyRoutes...)
+	for _, f := range slices.Concat(forms, policyForms) {
 		list = append(list, route{"GET " + f.path, f.action, f.fresh, func(v *visit) error { return v.show(f) }},
 			route{"POST " + f.path, f.action, f.fresh, func(v *visit) error { return v.submit(f) }})
 	}
@@ -267,6 +268,7 @@ func (v *visit) desk(active string) templates.Desk {
 		{manage.MerchantList, templates.NavItem{Href: "/console/merchants", Key: "console.merchants", Icon: "merchant", Group: "console.group.things"}},
 		{manage.TerminalList, templates.NavItem{Href: "/console/terminals", Key: "console.terminals", Icon: "terminal", Group: "console.group.things"}},
 		{manage.ClientRead, templates.NavItem{Href: "/console/clients", Key: "console.clients", Icon: "app", Group: "console.group.things"}},
+		{manage.PolicyRead, templates.NavItem{Href: "/console/policies", Key: "console.policies", Icon: "policy", Group: "console.group.rules"}},
 		{manage.CaseRead, templates.NavItem{Href: "/console/cases", Key: "console.cases", Icon: "case", Group: "console.group.records"}},
 		{manage.MessageRead, templates.NavItem{Href: "/console/messages", Key: "console.messages", Icon: "mail", Group: "console.group.records"}},
 		{manage.EventRead, templates.NavItem{Href: "/console/events", Key: "console.events", Icon: "log", Group: "console.group.records"}},

@@ -258,6 +258,9 @@ func (v *visit) userActs(u idp.User) []templates.ActLink {
 			out = append(out, templates.ActLink{Key: "console.user." + name, URL: "/console/users/" + u.ID + "/" + name, Danger: danger})
 		}
 	}
+	if v.may(manage.PolicyRead) {
+		out = append(out, templates.ActLink{Key: "console.user.policy", URL: "/console/policies/effective?user=" + u.ID})
+	}
 	usable := u.Status == idp.UserActive || u.Status == idp.UserInvited
 	offer(manage.UserUnlock, u.Locked != "", "unlock", false)
 	offer(manage.UserEnable, u.Status == idp.UserDisabled, "enable", false)

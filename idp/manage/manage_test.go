@@ -124,6 +124,7 @@ func TestTableOfPermissions(t *testing.T) {
 		UserInvite: "ms-rrr-", UserLock: "---rrr-", UserUnlock: "---r-r-", UserEnd: "ms-rrr-", UserDisable: "MS-r-r-", UserEnable: "MS-r-r-", StaffEnable: "---4---",
 		ClientRead: "---✓--✓", ClientNew: "---4---", ClientDisable: "---4---", ClientEnable: "---4---", ClientSecret: "---4---", EventRead: "m--✓-✓✓", EventSubject: "ms-✓✓✓✓", ExplainRead: "----✓✓-",
 		MessageRead: "---✓✓✓✓", MessageResend: "---rrr-", CaseRead: "m--✓✓✓✓",
+		PolicyRead: "---✓--✓", PolicyDraft: "---✓---", PolicySubmit: "---r---", PolicyApprove: "---4---", PolicyRollBack: "---4---", PolicyEmergency: "---4---", PolicyExport: "---4--r",
 	}
 	if len(want) != len(Actions()) {
 		t.Errorf("%d rows in the table, %d here", len(Actions()), len(want))
@@ -185,13 +186,20 @@ func (h *house) calls() map[Action]func(a Actor) error {
 		CashierNew:    func(a Actor) error { _, err := h.InviteStaff(ctx, a, NewUser{Role: idp.RoleCashier}, ""); return err },
 		RoleChange:    func(a Actor) error { return h.ChangeRole(ctx, a, "none", idp.RoleCashier, "") },
 		UserLeave:     func(a Actor) error { return h.RemoveStaff(ctx, a, "none") },
+
+		PolicyDraft:     func(a Actor) error { _, err := h.SimulatePolicy(ctx, a, "none"); return err },
+		PolicySubmit:    func(a Actor) error { return h.WithdrawPolicy(ctx, a, "none") },
+		PolicyApprove:   func(a Actor) error { return h.ApprovePolicy(ctx, a, "none", Approval{}) },
+		PolicyRollBack:  func(a Actor) error { _, err := h.RollBackPolicy(ctx, a, 99); return err },
+		PolicyEmergency: func(a Actor) error { return h.ActivateInEmergency(ctx, a, "none", 1, a.Reason+", again") },
+		PolicyExport:    func(a Actor) error { _, err := h.ExportSimulation(ctx, a, "none", 1); return err },
 	}
 	return c
 }
 
 func TestEveryActHoldsTheTable(t *testing.T) {
 	h := newHouse(t, storagetest.New(t, storage.SQLite))
-	looking := []Action{Console, MerchantList, StoreList, StoreView, TerminalList, TerminalView, UserList, ClientRead, EventRead, EventSubject, MessageRead, CaseRead}
+	looking := []Action{Console, MerchantList, StoreList, StoreView, TerminalList, TerminalView, UserList, ClientRead, EventRead, EventSubject, MessageRead, CaseRead, PolicyRead}
 	calls := h.calls()
 	for _, act := range Actions() {
 		call, ok := calls[act]

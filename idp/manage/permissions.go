@@ -58,6 +58,7 @@ const (
 	PolicyApprove   Action = "policy.approve"
 	PolicyRollBack  Action = "policy.rollback"
 	PolicyEmergency Action = "policy.emergency"
+	PolicyExport    Action = "policy.export" // whom a draft would touch
 )
 
 // Right says how a role may do an action, and with whose things: a level and a scope.
@@ -158,6 +159,7 @@ var table = map[Action]row{
 	PolicyApprove:   {No, No, No, Four, No, No, No},
 	PolicyRollBack:  {No, No, No, Four, No, No, No},
 	PolicyEmergency: {No, No, No, Four, No, No, No},
+	PolicyExport:    {No, No, No, Four, No, No, Reason},
 }
 
 // May says how a role may do an action.

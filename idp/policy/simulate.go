@@ -135,7 +135,8 @@ var agesAlone = []string{"password.max_age_days", "password.min_age_hours", "pas
 // Tally is what a simulation has counted, by effect, and by role and tier.
 type Tally struct {
 	People int64                       `json:"people"`
-	Any    int64                       `json:"any"` // whom anything touches
+	Any    int64                       `json:"any"`    // whom anything touches
+	Change int64                       `json:"change"` // who must set a new password, for either reason
 	By     map[string]int64            `json:"by"`
 	Split  map[string]map[string]int64 `json:"split"` // "owner/standard" → effect → people
 	// Of the sign-ins of the last days: how many there were, how many would have been asked for more, and of how many people
@@ -174,6 +175,9 @@ func (t *Tally) Count(role idp.Role, tier idp.Tier, bits int64) {
 		return
 	}
 	t.Any++
+	if bits&(MustChange|MustRecheck) != 0 {
+		t.Change++
+	}
 	group := string(role) + "/" + string(tier)
 	if t.Split[group] == nil {
 		t.Split[group] = map[string]int64{}
