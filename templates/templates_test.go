@@ -343,6 +343,9 @@ func TestHostileValuesAreEscaped(t *testing.T) {
 		Freeze{Action: script, Token: evil, Event: evil, EventKey: evil, Place: evil, Back: script}, Frozen{CaseNumber: evil},
 		Undo{Action: script, Token: evil, Kind: evil, Old: evil, New: evil}, Undone{Kind: evil, Old: evil},
 		Confirm{TitleKey: evil, TextKey: evil, ButtonKey: evil, Args: []any{evil}, Action: script, Hidden: map[string]string{evil: evil}, Back: script},
+		PolicyEdition{Title: evil, State: evil, Pills: []string{evil}, Notes: []Note{{Text: evil}}, Acts: []ActLink{{evil, script, true}}, Diff: PolicyDiff{Title: evil, Sides: evil, Note: evil, Rows: []PolicyChange{{evil, evil, evil, evil, evil, evil}}}, Document: evil},
+		PolicyEffective{Title: evil, Action: script, Blocks: []Table{{Caption: evil, Columns: []string{evil}, Rows: [][]Cell{{{Text: evil, URL: script}}}}}},
+		PolicySimulation{Title: evil, Words: evil, Stop: script, Says: evil, Bars: []PolicyBar{{evil, 1, script}}, Split: PolicySplit{Columns: []string{evil}, Rows: []PolicyGroup{{evil, []int64{1}}}}},
 		Messages{Items: []MessageRow{{ChannelKey: evil, To: evil, Subject: evil, Text: evil}}},
 		partsPage{Desk: Desk{Find: script, Query: evil, Items: []NavItem{{script, evil, evil, evil, 1}}}, Empty: Empty{URL: script, Title: evil}},
 	} {

@@ -40,6 +40,8 @@ type house struct {
 	code     string // an explain code
 	message  string // one that was given up
 	notme    idp.Case
+	edition  idp.Edition // a draft
+	run      idp.Simulation
 }
 
 func (h *house) must(err error) {
@@ -83,6 +85,11 @@ func newHouse(t *testing.T, s *storage.Store) *house {
 	h.message = h.deadMessage("frozen")
 	h.notme = idp.Case{Kind: "notme", UserID: h.owner.ID, Merchant: h.merchant.ID, OpenedAt: time.Now(), DueAt: time.Now().Add(24 * time.Hour)}
 	h.must(s.OpenCase(ctx, &h.notme))
+	h.must(s.FoundEdition(ctx, policy.Default().Document.Format(), time.Now()))
+	h.edition = idp.Edition{Base: 1, Document: policy.Default().Document.Format(), Author: h.staff[idp.RolePolicyAdmin].ID, CreatedAt: time.Now()}
+	h.must(s.CreateEdition(ctx, &h.edition))
+	h.run = idp.Simulation{Edition: h.edition.ID, Revision: 1, By: h.edition.Author, StartedAt: time.Now()}
+	h.must(s.StartSimulation(ctx, &h.run))
 	h.must(s.Append(ctx, idp.Event{Name: "signin.failed", Subject: h.owner.ID, Reason: "pw.closed", Network: "112.5.6.0/24", Explain: h.code, Data: map[string]any{"n": 5}}))
 	return h
 }
@@ -189,7 +196,7 @@ func mainOf(text string) string {
 
 func (h *house) fill(pattern string) string {
 	id := map[string]string{"users": h.owner.ID, "merchants": h.merchant.ID, "stores": h.store.ID, "terminals": h.terminal.ID, "clients": "merchant-app", "explain": strings.ReplaceAll(h.code, "-", ""),
-		"messages": h.message, "cases": h.notme.ID}
+		"messages": h.message, "cases": h.notme.ID, "policies": h.edition.ID, "simulations": h.run.ID}
 	_, path, _ := strings.Cut(pattern, " ")
 	parts := strings.Split(path, "/")
 	if len(parts) > 3 && parts[3] == "{id}" {
@@ -204,7 +211,7 @@ func TestEveryActionHasARoute(t *testing.T) {
 	for _, rt := range (&Console{}).routes() {
 		routed[rt.action] = true
 		method, _, _ := strings.Cut(rt.pattern, " ")
-		if method == "GET" && !rt.fresh && strings.Contains(rt.pattern, "{id}/") && !strings.HasSuffix(rt.pattern, "/look") && !strings.HasSuffix(rt.pattern, "/events") {
+		if method == "GET" && !rt.fresh && strings.Contains(rt.pattern, "{id}/") && !strings.HasSuffix(rt.pattern, "/look") && !strings.HasSuffix(rt.pattern, "/events") && !strings.HasSuffix(rt.pattern, "/people") {
 			t.Errorf("%s asks for no fresh proof", rt.pattern)
 		}
 	}
