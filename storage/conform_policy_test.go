@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"hufu/idp"
@@ -98,6 +99,14 @@ func (c *conformity) simulations(ctx context.Context) {
 	found, err = c.s.SimulatedPeople(ctx, m.ID, "a", 7, 10)
 	c.did(err)
 	c.is(len(found) == 1 && found[0].Tier == "micro", "after one", found)
+	u := c.person(ctx)
+	c.done("StepSimulation")(c.s.StepSimulation(ctx, again, []storage.SimulatedPerson{{m.ID, u.ID, string(u.Role), "micro", 8}}, c.now, c.now.Add(time.Minute)))
+	named, err := c.s.NamedPeople(ctx, m.ID, "", 15, 10)
+	c.did(err, "NamedPeople")
+	c.is(len(named) == 3 && slices.ContainsFunc(named, func(n storage.NamedPerson) bool { return n.UserID == u.ID && n.Name == u.Name && n.Effects == 8 }), "with names", named)
+	named, err = c.s.NamedPeople(ctx, m.ID, named[0].UserID, 15, 1)
+	c.did(err)
+	c.is(len(named) == 1, "a page of names", named)
 	c.done("StopSimulation")(c.s.StopSimulation(ctx, m.ID, c.now))
 	c.refused("a stop twice")(c.s.StopSimulation(ctx, m.ID, c.now))
 	c.refused("a step of a stopped one")(c.s.StepSimulation(ctx, again, nil, c.now, c.now))

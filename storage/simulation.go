@@ -129,7 +129,7 @@ func (s *Store) NamedPeople(ctx context.Context, simulation, after string, effec
 	var rows []row
 	err := s.db(ctx).Raw(`SELECT p.*, u.name, COALESCE(i.id, '') AS identifier_id, i.value, COALESCE(m.no, '') AS no
 		FROM (SELECT * FROM simulation_people WHERE simulation_id = ? AND user_id > ? AND effects & ? <> 0 ORDER BY user_id LIMIT ?) p
-		JOIN users u ON u.id = p.user_id LEFT JOIN merchants m ON m.id = u.merchant_id
+		LEFT JOIN users u ON u.id = p.user_id LEFT JOIN merchants m ON m.id = u.merchant_id
 		LEFT JOIN identifiers i ON i.id = (SELECT min(id) FROM identifiers WHERE user_id = p.user_id AND kind = 'username' AND former = ? AND removed_at = 0)
 		ORDER BY p.user_id`, simulation, after, effects, limit, false).Scan(&rows).Error
 	if err != nil {
@@ -137,13 +137,18 @@ func (s *Store) NamedPeople(ctx context.Context, simulation, after string, effec
 	}
 	return mapRows(rows, func(r row) (NamedPerson, error) {
 		n := NamedPerson{SimulatedPerson: r.SimulatedPerson, MerchantNo: r.No}
-		name, err := s.ring.Open(userNamePlace(r.UserID), r.Name)
-		if err != nil || r.IdentifierID == "" {
+		if len(r.Name) > 0 {
+			name, err := s.ring.Open(userNamePlace(r.UserID), r.Name)
+			if err != nil {
+				return n, err
+			}
 			n.Name = string(name)
-			return n, err
+		}
+		if r.IdentifierID == "" {
+			return n, nil
 		}
 		login, err := s.ring.Open(identifierPlace(r.IdentifierID), r.Value)
-		n.Name, n.Login = string(name), string(login)
+		n.Login = string(login)
 		return n, err
 	})
 }

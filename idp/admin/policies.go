@@ -253,9 +253,8 @@ func (v *visit) editionFacts(e idp.Edition) []templates.Fact {
 	if e.Percent > 0 || len(e.Merchants) > 0 {
 		facts = append(facts, templates.Fact{Key: "policy.tried_on", Lines: []templates.Cell{{Text: v.t("policy.percent_n", e.Percent)}, {Text: v.t("policy.merchants_n", len(e.Merchants))}}})
 	}
-	at := cmp.Or(e.ActivatedAt.UnixMicro(), e.ActivateAt.UnixMicro())
-	if !e.ActivateAt.IsZero() || !e.ActivatedAt.IsZero() {
-		facts = append(facts, templates.Fact{Key: "policy.in_force", Lines: []templates.Cell{{Time: time.UnixMicro(at)}}})
+	if at := cmp.Or(e.ActivatedAt, e.ActivateAt); !at.IsZero() {
+		facts = append(facts, templates.Fact{Key: "policy.in_force", Lines: []templates.Cell{{Time: at}}})
 	}
 	if !e.EndedAt.IsZero() {
 		facts = append(facts, templates.Fact{Key: "policy.ended", Lines: []templates.Cell{{Time: e.EndedAt}}})
