@@ -272,7 +272,10 @@ func (e *Engine) openCase(ctx context.Context, u idp.User) (string, error) {
 // checks are the points of the safety check. What a digest reminds of stands here, too.
 func (e *Engine) checks(rules policy.PasswordRules, creds []idp.Credential, names []idp.Identifier, now time.Time) []templates.Check {
 	all := []templates.Check{secondCheck(creds), e.spareCheck(creds), e.channelCheck(names, now)}
-	if c := of(creds, idp.MethodPassword); c != nil && rules.MaxAgeDays > 0 {
+	c := of(creds, idp.MethodPassword)
+	if c != nil && !c.WeakSince.IsZero() {
+		all = append(all, templates.Check{TitleKey: "check.password", TextKey: "check.password.weak", Args: []any{c.WeakSince.AddDate(0, 0, rules.GraceDays)}, URL: "/account/password", DoKey: "check.password.do"})
+	} else if c != nil && rules.MaxAgeDays > 0 {
 		all = append(all, ageCheck(rules, *c, now))
 	}
 	return all

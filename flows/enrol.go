@@ -49,6 +49,9 @@ func (s *State) choice() string {
 	if s.bringsKey() {
 		choice = "passkey"
 	}
+	if choice != "" && !s.settings().Factors.Permits(idp.Method(choice)) {
+		choice = ""
+	}
 	if choice == "passkey" && s.engine.Passkey == nil {
 		return "totp"
 	}
@@ -79,7 +82,7 @@ func (chooseFactor) Again(s *State) bool { return s.enrolling() && s.strong() }
 func (chooseFactor) Begin(_ context.Context, s *State) error { return s.clear() }
 
 func (chooseFactor) Show(_ context.Context, s *State) (templates.Content, error) {
-	p := templates.ChooseFactor{Form: s.Form, Action: s.path("choose-factor"), Passkey: s.engine.Passkey != nil, TOTP: s.appWillDo(), Later: s.later()}
+	p := templates.ChooseFactor{Form: s.Form, Action: s.path("choose-factor"), Passkey: s.keyWillDo(), TOTP: s.appWillDo(), Later: s.later()}
 	if s.proved(idp.MethodBackup) {
 		p.After = "backup"
 	}
@@ -88,7 +91,7 @@ func (chooseFactor) Show(_ context.Context, s *State) (templates.Content, error)
 
 func (chooseFactor) Submit(_ context.Context, s *State, form url.Values) error {
 	switch f := form.Get("factor"); {
-	case f == "passkey", f == "totp" && s.appWillDo():
+	case f == "passkey" && s.keyWillDo(), f == "totp" && s.appWillDo():
 		s.Facts.Choice = f
 		return nil
 	}
@@ -99,7 +102,12 @@ func (chooseFactor) Submit(_ context.Context, s *State, form url.Values) error {
 // phishing-resistant.
 func (s *State) appWillDo() bool {
 	acr, _ := s.need()
-	return acr < idp.ACRPhr && !s.bringsKey() || s.Demand.Kind == idp.FlowEnrol
+	return s.settings().Factors.Permits(idp.MethodTOTP) && (acr < idp.ACRPhr && !s.bringsKey() || s.Demand.Kind == idp.FlowEnrol)
+}
+
+// keyWillDo says whether a passkey may be enrolled here.
+func (s *State) keyWillDo() bool {
+	return s.engine.Passkey != nil && s.settings().Factors.Permits(idp.MethodPasskey)
 }
 
 // enrolPasskey binds a passkey or a security key.

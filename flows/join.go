@@ -57,7 +57,11 @@ func (e *Engine) accept(ctx context.Context, s *State) error {
 	if !ok { // disabled meanwhile, or active already
 		return errInvite
 	}
-	if err := e.Store.AddCredential(ctx, &idp.Credential{UserID: user, Method: idp.MethodPassword, Data: s.hash}); err != nil {
+	c := idp.Credential{UserID: user, Method: idp.MethodPassword, Data: s.hash}
+	if err := e.Store.AddCredential(ctx, &c); err != nil {
+		return err
+	}
+	if err := e.measure(ctx, s, c.ID, c.Version); err != nil {
 		return err
 	}
 	if c := invitedBy(s.names); c != nil {

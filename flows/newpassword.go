@@ -7,6 +7,7 @@ import (
 
 	"hufu/idp"
 	"hufu/idp/normal"
+	"hufu/idp/policy"
 	"hufu/idp/web"
 	"hufu/storage"
 	"hufu/templates"
@@ -31,13 +32,19 @@ func (s *State) mustChange() bool {
 	if s.Facts.Changed {
 		return false
 	}
-	if s.user.MustChange || most == 0 {
-		return s.user.MustChange
+	if s.user.MustChange {
+		return true
 	}
-	for _, c := range s.of(idp.MethodPassword) {
-		return time.Since(c.ChangedAt) > most
+	c := of(s.creds, idp.MethodPassword)
+	if c == nil {
+		return false
 	}
-	return false
+	return most > 0 && time.Since(c.ChangedAt) > most || outgrown(s.settings().Password, *c, time.Now())
+}
+
+// outgrown says whether a password has not fulfilled the rules for longer than they give.
+func outgrown(rules policy.PasswordRules, c idp.Credential, now time.Time) bool {
+	return rules.RecheckAtSignin && !c.WeakSince.IsZero() && !now.Before(c.WeakSince.AddDate(0, 0, rules.GraceDays))
 }
 
 func (newPassword) Begin(_ context.Context, s *State) error {
@@ -124,6 +131,9 @@ func (newPassword) Submit(ctx context.Context, s *State, _ url.Values) error {
 	}
 	if !ok {
 		return idp.Errorf(idp.Conflict, "flow.conflict")
+	}
+	if err := e.measure(ctx, s, c.ID, c.Version+1); err != nil {
+		return err
 	}
 	if err := e.Store.SetMustChange(ctx, s.user.ID, false); err != nil {
 		return err

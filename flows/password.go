@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hufu/idp"
+	"hufu/idp/normal"
 	"hufu/templates"
 )
 
@@ -120,7 +121,11 @@ func (passwordStep) Prepare(ctx context.Context, s *State, form url.Values) (err
 func (passwordStep) Submit(ctx context.Context, s *State, form url.Values) error {
 	switch {
 	case form.Get("assertion") == "":
-		return s.engine.settle(ctx, s, "password", idp.MethodPassword)
+		if err := s.engine.settle(ctx, s, "password", idp.MethodPassword); err != nil {
+			return err
+		}
+		s.engine.recheck(s, normal.Password(form.Get("password")))
+		return nil
 	case s.nobodyYet():
 		return s.engine.settleDiscovered(ctx, s)
 	}

@@ -84,9 +84,17 @@ func (s *State) settings() *policy.Settings {
 	if s.user == nil {
 		return &s.engine.Policy.Now().Settings
 	}
-	f := policy.Who(*s.user, s.merchant)
-	f.Client = s.Demand.Client
-	return s.engine.Policy.For(f)
+	return s.engine.Policy.For(s.facts())
+}
+
+// facts are what the rules of policy select by.
+func (s *State) facts() policy.Facts {
+	f := policy.Facts{Client: s.Demand.Client}
+	if s.user != nil {
+		f = policy.Who(*s.user, s.merchant)
+		f.Client = s.Demand.Client
+	}
+	return f
 }
 
 // waived: a trusted browser stands in for the second factor of a plain sign-in. Not

@@ -33,6 +33,8 @@ type Credential struct {
 	CreatedAt  time.Time
 	ChangedAt  time.Time // when its secret was last set
 	LastUsedAt time.Time
+	MeasuredBy int64     // of a password: version of the policy that it was looked at under last
+	WeakSince  time.Time // of a password: when it was first seen not to fulfil the rules, zero if it does
 }
 
 // Proof is the fact "this user showed this credential at this time, over these

@@ -124,7 +124,16 @@ func (c *conformity) population(ctx context.Context) {
 	pw := idp.Credential{UserID: u.ID, Method: idp.MethodPassword, Data: []byte("hash")}
 	c.did(c.s.AddCredential(ctx, &pw))
 	c.did(c.s.AddCredential(ctx, &idp.Credential{UserID: u.ID, Method: idp.MethodTOTP, Data: []byte("x")}))
-	c.did(c.s.Measure(ctx, pw.ID, []byte(`{"length":12}`)), "Measure")
+	c.did(c.s.Measure(ctx, pw.ID, 1, []byte(`{"length":12}`), 3, true, now), "Measure")
+	c.did(c.s.Measure(ctx, pw.ID, 1, []byte(`{"length":12}`), 4, true, now.Add(time.Hour)))
+	weak, err := c.s.Credential(ctx, pw.ID)
+	c.did(err)
+	c.is(weak.MeasuredBy == 4 && weak.WeakSince.Equal(now.Truncate(time.Microsecond)), "weak since the first time", weak)
+	c.did(c.s.Measure(ctx, pw.ID, 2, []byte(`{"length":1}`), 5, false, now)) // of another password
+	c.did(c.s.Measure(ctx, pw.ID, 1, []byte(`{"length":12}`), 4, false, now))
+	weak, err = c.s.Credential(ctx, pw.ID)
+	c.did(err)
+	c.is(weak.MeasuredBy == 4 && weak.WeakSince.IsZero(), "not weak", weak)
 	for i := range 2 {
 		ss := idp.Session{UserID: u.ID, CreatedAt: now.Add(-time.Duration(i) * time.Hour), IdleUntil: now.Add(time.Hour), ExpiresAt: now.Add(time.Hour)}
 		c.did(c.s.CreateSession(ctx, &ss, []byte(u.ID+string(rune('0'+i)))))

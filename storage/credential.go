@@ -24,6 +24,8 @@ type credentialRow struct {
 	Lookup     []byte
 	ChangedAt  int64
 	Blocked    string
+	MeasuredBy int64
+	WeakSince  int64
 }
 
 func (credentialRow) TableName() string { return "credentials" }
@@ -36,7 +38,7 @@ func (s *Store) toCredential(r credentialRow) (idp.Credential, error) {
 	data, err := s.ring.Open(credentialPlace(r.ID), r.Data)
 	return idp.Credential{ID: r.ID, UserID: r.UserID, Method: idp.Method(r.Method), Label: r.Label, Data: data, Counter: r.Counter, Failures: r.Failures,
 		Closed: r.Closed, Blocked: r.Blocked, Pending: r.Pending, Version: r.Version, CreatedAt: fromMicros(r.CreatedAt), ChangedAt: fromMicros(r.ChangedAt),
-		LastUsedAt: fromMicros(r.LastUsedAt)}, err
+		LastUsedAt: fromMicros(r.LastUsedAt), MeasuredBy: r.MeasuredBy, WeakSince: fromMicros(r.WeakSince)}, err
 }
 
 // AddCredential stores a new credential, giving it an id. A second password,
@@ -91,7 +93,7 @@ func (s *Store) ReplaceCredential(ctx context.Context, id string, from int64, da
 			}
 			return err
 		}
-		n, err := s.affected(ctx, "UPDATE credentials SET data = ?, version = version + 1, failures = 0, closed = ?, changed_at = ? WHERE id = ? AND version = ?",
+		n, err := s.affected(ctx, "UPDATE credentials SET data = ?, version = version + 1, failures = 0, closed = ?, changed_at = ?, measures = NULL, measured_by = 0, weak_since = 0 WHERE id = ? AND version = ?",
 			sealed, false, micros(now), id, from)
 		if replaced = n == 1; err != nil || !replaced || old.Method != idp.MethodPassword {
 			return err

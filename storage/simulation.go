@@ -212,13 +212,22 @@ func measuresPlace(id string) seal.Place {
 	return seal.Place{Table: "credentials", Column: "measures", Row: id}
 }
 
-// Measure keeps what a password fulfilled when it was set, sealed.
-func (s *Store) Measure(ctx context.Context, credential string, measures []byte) error {
+// Measure keeps what a password of a version fulfils, sealed, under which version of the
+// policy it was looked at, and since when it is weak: from the first time on.
+func (s *Store) Measure(ctx context.Context, credential string, version int64, measures []byte, policy int64, weak bool, at time.Time) error {
 	sealed, err := s.ring.Seal(measuresPlace(credential), measures)
 	if err != nil {
 		return err
 	}
-	return s.exec(ctx, "UPDATE credentials SET measures = ? WHERE id = ?", sealed, credential)
+	since := "0"
+	if weak {
+		since = "CASE WHEN weak_since = 0 THEN ? ELSE weak_since END"
+	}
+	args := []any{sealed, policy}
+	if weak {
+		args = append(args, micros(at))
+	}
+	return s.exec(ctx, "UPDATE credentials SET measures = ?, measured_by = ?, weak_since = "+since+" WHERE id = ? AND version = ?", append(args, credential, version)...)
 }
 
 // SignedIn is a sign-in of the past, as a simulation looks at it.

@@ -298,7 +298,7 @@ func TestSimulationPages(t *testing.T) {
 			u := c.user(idp.RoleCashier, c.merchant.ID, login)
 			pw := idp.Credential{UserID: u.ID, Method: idp.MethodPassword, Data: []byte("x")}
 			c.must(s.AddCredential(ctx, &pw))
-			c.must(s.Measure(ctx, pw.ID, []byte(`{"length":12,"classes":3,"score":4}`)))
+			c.must(s.Measure(ctx, pw.ID, 1, []byte(`{"length":12,"classes":3,"score":4}`), 1, false, time.Now()))
 		}
 		path := c.begin(b)
 		b.save(path, "长密码", document(`"min_length_alone": 12`, `"min_length_alone": 14`))

@@ -34,6 +34,8 @@ type Manager struct {
 	// Invite words an invitation for a kind of channel: a mail, or a text message, which
 	// has a text alone.
 	Invite func(to idp.ChannelKind, lang, link, name string) (subject, text, html string, err error)
+	// Wake tells a worker that a simulation waits; nil: it looks now and again.
+	Wake chan struct{}
 	// Notify queues a notice to a person, on all his channels, in the transaction of what
 	// it tells of.
 	Notify func(ctx context.Context, u idp.User, template string) error

@@ -364,7 +364,7 @@ func compiled(e idp.Edition) (*policy.Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	return policy.Compile(d, e.Version)
+	return policy.Compile(d.Filled(), e.Version)
 }
 
 // canSignIn says whether somebody holds a password or passkey and what a policy asks beside it. A policy administrator

@@ -268,7 +268,7 @@ func TestSimulation(t *testing.T) {
 			pw := idp.Credential{UserID: u.ID, Method: idp.MethodPassword, Data: []byte("x")}
 			c.must(c.Store.AddCredential(ctx, &pw))
 			if r.IntN(2) == 0 {
-				c.must(c.Store.Measure(ctx, pw.ID, fmt.Appendf(nil, `{"length":%d,"classes":%d,"score":%d}`, 8+r.IntN(12), 1+r.IntN(4), r.IntN(5))))
+				c.must(c.Store.Measure(ctx, pw.ID, 1, fmt.Appendf(nil, `{"length":%d,"classes":%d,"score":%d}`, 8+r.IntN(12), 1+r.IntN(4), r.IntN(5)), 1, false, time.Now()))
 			}
 			if r.IntN(3) == 0 {
 				c.must(c.Store.AddCredential(ctx, &idp.Credential{UserID: u.ID, Method: idp.MethodTOTP, Data: []byte("x")}))

@@ -32,7 +32,14 @@ func (m *Manager) SimulatePolicy(ctx context.Context, a Actor, edition string) (
 		return run, err
 	}
 	run = idp.Simulation{Edition: e.ID, Revision: e.Revision, By: a.User.ID, StartedAt: time.Now()}
-	return run, m.Store.StartSimulation(ctx, &run)
+	if err := m.Store.StartSimulation(ctx, &run); err != nil {
+		return run, err
+	}
+	select {
+	case m.Wake <- struct{}{}:
+	default: // it works already, and looks again
+	}
+	return run, nil
 }
 
 // StopSimulation ends a run.

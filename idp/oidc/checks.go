@@ -54,6 +54,9 @@ var checks = []check{
 	{name: "acr", code: "interaction_required", once: true,
 		met:    func(v *visit) bool { return v.q.ACR == 0 || v.meets(v.stepUp()) },
 		demand: func(v *visit) idp.Demand { return v.stepUp() }},
+	{name: "policy", code: "interaction_required",
+		met:    func(v *visit) bool { acr, asks := v.stricter(); return !asks || v.meets(idp.Demand{ACR: acr}) },
+		demand: func(v *visit) idp.Demand { acr, _ := v.stricter(); return idp.Demand{Kind: idp.FlowStepUp, ACR: acr} }},
 	{name: "consent", code: "consent_required",
 		met:    func(v *visit) bool { return v.allowed() },
 		demand: func(v *visit) idp.Demand { return v.askConsent() }},
@@ -100,6 +103,16 @@ func (v *visit) since() time.Time {
 
 func (v *visit) stepUp() idp.Demand {
 	return idp.Demand{Kind: idp.FlowStepUp, ACR: v.q.ACR, Since: v.since()}
+}
+
+// stricter is the class that policy asks of the person at this client, where it is more
+// than it asks of him elsewhere.
+func (v *visit) stricter() (acr idp.ACR, asks bool) {
+	f := v.signed.Facts()
+	elsewhere := v.p.Policy.For(f).Factors.SignIn
+	f.Client = v.q.Client
+	acr = v.p.Policy.For(f).Factors.SignIn
+	return acr, acr > elsewhere
 }
 
 // money demands two factors, one of them just shown (consent with a money

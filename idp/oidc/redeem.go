@@ -38,7 +38,11 @@ func (p *Provider) alive(ctx context.Context, grant string) (parties idp.Parties
 	if err != nil {
 		return parties, nil, "", err
 	}
-	scopes, reason = idp.Redeemable(parties, time.Now())
+	now := time.Now()
+	scopes, reason = idp.Redeemable(parties, now)
+	if _, absolute := p.refreshLife(parties); reason == "" && !now.Before(parties.Grant.CreatedAt.Add(absolute)) { // stricter rules reach what was granted before
+		reason = "grant.expired"
+	}
 	// A scope that was taken from the client since is not given any more.
 	scopes = slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return !slices.Contains(parties.Client.Scopes, s) })
 	return parties, scopes, reason, nil

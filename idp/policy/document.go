@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -203,6 +204,19 @@ func Parse(raw []byte) (d Document, err error) {
 		d.Rules = append(d.Rules, r)
 	}
 	return d, problems.err()
+}
+
+// Filled is a document with what its default rule does not set as it is shipped: one that
+// was written before a field existed goes on holding.
+func (d Document) Filled() Document {
+	if len(d.Rules) == 0 {
+		return d
+	}
+	whole := maps.Clone(Default().Document.Rules[0].Set)
+	maps.Copy(whole, d.Rules[0].Set)
+	d.Rules = slices.Clone(d.Rules)
+	d.Rules[0].Set = whole
+	return d
 }
 
 // Format writes a document as people read it.

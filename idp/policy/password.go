@@ -97,6 +97,15 @@ type Finding struct {
 type Verdict struct {
 	Findings []Finding
 	Score    int // of zxcvbn, 0 to 4
+	Measures Measures
+}
+
+// Weak says whether a password that is in use must be changed: a hit in the operator's file
+// of leaked ones may be a warning alone.
+func (v Verdict) Weak(r PasswordRules) bool {
+	return slices.ContainsFunc(v.Findings, func(f Finding) bool {
+		return !f.OK && (f.Field != "breach_filter" || r.OnBreachHit != "warn")
+	})
 }
 
 // Err is the first rule that is not met, nil if all are.
@@ -129,7 +138,7 @@ func (r PasswordRules) Check(password string, alone bool, f PersonalFacts, l Lis
 	}
 	score := t.score(f.inputs(r.Words))
 	c.add(r.MinScore > 0, "min_score", "password.weak", score >= r.MinScore)
-	return Verdict{Findings: c, Score: score}, nil
+	return Verdict{Findings: c, Score: score, Measures: t.measures(score)}, nil
 }
 
 // typed is a password as the rules see it.
@@ -149,6 +158,22 @@ func see(password string) typed {
 	t.lower = fold(string(t.text))
 	t.bare = bare(t.lower)
 	return t
+}
+
+// measures are what the rules of its form see of a password.
+func (t typed) measures(score int) Measures {
+	m := Measures{Length: min(t.length, 64), Upper: slices.ContainsFunc(t.text, unicode.IsUpper), Lower: slices.ContainsFunc(t.text, unicode.IsLower),
+		Digit: slices.ContainsFunc(t.text, unicode.IsDigit), Symbol: slices.ContainsFunc(t.text, isSymbol), Score: score, Repeat: longestRun(t.lower, same),
+		Sequence: max(longestRun(t.lower, next), longestRun(t.lower, before))}
+	for _, has := range []bool{m.Upper, m.Lower, m.Digit, m.Symbol} {
+		if has {
+			m.Classes++
+		}
+	}
+	for m.Walk < 32 && walks(t.lower, m.Walk+1) {
+		m.Walk++
+	}
+	return m
 }
 
 // checklist gathers findings.

@@ -146,6 +146,15 @@ type Tally struct {
 	SignInAfter string `json:"sign_in_after"` // the last event that was looked at
 }
 
+// Write is the stored form.
+func (m Measures) Write() []byte {
+	raw, err := json.Marshal(m)
+	if err != nil {
+		panic(err) // a struct of numbers
+	}
+	return raw
+}
+
 // ReadTally reads what Write wrote; what cannot be read is an empty one.
 func ReadTally(raw []byte) *Tally {
 	t := &Tally{}

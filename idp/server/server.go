@@ -96,7 +96,11 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 	}
 	provider := &oidc.Provider{Store: store, Site: s.site, Policy: s.policy, Issuer: cfg.Issuer, Tokens: &web.Flood{PerMinute: cfg.Limits.RequestsPerMinute}, Log: log}
 	sessions.Copied = engine.Copied
-	manager := &manage.Manager{Store: store, Policy: s.policy, Lists: engine.Lists, Issuer: cfg.Issuer, Invite: invitation(cfg.Operator), Notify: engine.Notice}
+	manager := &manage.Manager{Store: store, Policy: s.policy, Lists: engine.Lists, Issuer: cfg.Issuer, Invite: invitation(cfg.Operator), Notify: engine.Notice, Wake: make(chan struct{}, 1)}
+	keep := &keeper{Server: s, manage: manager}
+	if err := keep.found(ctx); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
 	console := &admin.Console{Manage: manager, Site: s.site, Store: store}
 	if cfg.Demo {
 		engine.Loopback, provider.Loopback = 100, 100
@@ -120,8 +124,8 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 	s.routes()
 	guard := &web.Guard{Peer: func(r *http.Request) netip.Addr { return ClientAddr(r, cfg.Proxies) }, BodyBytes: cfg.Limits.BodyBytes, Secure: cfg.Secure(),
 		Flood: &web.Flood{PerMinute: cfg.Limits.RequestsPerMinute}, Site: s.site, Log: log}
-	s.handler = guard.Wrap(s.sameOrigin(http.HandlerFunc(s.route)))
-	s.run(engine)
+	s.handler = guard.Wrap(keep.fresh(s.sameOrigin(http.HandlerFunc(s.route))))
+	s.run(engine, keep)
 	return s, nil
 }
 
@@ -261,12 +265,13 @@ func (m *missed) Write(b []byte) (int, error) { return len(b), nil }
 func (m *missed) WriteHeader(status int)      { m.status = status }
 
 // run starts the background jobs. They are safe on every replica at once.
-func (s *Server) run(engine *flows.Engine) {
+func (s *Server) run(engine *flows.Engine, keep *keeper) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	if s.deliver != nil {
 		s.jobs.Go(func() { s.deliver.Run(ctx) })
 	}
+	s.jobs.Go(func() { keep.simulate(ctx) })
 	s.every(ctx, time.Hour, "sweep", func() error { return s.Store.Sweep(ctx, time.Now()) })
 	s.every(ctx, 6*time.Hour, "digest", func() error { return engine.Digest(ctx) })
 }

@@ -89,6 +89,9 @@ func (m *Manager) load(ctx context.Context, token string) (*Signed, error) {
 	if signed.User.Reason() != "" || signed.Merchant != nil && signed.Merchant.Status == idp.MerchantClosed {
 		return nil, nil
 	}
+	if !now.Before(ss.CreatedAt.Add(m.Policy.For(signed.Facts()).Session.Absolute)) { // stricter rules reach those who are signed in
+		return nil, nil
+	}
 	return signed, m.see(ctx, signed, now)
 }
 

@@ -12,6 +12,9 @@ INSERT INTO versions (name, value) VALUES ('policy', 1);
 
 -- What the password fulfilled when it was set, sealed: so that a simulation can tell who must change it.
 ALTER TABLE credentials ADD COLUMN measures blob;
+-- Under which version it was looked at last, and since when it has not fulfilled the rules.
+ALTER TABLE credentials ADD COLUMN measured_by bigint NOT NULL DEFAULT 0;
+ALTER TABLE credentials ADD COLUMN weak_since bigint NOT NULL DEFAULT 0;
 
 -- Runs of an edition against everybody, and whom each would touch.
 CREATE TABLE simulations (
