@@ -118,6 +118,24 @@ func (c *conformity) simulations(ctx context.Context) {
 	c.is(string(one.Result) == `{"n":2}`, "result", one)
 }
 
+func (c *conformity) seed(ctx context.Context) {
+	c.did(c.s.Seed(ctx, []storage.Seeded{{User: idp.User{Name: "某人", Role: idp.RoleOwner, MerchantID: c.merchant.ID, GraceFrom: c.now},
+		Names: []idp.Identifier{{Kind: idp.IdentifierUsername, Value: "seed.one"}, {Kind: idp.IdentifierPhone, Value: "+8613900009999", VerifiedAt: c.now}},
+		Creds: []idp.Credential{{Method: idp.MethodPassword, Data: []byte("hash"), CreatedAt: c.now}, {Method: idp.MethodTOTP, Data: []byte("x"), CreatedAt: c.now}}, Measures: []byte(`{"length":9}`)}}, c.now), "Seed")
+	u, err := c.s.UserByIdentifier(ctx, idp.IdentifierUsername, "seed.one")
+	c.did(err)
+	creds, err := c.s.Credentials(ctx, u.ID)
+	c.did(err)
+	c.is(u.Name == "某人" && u.Status == idp.UserActive && len(creds) == 2 && string(creds[0].Data) == "hash" || string(creds[1].Data) == "hash", "seeded", u, creds)
+	found := false
+	people, err := c.s.Population(ctx, "", c.now, 1000)
+	c.did(err)
+	for _, p := range people {
+		found = found || p.ID == u.ID && p.TOTP && p.Channel && string(p.Measures) == `{"length":9}`
+	}
+	c.is(found, "in the population")
+}
+
 func (c *conformity) population(ctx context.Context) {
 	u := c.person(ctx)
 	now := time.Now()

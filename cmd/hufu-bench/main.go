@@ -14,7 +14,9 @@ import (
 
 func main() {
 	var cli struct {
-		Timing timingCmd `cmd:"" help:"Compare the time that known and unknown names take, step by step (Mann-Whitney)."`
+		Timing   timingCmd   `cmd:"" help:"Compare the time that known and unknown names take, step by step (Mann-Whitney)."`
+		Seed     seedCmd     `cmd:"" help:"Make a population to measure with."`
+		Simulate simulateCmd `cmd:"" help:"Run a stricter policy against a seeded population."`
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
