@@ -61,14 +61,7 @@ func (identify) Submit(ctx context.Context, s *State, form url.Values) error {
 	}
 	s.Facts.Lookup = s.engine.Store.Lookup(kind, value)
 	s.Facts.Introduce, s.Facts.Introduced = "", time.Time{} // of another name
-	u, err := s.engine.Store.UserByLogin(ctx, kind, value, time.Now().Add(-s.engine.Policy.Now().Notices.FormerNames))
-	switch {
-	case err == nil:
-		s.User = u.ID
-	case idp.KindOf(err) == idp.NotFound:
-		s.User = ""
-	default:
-		return err
-	}
-	return nil
+	var err error
+	s.User, err = s.engine.Store.Login(ctx, kind, value, time.Now().Add(-s.engine.Policy.Now().Notices.FormerNames))
+	return err
 }

@@ -146,12 +146,9 @@ func (c *conformity) usernames(ctx context.Context) {
 	_, err = name(two, "chen.old")
 	c.kind(err, idp.Conflict, "a former name of another")
 	login := func(v string, former time.Time) bool {
-		u, err := c.s.UserByLogin(ctx, idp.IdentifierUsername, v, former)
-		if idp.KindOf(err) == idp.NotFound {
-			return false
-		}
-		c.did(err, "UserByLogin")
-		return u.ID == one.ID
+		user, err := c.s.Login(ctx, idp.IdentifierUsername, v, former)
+		c.did(err, "Login")
+		return user == one.ID
 	}
 	c.is(login("chen.old", c.now.Add(-time.Microsecond)) && login("chen.old", time.Time{}) && !login("chen.old", c.now), "a former name")
 	c.is(login("chen.new", c.now.Add(time.Hour)) && !login("nobody", time.Time{}), "a present name")
