@@ -149,7 +149,7 @@ func (v *visit) proved(act manage.Action, fresh bool) (bool, error) {
 			return false, err
 		}
 		if held {
-			d.ACR = idp.ACRPhr
+			d.ACR = v.Manage.Policy.For(v.Facts()).StepUp.ConsoleACR
 		}
 	}
 	switch {
