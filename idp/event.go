@@ -45,5 +45,5 @@ var EventNames = map[string]bool{
 	"terminal.retired": true,
 	"merchant.created": false, "merchant.activated": true, "merchant.viewed": false, "merchant.suspended": true, "merchant.returned": true, "store.created": false,
 	"client.created": false, "client.disabled": false, "client.enabled": false, "client.secret": false,
-	"key.created": false, "config.demo": false,
+	"key.created": false, "config.demo": false, "list.exported": true,
 }

@@ -59,9 +59,22 @@ func (s *Store) terminal(ctx context.Context, column, v string) (idp.Terminal, e
 // Terminals lists a page of terminals in the order of their serials, after the
 // given one, of one merchant or ("") of all.
 func (s *Store) Terminals(ctx context.Context, after, merchant string, limit int) ([]idp.Terminal, error) {
-	q := s.db(ctx).Where("serial > ?", after).Order("serial").Limit(limit)
-	if merchant != "" {
-		q = q.Where("merchant_id = ?", merchant)
+	return s.TerminalsBy(ctx, TerminalFilter{After: after, Merchant: merchant}, limit)
+}
+
+// TerminalFilter narrows [Store.TerminalsBy]; empty fields do not.
+type TerminalFilter struct {
+	After, Merchant, Store string // After: serial of the last terminal of the page before
+	State                  idp.TerminalState
+}
+
+// TerminalsBy lists a page of terminals in the order of their serials.
+func (s *Store) TerminalsBy(ctx context.Context, f TerminalFilter, limit int) ([]idp.Terminal, error) {
+	q := s.db(ctx).Where("serial > ?", f.After).Order("serial").Limit(limit)
+	for column, v := range map[string]string{"merchant_id": f.Merchant, "store_id": f.Store, "state": string(f.State)} {
+		if v != "" {
+			q = q.Where(column+" = ?", v)
+		}
 	}
 	var rows []terminalRow
 	if err := q.Find(&rows).Error; err != nil {

@@ -119,6 +119,7 @@ func TestTableOfPermissions(t *testing.T) {
 		UserList: "✓-✓✓", UserView: "rrr✓", OwnerNew: "r---", StaffNew: "4---", UserInvite: "rrr-", UserLock: "rrr-", UserUnlock: "r-r-", UserEnd: "rrr-", UserDisable: "r-r-", UserEnable: "r-r-", StaffEnable: "4---",
 		ClientRead: "✓--✓", ClientNew: "4---", ClientDisable: "4---", ClientEnable: "4---", ClientSecret: "4---", EventRead: "✓-✓✓", EventSubject: "✓✓✓✓", ExplainRead: "-✓✓-",
 		MessageRead: "✓✓✓✓", MessageResend: "rrr-", CaseRead: "✓✓✓✓",
+		StoreList: "✓-✓✓", KeyRead: "✓--✓", HealthRead: "✓-✓✓", Export: "r--r",
 	}
 	if len(want) != len(Actions()) {
 		t.Errorf("%d rows in the table, %d here", len(Actions()), len(want))
@@ -173,13 +174,14 @@ func (h *house) calls() map[Action]func(a Actor) error {
 		ClientSecret:  func(a Actor) error { _, err := h.NewClientSecret(ctx, a, "none", 1, false); return err },
 		ExplainRead:   func(a Actor) error { _, err := h.Explain(ctx, a, "0"); return err },
 		MessageResend: func(a Actor) error { return h.ResendMessage(ctx, a, "none") },
+		Export:        func(a Actor) error { return h.Export(ctx, a, Exported{List: "users"}) },
 	}
 	return c
 }
 
 func TestEveryActHoldsTheTable(t *testing.T) {
 	h := newHouse(t, storagetest.New(t, storage.SQLite))
-	looking := []Action{Console, MerchantList, TerminalList, UserList, ClientRead, EventRead, EventSubject, MessageRead, CaseRead}
+	looking := []Action{Console, MerchantList, TerminalList, UserList, ClientRead, EventRead, EventSubject, MessageRead, CaseRead, StoreList, KeyRead, HealthRead}
 	calls := h.calls()
 	for _, act := range Actions() {
 		call, ok := calls[act]

@@ -42,6 +42,10 @@ const (
 	MessageRead   Action = "message.read" // who was told what and whether it arrived; never the text
 	MessageResend Action = "message.resend"
 	CaseRead      Action = "case.read"
+	StoreList     Action = "store.list"
+	KeyRead       Action = "key.read" // which keys sign, never what they hold
+	HealthRead    Action = "health.read"
+	Export        Action = "export" // any list that the role may read, as a file
 )
 
 // Level says how a role may do an action.
@@ -101,6 +105,10 @@ var table = map[Action]row{
 	MessageRead:   {Yes, Yes, Yes, Yes},
 	MessageResend: {Reason, Reason, Reason, No},
 	CaseRead:      {Yes, Yes, Yes, Yes},
+	StoreList:     {Yes, No, Yes, Yes},
+	KeyRead:       {Yes, No, No, Yes},
+	HealthRead:    {Yes, No, Yes, Yes},
+	Export:        {Reason, No, No, Reason},
 }
 
 // May says how a role may do an action.
@@ -130,8 +138,8 @@ func MayCase(reader, about idp.User) bool {
 func OnlyStaffCases(reader idp.User) bool { return reader.Role == idp.RolePolicyAdmin }
 
 // Grave says whether an act asks for a fresher proof than others: those of level
-// Four.
-func Grave(act Action) bool { return table[act].admin == Four }
+// Four, and what takes a whole list out of the house.
+func Grave(act Action) bool { return table[act].admin == Four || act == Export }
 
 // Actions lists every row of the table.
 func Actions() []Action {
