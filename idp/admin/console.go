@@ -33,6 +33,8 @@ type Console struct {
 	Manage *manage.Manager
 	Site   *web.Site
 	Store  *storage.Store
+	// Version and Replica name the program that serves this page.
+	Version, Replica string
 }
 
 // A visit is one request of somebody who passed the gate.
@@ -81,8 +83,12 @@ func (c *Console) routes() []route {
 		{"GET /console/messages", manage.MessageRead, false, (*visit).messages},
 		{"GET /console/cases", manage.CaseRead, false, (*visit).cases},
 		{"GET /console/cases/{id}", manage.CaseRead, false, (*visit).oneCase},
+		{"GET /console/stores", manage.StoreList, false, (*visit).stores},
+		{"GET /console/stores/{id}", manage.MerchantView, false, (*visit).store},
+		{"GET /console/keys", manage.KeyRead, false, (*visit).keys},
+		{"GET /console/health", manage.HealthRead, false, (*visit).health},
 	}
-	for _, f := range forms {
+	for _, f := range append(exportForms(), forms...) {
 		list = append(list, route{"GET " + f.path, f.action, f.fresh, func(v *visit) error { return v.show(f) }},
 			route{"POST " + f.path, f.action, f.fresh, func(v *visit) error { return v.submit(f) }})
 	}
@@ -216,11 +222,14 @@ func (v *visit) desk(active string) templates.Desk {
 		{manage.Console, templates.NavItem{Href: "/console", Key: "console.dashboard", Icon: "overview"}},
 		{manage.UserList, templates.NavItem{Href: "/console/users", Key: "console.users", Icon: "users", Group: "console.group.things"}},
 		{manage.MerchantList, templates.NavItem{Href: "/console/merchants", Key: "console.merchants", Icon: "merchant", Group: "console.group.things"}},
+		{manage.StoreList, templates.NavItem{Href: "/console/stores", Key: "console.stores", Icon: "box", Group: "console.group.things"}},
 		{manage.TerminalList, templates.NavItem{Href: "/console/terminals", Key: "console.terminals", Icon: "terminal", Group: "console.group.things"}},
 		{manage.ClientRead, templates.NavItem{Href: "/console/clients", Key: "console.clients", Icon: "app", Group: "console.group.things"}},
 		{manage.CaseRead, templates.NavItem{Href: "/console/cases", Key: "console.cases", Icon: "case", Group: "console.group.records"}},
 		{manage.MessageRead, templates.NavItem{Href: "/console/messages", Key: "console.messages", Icon: "mail", Group: "console.group.records"}},
 		{manage.EventRead, templates.NavItem{Href: "/console/events", Key: "console.events", Icon: "log", Group: "console.group.records"}},
+		{manage.KeyRead, templates.NavItem{Href: "/console/keys", Key: "console.keys", Icon: "key", Group: "console.group.system"}},
+		{manage.HealthRead, templates.NavItem{Href: "/console/health", Key: "console.health", Icon: "health", Group: "console.group.system"}},
 	} {
 		if v.may(item.action) {
 			d.Items = append(d.Items, item.nav)

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"net/url"
+	"slices"
 	"strings"
 
 	"hufu/idp"
@@ -13,25 +14,43 @@ import (
 
 var merchantStatuses = []idp.MerchantStatus{idp.MerchantPending, idp.MerchantActive, idp.MerchantSuspended, idp.MerchantClosed}
 
-// merchants lists merchants.
+// merchants lists merchants by state and tier.
 func (v *visit) merchants() error {
-	ctx, c, status := v.r.Context(), v.cursor("after"), idp.MerchantStatus(v.query("status"))
-	read := func() ([]idp.Merchant, error) { return v.Store.Merchants(ctx, c.at, "", "", pageSize+1) }
-	if status != "" {
-		read = func() ([]idp.Merchant, error) { return v.Store.MerchantsIn(ctx, status, c.at, pageSize+1) }
-	}
-	rows, err := read()
+	c := v.cursor("after")
+	rows, err := v.Store.MerchantsBy(v.r.Context(), v.merchantFilter(c.at), pageSize+1)
 	if err != nil {
 		return err
 	}
 	rows, pager := page(v, c, rows, func(m idp.Merchant) string { return m.No })
-	p := templates.ConsoleList{Desk: v.desk("/console/merchants"), Title: "console.merchants", Saved: v.note(), Action: "/console/merchants", Pager: pager, Table: merchantTable(rows),
-		Filters: []templates.Input{{Name: "status", Label: "console.col.state", Kind: "select", Options: v.all(merchantStates(v, status))}},
-		None:    templates.Empty{Icon: "merchant", Title: v.t("console.none.merchants")}}
+	filters, err := v.merchantFilters()
+	p := templates.ConsoleList{Desk: v.desk("/console/merchants"), Title: "console.merchants", Saved: v.note(), Action: "/console/merchants", Pager: pager, Table: merchantTable(rows), Export: v.exportLink(),
+		Filters: filters, None: templates.Empty{Icon: "merchant", Title: v.t("console.none.merchants")}}
 	if v.may(manage.MerchantNew) {
 		p.NewURL, p.NewKey = "/console/merchants/new", "console.merchant.new"
 	}
+	if err != nil {
+		return err
+	}
 	return v.write(p)
+}
+
+func (v *visit) merchantFilter(after string) storage.MerchantFilter {
+	return storage.MerchantFilter{After: after, Status: idp.MerchantStatus(v.query("status")), Tier: idp.Tier(v.query("tier"))}
+}
+
+func (v *visit) merchantFilters() ([]templates.Input, error) {
+	return []templates.Input{{Name: "status", Label: "console.col.state", Kind: "select", Options: v.all(merchantStates(v, idp.MerchantStatus(v.query("status"))))},
+		{Name: "tier", Label: "console.merchant.tier", Kind: "select", Options: v.all(choices(v, "tier.", idp.Tier(v.query("tier")), idp.Tiers...))}}, nil
+}
+
+var merchantExportColumns = []string{"console.id", "console.merchant.no", "console.merchant.name", "console.merchant.tier", "console.col.state", "console.col.created"}
+
+func (v *visit) exportMerchants(at string) (rows [][]string, next string, err error) {
+	list, err := v.Store.MerchantsBy(v.r.Context(), v.merchantFilter(at), exportPage)
+	for _, m := range list {
+		rows = append(rows, []string{m.ID, m.No, m.LegalName, v.t("tier." + string(m.Tier)), v.state(merchantState(m.Status)), v.stamp(m.CreatedAt)})
+	}
+	return rows, after(list, func(m idp.Merchant) string { return m.No }), err
 }
 
 func merchantTable(rows []idp.Merchant) templates.Table {
@@ -135,7 +154,7 @@ func (v *visit) merchantActs(m idp.Merchant) []templates.ActLink {
 
 func (v *visit) merchantBlocks(m idp.Merchant) ([]templates.Block, error) {
 	ctx := v.r.Context()
-	staff, err := v.Store.Users(ctx, storage.UserFilter{Merchant: m.ID}, 200)
+	staff, err := v.Store.Users(ctx, storage.UserFilter{Merchant: m.ID}, pageSize+1)
 	if err != nil {
 		return nil, err
 	}
@@ -143,36 +162,67 @@ func (v *visit) merchantBlocks(m idp.Merchant) ([]templates.Block, error) {
 	if err != nil {
 		return nil, err
 	}
-	terminals, err := v.Store.Terminals(ctx, "", m.ID, 200)
+	terminals, err := v.Store.Terminals(ctx, "", m.ID, pageSize+1)
 	if err != nil {
 		return nil, err
 	}
-	people := templates.Block{ID: "staff", Key: "console.staff", None: "console.none.staff", Table: templates.Table{Caption: "console.staff",
-		Columns: []string{"console.col.name", "console.col.login", "col.role", "console.col.state"}}}
-	owned := false
-	for _, u := range staff {
-		owned = owned || u.Role == idp.RoleOwner && u.Status != idp.UserLeft && u.Status != idp.UserErased
-		login, err := v.login(ctx, u.ID)
-		if err != nil {
-			return nil, err
-		}
-		people.Table.Rows = append(people.Table.Rows, []templates.Cell{{Text: u.Name, URL: "/console/users/" + u.ID}, {Text: login, Mono: true}, {Key: "role." + string(u.Role)}, {State: userState(u)}})
+	owners, err := v.Store.Users(ctx, storage.UserFilter{Merchant: m.ID, Roles: []idp.Role{idp.RoleOwner}}, 100)
+	if err != nil {
+		return nil, err
 	}
+	people, err := v.staffBlock(staff, url.Values{"merchant": {m.No}})
+	if err != nil {
+		return nil, err
+	}
+	owned := slices.ContainsFunc(owners, func(u idp.User) bool { return u.Status != idp.UserLeft && u.Status != idp.UserErased })
 	if !owned && v.may(manage.OwnerNew) && m.Status != idp.MerchantClosed {
 		people.Link, people.LinkAs = "/console/users/new?"+url.Values{"role": {"owner"}, "merchant_no": {m.No}}.Encode(), "console.user.new_owner"
 	}
 	shops := templates.Block{ID: "stores", Key: "console.stores", None: "console.none.stores", Table: templates.Table{Caption: "console.stores", Columns: []string{"console.store.name", "console.store.place", "console.col.created"}}}
-	for _, s := range stores {
-		shops.Table.Rows = append(shops.Table.Rows, []templates.Cell{{Text: s.Name}, {Text: s.Place}, {Time: s.CreatedAt}})
+	for _, s := range stores[:min(len(stores), pageSize)] {
+		shops.Table.Rows = append(shops.Table.Rows, []templates.Cell{{Text: s.Name, URL: "/console/stores/" + s.ID}, {Text: orDash(s.Place)}, {Time: s.CreatedAt}})
+	}
+	if len(stores) > pageSize && v.may(manage.StoreList) {
+		shops.More = "/console/stores?" + url.Values{"merchant": {m.No}}.Encode()
 	}
 	if v.may(manage.StoreNew) && m.Status != idp.MerchantClosed {
 		shops.Link, shops.LinkAs = "/console/merchants/"+m.ID+"/stores/new", "console.store.new"
 	}
-	devices := templates.Block{ID: "terminals", Key: "console.terminals", None: "console.none.terminals", Table: v.terminalTable(terminals, stores)}
+	devices := v.terminalBlock(terminals, stores, url.Values{"merchant": {m.No}})
 	if v.may(manage.TerminalNew) && len(stores) > 0 && m.Status != idp.MerchantClosed {
 		devices.Link, devices.LinkAs = "/console/terminals/new?"+url.Values{"merchant_no": {m.No}}.Encode(), "console.terminal.new"
 	}
 	return []templates.Block{people, shops, devices}, nil
+}
+
+// staffBlock lists people of a merchant or a store; those that do not fit are in the list.
+func (v *visit) staffBlock(staff []idp.User, of url.Values) (templates.Block, error) {
+	b := templates.Block{ID: "staff", Key: "console.staff", None: "console.none.staff", Table: templates.Table{Caption: "console.staff",
+		Columns: []string{"console.col.name", "console.col.login", "col.role", "console.col.state"}}}
+	if len(staff) > pageSize {
+		staff = staff[:pageSize]
+		if v.may(manage.UserList) {
+			b.More = "/console/users?" + of.Encode()
+		}
+	}
+	c, err := v.crowd(v.r.Context(), staff)
+	for _, u := range staff {
+		b.Table.Rows = append(b.Table.Rows, []templates.Cell{{Text: u.Name, URL: "/console/users/" + u.ID}, {Text: orDash(c.login(u.ID)), Mono: true}, {Key: "role." + string(u.Role)}, {State: userState(u)}})
+	}
+	return b, err
+}
+
+// terminalBlock is staffBlock for terminals.
+func (v *visit) terminalBlock(list []idp.Terminal, stores []idp.Store, of url.Values) templates.Block {
+	b := templates.Block{ID: "terminals", Key: "console.terminals", None: "console.none.terminals"}
+	if len(list) > pageSize {
+		list = list[:pageSize]
+		if v.may(manage.TerminalList) {
+			b.More = "/console/terminals?" + of.Encode()
+		}
+	}
+	b.Table = v.terminalTable(list, stores)
+	return b
 }
 
 // merchantSeen says whether what is about a merchant may be drawn now. Whoever owes
