@@ -139,12 +139,12 @@ func (s *Store) standMessages(ctx context.Context, n *Standing, since time.Time)
 // Adoption says how many active people hold what they can sign in with.
 type Adoption struct{ People, Second, Passkey, TOTP, Backup int64 } // Second: a passkey or an authenticator
 
-// Adoption counts them. It reads every credential: whoever asks keeps the answer for a while.
+// Adoption counts them. It looks at everybody: whoever asks keeps the answer for a while.
 func (s *Store) Adoption(ctx context.Context) (a Adoption, err error) {
 	err = s.db(ctx).Raw(`SELECT count(*) AS people, COALESCE(sum(CASE WHEN passkey + totp > 0 THEN 1 ELSE 0 END), 0) AS second,
 			COALESCE(sum(passkey), 0) AS passkey, COALESCE(sum(totp), 0) AS totp, COALESCE(sum(backup), 0) AS backup
 		FROM (SELECT u.id, COALESCE(max(CASE WHEN c.method = 'passkey' THEN 1 ELSE 0 END), 0) AS passkey, COALESCE(max(CASE WHEN c.method = 'totp' THEN 1 ELSE 0 END), 0) AS totp,
 			COALESCE(max(CASE WHEN c.method = 'backup' THEN 1 ELSE 0 END), 0) AS backup
-		FROM users u LEFT JOIN credentials c ON c.user_id = u.id AND c.pending = ? AND c.blocked = '' WHERE u.status = 'active' GROUP BY u.id) held`, false).Scan(&a).Error
+		FROM users u LEFT JOIN credentials c ON c.user_id = u.id AND NOT c.pending AND c.blocked = '' WHERE u.status = 'active' GROUP BY u.id) held`).Scan(&a).Error
 	return a, err
 }

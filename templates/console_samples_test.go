@@ -62,7 +62,7 @@ func consoleSamples() []sample {
 	none14 := Shares{ID: "adoption", Title: "console.chart.adoption", Name: "console.col.method", Count: "console.chart.people", None: "console.none.users"}
 	delivery := Block{ID: "delivery", Key: "console.chart.delivery", Table: Table{Caption: "console.chart.delivery", Columns: []string{"console.message.channel", "console.chart.sent"}, Rows: [][]Cell{{{Key: "channel.sms"}, {Text: "12"}}}}}
 	dashboard := ConsoleDashboard{At: noon, Pairs: []ChartPair{{Chart: &chart, Shares: &shares}, {Second: &empty}, {Shares: &none14, Table: &delivery}}, Desk: desk("/console"), Todo: []ConsoleTodo{{"2 个账户锁定", "锁定的人不能自己解除，要另一个人来解", "/console/users?state=locked"}},
-		Stats: []ConsoleStat{{"console.stat.users", 4100, "另有 3 人还没有接受邀请"}, {"console.stat.merchants", 120, "另有 1 家还没有启用"}, {"console.stat.online", 8206, "共 9,114 台"}, {"console.stat.failures", 37, "密码或动态码不对"}},
+		Stats: []ConsoleStat{{"console.stat.users", 4100, "另有 3 人还没有接受邀请"}, {"console.stat.cases", 12, "一天内到期 1 张"}, {"console.stat.online", 8206, "共 9,114 台"}, {"console.stat.failures", 37, "密码或动态码不对"}},
 		Doors: []Way{{Icon: "users", Title: "人员", Small: "谁能登录，现在是什么状态", URL: "/console/users"}, {Icon: "log", Title: "日志", URL: "/console/events"}}}
 	return []sample{{"console-dashboard", dashboard}, {"console-dashboard-quiet", ConsoleDashboard{Desk: desk("/console"), Saved: "console.saved.nothing"}},
 		{"console-users", users}, {"console-users-none", none}, {"console-events", events}, {"console-user", user}, {"console-explain", explain},

@@ -72,8 +72,6 @@ func (v *visit) stats(b manage.Board) []templates.ConsoleStat {
 		{Key: "console.stat.cases", N: cases, Small: v.t("console.stat.cases_small", templates.Number(due))},
 		{Key: "console.stat.online", N: now.Seen, Small: v.t("console.stat.online_small", templates.Number(registered))},
 		{Key: "console.stat.users", N: now.Users[string(idp.UserActive)], Small: v.t("console.stat.users_small", int(now.Users[string(idp.UserInvited)]))},
-		{Key: "console.stat.merchants", N: now.Merchants[string(idp.MerchantActive)], Small: v.t("console.stat.merchants_small", int(now.Merchants[string(idp.MerchantPending)]))},
-		{Key: "console.stat.due", N: total(now.Due), Small: v.t("console.stat.due_small", templates.Number(total(now.Dead)))},
 	}
 }
 
@@ -135,7 +133,7 @@ func (v *visit) causes(b manage.Board) *templates.Shares {
 	by := map[string]int64{}
 	for _, d := range b.Days {
 		for reason, n := range d.Causes {
-			by[reason] += n
+			by[v.reason(reason)] += n // some causes read alike
 		}
 	}
 	s.Of = total(by)
@@ -149,7 +147,7 @@ func (v *visit) causes(b manage.Board) *templates.Shares {
 			s.Rows = append(s.Rows, rest)
 			break
 		}
-		s.Rows = append(s.Rows, templates.Share{Name: v.reason(reason), N: by[reason]})
+		s.Rows = append(s.Rows, templates.Share{Name: reason, N: by[reason]})
 	}
 	return s
 }

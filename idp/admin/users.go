@@ -534,14 +534,14 @@ func (v *visit) grantee(ctx context.Context, g idp.Grant) (templates.Cell, error
 }
 
 // aboutMost bounds what a person's page lists of a kind: the newest.
-const aboutMost = 20
+const aboutMost = 10
 
 // approvalBlock lists the terminals whose sign-in this person approved, each with its
-// last approval.
+// last approval, as far as his newest approvals tell.
 func (v *visit) approvalBlock(ctx context.Context, u idp.User) (templates.Block, error) {
 	b := templates.Block{ID: "approved", Key: "console.user.approved", None: "console.none.approved", Table: templates.Table{Caption: "console.user.approved",
 		Columns: []string{"console.terminals", "console.col.state", "console.user.approved_at", "col.place"}}}
-	list, err := v.Store.Events(ctx, storage.EventFilter{Subject: u.ID, Name: "device.approved"}, 10*aboutMost)
+	list, err := v.Store.Events(ctx, storage.EventFilter{Subject: u.ID, Name: "device.approved"}, 20*aboutMost)
 	if err != nil {
 		return b, err
 	}
@@ -569,8 +569,13 @@ func (v *visit) caseBlock(ctx context.Context, u idp.User) (templates.Block, err
 	if !manage.MayCase(v.User, u) {
 		return templates.Block{}, nil
 	}
+	b := templates.Block{ID: "cases", Key: "console.cases", None: "console.none.cases", Table: templates.Table{Caption: "console.cases",
+		Columns: []string{"console.case.no", "console.case.kind", "console.col.state", "console.case.due"}}}
 	list, err := v.Store.Cases(ctx, storage.CaseFilter{User: u.ID}, aboutMost)
-	return templates.Block{ID: "cases", Key: "console.cases", None: "console.none.cases", Table: v.caseTable(list)}, err
+	for _, c := range list {
+		b.Table.Rows = append(b.Table.Rows, []templates.Cell{{Text: c.Number, Mono: true, URL: "/console/cases/" + c.ID}, v.caseKind(c), {State: string(c.State)}, {Time: c.DueAt}})
+	}
+	return b, err
 }
 
 // messageBlock lists what a person was sent: whether it arrived, never what it said.
@@ -578,8 +583,26 @@ func (v *visit) messageBlock(ctx context.Context, u idp.User) (templates.Block, 
 	if !v.may(manage.MessageRead) {
 		return templates.Block{}, nil
 	}
+	b := templates.Block{ID: "messages", Key: "console.messages", None: "console.none.messages", Table: templates.Table{Caption: "console.messages",
+		Columns: []string{"console.message.what", "console.col.when", "console.col.state"}}}
+	if v.may(manage.MessageResend) {
+		b.Table.Columns = append(b.Table.Columns, "console.message.act")
+	}
 	list, err := v.Store.MessageHeads(ctx, storage.MessageFilter{User: u.ID}, aboutMost)
-	return templates.Block{ID: "messages", Key: "console.messages", None: "console.none.messages", Table: v.messageTable(list)}, err
+	for _, m := range list {
+		state := templates.Cell{State: string(m.State())}
+		if m.Trouble != "" {
+			state.Small = v.trouble(m).Text
+		}
+		name := v.messageName(m)
+		name.Small = m.Masked()
+		row := []templates.Cell{name, {Time: m.CreatedAt}, state}
+		if v.may(manage.MessageResend) {
+			row = append(row, v.resendLink(m))
+		}
+		b.Table.Rows = append(b.Table.Rows, row)
+	}
+	return b, err
 }
 
 func (v *visit) askLook() (templates.ConsoleForm, error) {

@@ -10,6 +10,8 @@ CREATE INDEX terminals_state ON terminals (state, serial);
 CREATE INDEX terminals_store ON terminals (store_id, serial);
 CREATE INDEX messages_template ON messages (template, id);
 CREATE INDEX messages_sent ON messages (sent_at, channel) WHERE sent_at > 0;
+-- Who holds what is counted in this index and that of states alone.
+CREATE INDEX credentials_held ON credentials (user_id, method) WHERE NOT pending AND blocked = '';
 -- Failures of a day by their cause are counted in this index alone.
 CREATE INDEX events_failed ON events (id, reason) WHERE name = 'signin.failed';
 
