@@ -107,7 +107,7 @@ type Block struct {
 	ID, Key      string
 	Link, LinkAs string // URL and catalogue key
 	Table        Table
-	More         string // address of the whole list; "" when all of it is here
+	More         string // address of the whole list; "" when there is none
 	None         string // catalogue key: said if the table has no rows
 }
 

@@ -182,7 +182,7 @@ func (v *visit) merchantBlocks(m idp.Merchant) ([]templates.Block, error) {
 	for _, s := range stores[:min(len(stores), pageSize)] {
 		shops.Table.Rows = append(shops.Table.Rows, []templates.Cell{{Text: s.Name, URL: "/console/stores/" + s.ID}, {Text: orDash(s.Place)}, {Time: s.CreatedAt}})
 	}
-	if len(stores) > pageSize && v.may(manage.StoreList) {
+	if len(stores) > 0 && v.may(manage.StoreList) {
 		shops.More = "/console/stores?" + url.Values{"merchant": {m.No}}.Encode()
 	}
 	if v.may(manage.StoreNew) && m.Status != idp.MerchantClosed {
@@ -195,15 +195,14 @@ func (v *visit) merchantBlocks(m idp.Merchant) ([]templates.Block, error) {
 	return []templates.Block{people, shops, devices}, nil
 }
 
-// staffBlock lists people of a merchant or a store; those that do not fit are in the list.
+// staffBlock lists people of a merchant or a store; all of them, to narrow or to take
+// away, are in the list that it leads to.
 func (v *visit) staffBlock(staff []idp.User, of url.Values) (templates.Block, error) {
 	b := templates.Block{ID: "staff", Key: "console.staff", None: "console.none.staff", Table: templates.Table{Caption: "console.staff",
 		Columns: []string{"console.col.name", "console.col.login", "col.role", "console.col.state"}}}
-	if len(staff) > pageSize {
-		staff = staff[:pageSize]
-		if v.may(manage.UserList) {
-			b.More = "/console/users?" + of.Encode()
-		}
+	staff = staff[:min(len(staff), pageSize)]
+	if len(staff) > 0 && v.may(manage.UserList) {
+		b.More = "/console/users?" + of.Encode()
 	}
 	c, err := v.crowd(v.r.Context(), staff)
 	for _, u := range staff {
@@ -215,11 +214,9 @@ func (v *visit) staffBlock(staff []idp.User, of url.Values) (templates.Block, er
 // terminalBlock is staffBlock for terminals.
 func (v *visit) terminalBlock(list []idp.Terminal, stores []idp.Store, of url.Values) templates.Block {
 	b := templates.Block{ID: "terminals", Key: "console.terminals", None: "console.none.terminals"}
-	if len(list) > pageSize {
-		list = list[:pageSize]
-		if v.may(manage.TerminalList) {
-			b.More = "/console/terminals?" + of.Encode()
-		}
+	list = list[:min(len(list), pageSize)]
+	if len(list) > 0 && v.may(manage.TerminalList) {
+		b.More = "/console/terminals?" + of.Encode()
 	}
 	b.Table = v.terminalTable(list, stores)
 	return b
