@@ -46,7 +46,7 @@ var EventNames = map[string]bool{
 	"staff.invited": true, "staff.role": true, "staff.left": true,
 	"merchant.created": false, "merchant.activated": true, "merchant.viewed": false, "merchant.suspended": true, "merchant.returned": true, "store.created": false, "store.renamed": false,
 	"client.created": false, "client.disabled": false, "client.enabled": false, "client.secret": false,
-	"key.created": false, "config.demo": false,
+	"key.created": false, "config.demo": false, "list.exported": true,
 	"policy.drafted": false, "policy.submitted": false, "policy.approved": false, "policy.refused": false, "policy.withdrawn": false, "policy.activated": false,
 	"policy.rolledback": false, "policy.emergency": false, "policy.exported": false,
 }

@@ -27,6 +27,15 @@ func NewTimeID(at time.Time) string {
 	return base32hex.EncodeToString(b[:])
 }
 
+// FirstTimeID is what ids of a moment begin with: those of the moment and after sort
+// behind it, those before it do not.
+func FirstTimeID(at time.Time) string {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], uint64(at.UnixMicro()))
+	// 64 bits are twelve letters and four bits of a thirteenth, whose last one is random: it is 0 here.
+	return base32hex.EncodeToString(b[:])
+}
+
 // base32hex keeps the order of the bytes in the order of the text.
 var base32hex = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
 

@@ -54,7 +54,8 @@ func (s *Store) OpenCase(ctx context.Context, c *idp.Case) error {
 type CaseFilter struct {
 	Before, User, Merchant string // Before: id of the last case of the page before
 	State                  idp.CaseState
-	Staff                  bool // of the operator's own people alone
+	Staff                  bool      // of the operator's own people alone
+	Due                    time.Time // to be answered by then
 }
 
 // Cases lists a page of cases, newest first.
@@ -67,6 +68,9 @@ func (s *Store) Cases(ctx context.Context, f CaseFilter, limit int) ([]idp.Case,
 	}
 	if f.Staff {
 		q = q.Where("merchant = ''")
+	}
+	if !f.Due.IsZero() {
+		q = q.Where("due_at <= ?", micros(f.Due))
 	}
 	if f.Before != "" {
 		q = q.Where("id < ?", f.Before)
@@ -82,6 +86,15 @@ func (s *Store) Cases(ctx context.Context, f CaseFilter, limit int) ([]idp.Case,
 func (s *Store) Case(ctx context.Context, id string) (idp.Case, error) {
 	var r caseRow
 	if err := s.db(ctx).Where("id = ?", id).Take(&r).Error; err != nil {
+		return idp.Case{}, notFound(err)
+	}
+	return s.toCase(r)
+}
+
+// CaseByNumber returns a case by the number that people say.
+func (s *Store) CaseByNumber(ctx context.Context, number string) (idp.Case, error) {
+	var r caseRow
+	if err := s.db(ctx).Where("number = ?", number).Take(&r).Error; err != nil {
 		return idp.Case{}, notFound(err)
 	}
 	return s.toCase(r)

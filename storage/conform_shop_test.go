@@ -11,11 +11,11 @@ import (
 // shops holds what is asked of one merchant or one store alone.
 func (c *conformity) shops(ctx context.Context) {
 	c.did(c.s.RenameStore(ctx, c.shop.ID, "鼓楼新店", "福建"), "RenameStore")
-	page, err := c.s.StorePage(ctx, c.merchant.ID, c.shop.ID, "", 10)
-	c.did(err, "StorePage")
+	page, err := c.s.StoresBy(ctx, storage.StoreFilter{Merchant: c.merchant.ID, ID: c.shop.ID}, 10)
+	c.did(err, "StoresBy")
 	c.is(len(page) == 1 && page[0].Name == "鼓楼新店" && page[0].Place == "福建", "stores", page)
-	page, err = c.s.StorePage(ctx, c.merchant.ID, "", c.shop.ID, 10)
-	c.did(err, "StorePage")
+	page, err = c.s.StoresBy(ctx, storage.StoreFilter{Merchant: c.merchant.ID, After: c.shop.ID}, 10)
+	c.did(err, "StoresBy")
 	c.is(len(page) == 0, "stores after the last", page)
 
 	hand := idp.User{Name: "陈小燕", Language: "zh-CN", Role: idp.RoleCashier, MerchantID: c.merchant.ID, Status: idp.UserActive}
@@ -40,7 +40,7 @@ func (c *conformity) shops(ctx context.Context) {
 	c.is(other == storage.ShopCounts{}, "counts of another merchant", other)
 	revived, err := c.s.ReviveTerminal(ctx, lost.ID, idp.TerminalLost)
 	c.did(err, "ReviveTerminal")
-	list, err := c.s.TerminalsIn(ctx, storage.TerminalFilter{Merchant: c.merchant.ID, Store: c.shop.ID, State: idp.TerminalActive, After: "HFE2090000000"}, 10)
-	c.did(err, "TerminalsIn")
+	list, err := c.s.TerminalsBy(ctx, storage.TerminalFilter{Merchant: c.merchant.ID, Store: c.shop.ID, State: idp.TerminalActive, After: "HFE2090000000"}, 10)
+	c.did(err, "TerminalsBy")
 	c.is(revived && len(list) == 1 && list[0].LastSeenAt.IsZero(), "revived", list)
 }

@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -56,7 +57,7 @@ func TestEveryMethodOnBothEngines(t *testing.T) {
 		c := &conformity{T: t, s: s, now: time.Now().Truncate(time.Microsecond).UTC(), covered: map[string]bool{}}
 		for _, part := range []func(context.Context){c.house, c.merchants, c.users, c.credentials, c.sessions, c.flows, c.clients, c.grants, c.tokens, c.terminals,
 			c.devices, c.limits, c.events, c.keys, c.passkeys, c.backups, c.contacts, c.usernames, c.browsers, c.links, c.changes, c.cases, c.answers, c.hours, c.places, c.sends,
-			c.tickets, c.failures, c.freezes, c.sessionProofs, c.apps, c.approvals, c.reminders, c.editions, c.simulations, c.population, c.seed, c.ends, c.shops} {
+			c.health, c.tickets, c.failures, c.freezes, c.sessionProofs, c.apps, c.approvals, c.reminders, c.editions, c.simulations, c.population, c.seed, c.ends, c.shops} {
 			part(t.Context())
 		}
 		kind := reflect.TypeOf(s)
@@ -96,9 +97,14 @@ func (c *conformity) merchants(ctx context.Context) {
 		c.did(err, "Merchants")
 		c.is(len(list) == 1, "merchants", f, list)
 	}
-	list, err := c.s.MerchantsIn(ctx, idp.MerchantActive, "", 10)
-	c.did(err, "MerchantsIn")
-	c.is(len(list) == 1, "merchants in", list)
+	for f, n := range map[storage.MerchantFilter]int{{Status: idp.MerchantActive}: 1, {Tier: idp.TierStandard}: 1, {Tier: idp.TierMicro}: 0, {After: c.merchant.No}: 0} {
+		list, err := c.s.MerchantsBy(ctx, f, 10)
+		c.did(err, "MerchantsBy")
+		c.is(len(list) == n, "merchants by", f, list)
+	}
+	of, err := c.s.MerchantsOf(ctx, []string{c.merchant.ID, "", "none"})
+	c.did(err, "MerchantsOf")
+	c.is(len(of) == 1 && of[c.merchant.ID].No == c.merchant.No, "merchants of", of)
 	c.shop = idp.Store{MerchantID: c.merchant.ID, Name: "鼓楼店", Place: "福州"}
 	c.did(c.s.CreateStore(ctx, &c.shop), "CreateStore")
 	shop, err := c.s.Store(ctx, c.shop.ID)
@@ -106,6 +112,16 @@ func (c *conformity) merchants(ctx context.Context) {
 	shops, err := c.s.Stores(ctx, c.merchant.ID)
 	c.did(err, "Stores")
 	c.is(len(shops) == 1 && reflect.DeepEqual(shops[0], shop), "stores", shops)
+	for f, n := range map[storage.StoreFilter]int{{}: 1, {Merchant: c.merchant.ID}: 1, {Merchant: "none"}: 0, {After: shop.ID}: 0, {ID: shop.ID}: 1, {ID: "none"}: 0} {
+		list, err := c.s.StoresBy(ctx, f, 10)
+		c.did(err, "StoresBy")
+		c.is(len(list) == n, "stores by", f, list)
+	}
+	c.did(c.s.RenameStore(ctx, shop.ID, "东街店", "厦门"), "RenameStore")
+	shop.Name, shop.Place = "东街店", "厦门"
+	named, err := c.s.StoresOf(ctx, []string{shop.ID})
+	c.did(err, "StoresOf")
+	c.is(named[shop.ID] == shop, "stores of", named)
 }
 
 func (c *conformity) users(ctx context.Context) {
@@ -143,6 +159,15 @@ func (c *conformity) users(ctx context.Context) {
 	none, err := c.s.Users(ctx, storage.UserFilter{After: c.user.ID, Locked: true, Store: "x"}, 10)
 	c.did(err)
 	c.is(len(list) == 1 && len(none) == 0, "users", list, none)
+	moved := got
+	moved.StoreID = c.shop.ID
+	placed, err := c.s.PlaceUser(ctx, moved, got)
+	c.did(err, "PlaceUser")
+	backed, err := c.s.PlaceUser(ctx, got, moved)
+	c.did(err)
+	late, err := c.s.PlaceUser(ctx, got, moved)
+	c.did(err)
+	c.is(placed && backed && !late, "placed", placed, backed, late)
 	n, err := c.s.CountActive(ctx, idp.RoleOwner)
 	c.did(err, "CountActive")
 	c.is(n == 1, "active", n)
@@ -155,9 +180,48 @@ func (c *conformity) users(ctx context.Context) {
 		c.is(slices.Equal(ids, []string{c.user.ID}), "held", ids)
 		return err
 	}), "HoldUser", "HoldActive")
-	counts, err := c.s.Count(ctx, c.now.Add(-time.Hour), c.now)
-	c.did(err, "Count")
-	c.is(counts.Users == 1 && counts.Merchants == 1, "counts", counts)
+	counts, err := c.s.Stand(ctx, c.now)
+	c.did(err, "Stand")
+	c.is(counts.Users["active"] == 1 && counts.Merchants["active"] == 1, "counts", counts)
+	frozen, err := c.s.Users(ctx, storage.UserFilter{Frozen: true}, 10)
+	c.did(err)
+	of, err := c.s.UsersOf(ctx, []string{c.user.ID, "system"})
+	c.did(err, "UsersOf")
+	c.is(len(frozen) == 1 && len(of) == 1 && of[c.user.ID].Name == c.user.Name, "users of", frozen, of)
+	theirs, err := c.s.IdentifiersOf(ctx, []string{c.user.ID})
+	c.did(err, "IdentifiersOf")
+	own, err := c.s.Identifiers(ctx, c.user.ID)
+	c.did(err)
+	c.is(reflect.DeepEqual(theirs[c.user.ID], own) && len(own) > 0, "identifiers of", theirs)
+}
+
+func (c *conformity) health(ctx context.Context) {
+	holds, keys, err := c.s.RingHolds(ctx)
+	c.did(err, "RingHolds")
+	c.is(holds && keys == 1, "ring", holds, keys)
+	for i, at := range []time.Time{c.now.Add(-8 * 24 * time.Hour), c.now.Add(-time.Hour), c.now} {
+		r := storage.Replica{ID: "r" + strconv.Itoa(i), Host: "h", Version: "v1", StartedAt: at, SeenAt: at}
+		c.did(c.s.Beat(ctx, r), "Beat")
+		c.did(c.s.JobRan(ctx, storage.JobRun{Name: "sweep", Replica: r.ID, At: at, Took: time.Second, Failed: i == 2}), "JobRan")
+		r.SeenAt = r.SeenAt.Add(time.Millisecond)
+		c.did(c.s.Beat(ctx, r))
+	}
+	live, err := c.s.Replicas(ctx, c.now.Add(-365*24*time.Hour))
+	c.did(err, "Replicas")
+	c.is(len(live) == 2 && live[0].ID == "r2" && live[0].SeenAt.Equal(c.now.Add(time.Millisecond)) && live[0].StartedAt.Equal(c.now), "replicas", live)
+	runs, err := c.s.JobRuns(ctx)
+	c.did(err, "JobRuns")
+	c.is(len(runs) == 1 && runs[0].Replica == "r2" && runs[0].Failed && runs[0].Took == time.Second, "runs", runs)
+	day, err := c.s.CountDay(ctx, c.now, c.now.Add(time.Hour))
+	c.did(err, "CountDay")
+	adoption, err := c.s.Adoption(ctx)
+	c.did(err, "Adoption")
+	methods, err := c.s.MethodsOf(ctx, []string{c.user.ID})
+	c.did(err, "MethodsOf")
+	_, err = c.s.CaseByNumber(ctx, "000-000-0000")
+	c.is(idp.KindOf(err) == idp.NotFound, "a case of no number", err)
+	c.did(nil, "CaseByNumber")
+	c.is(day.Start.Equal(c.now) && adoption.People > 0, "numbers", day, adoption, methods)
 }
 
 func (c *conformity) credentials(ctx context.Context) {
@@ -411,9 +475,23 @@ func (c *conformity) terminals(ctx context.Context) {
 	same, err := c.s.TerminalBySerial(ctx, c.terminal.Serial)
 	c.did(err, "TerminalBySerial")
 	c.is(activated && !moved && got.State == idp.TerminalActive && got.LastSeenAt.Equal(c.now) && reflect.DeepEqual(got, same), "terminal", got, same)
+	for f, n := range map[storage.TerminalFilter]int{{Store: c.shop.ID}: 1, {Merchant: c.merchant.ID, State: idp.TerminalLost}: 0} {
+		list, err := c.s.TerminalsBy(ctx, f, 10)
+		c.did(err, "TerminalsBy")
+		c.is(len(list) == n, "terminals by", f, list)
+	}
 	list, err := c.s.Terminals(ctx, "", c.merchant.ID, 10)
 	c.did(err, "Terminals")
 	c.is(len(list) == 1, "terminals", list)
+	counts, err := c.s.CountShop(ctx, c.merchant.ID, c.shop.ID)
+	c.did(err, "CountShop")
+	c.is(counts.Stores == 1 && counts.Terminals == 1 && counts.TerminalsActive == 1 && counts.Staff == 0, "shop", counts)
+	ok, err := c.s.SetTerminalState(ctx, c.terminal.ID, idp.TerminalActive, idp.TerminalLost)
+	c.did(err)
+	revived, err := c.s.ReviveTerminal(ctx, c.terminal.ID, idp.TerminalLost)
+	c.did(err, "ReviveTerminal")
+	c.is(ok && revived, "revived", ok, revived)
+	c.did(c.s.SeeTerminal(ctx, c.terminal.ID, c.now))
 }
 
 func (c *conformity) devices(ctx context.Context) {

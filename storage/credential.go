@@ -67,6 +67,18 @@ func (s *Store) Credentials(ctx context.Context, user string) ([]idp.Credential,
 	return mapRows(rows, s.toCredential)
 }
 
+// MethodsOf lists what several users can sign in with, each one's oldest first. No secret
+// is opened.
+func (s *Store) MethodsOf(ctx context.Context, users []string) (map[string][]idp.Method, error) {
+	var rows []struct{ UserID, Method string }
+	err := s.db(ctx).Raw("SELECT user_id, method FROM credentials WHERE user_id IN ? AND pending = ? AND blocked = '' ORDER BY created_at, id", users, false).Scan(&rows).Error
+	by := make(map[string][]idp.Method, len(users))
+	for _, r := range rows {
+		by[r.UserID] = append(by[r.UserID], idp.Method(r.Method))
+	}
+	return by, err
+}
+
 // Credential returns a confirmed credential by id.
 func (s *Store) Credential(ctx context.Context, id string) (idp.Credential, error) {
 	var row credentialRow

@@ -71,7 +71,7 @@ type EventFilter struct {
 	Before                                             string // id of the last event of the page before
 	Subject, Merchant, Name, Explain, Client, Terminal string
 	Names                                              []string
-	Since                                              time.Time
+	Since, Until                                       time.Time // Until is the first moment that is not meant
 }
 
 // Events lists a page of events, newest first.
@@ -88,8 +88,12 @@ func (s *Store) Events(ctx context.Context, f EventFilter, limit int) ([]idp.Eve
 	if len(f.Names) > 0 {
 		q = q.Where("name IN ?", f.Names)
 	}
+	// Ids sort by time: bounds of the key keep the page in its order without a second index.
 	if !f.Since.IsZero() {
-		q = q.Where("at >= ?", micros(f.Since))
+		q = q.Where("id >= ?", idp.FirstTimeID(f.Since))
+	}
+	if !f.Until.IsZero() {
+		q = q.Where("id < ?", idp.FirstTimeID(f.Until))
 	}
 	var rows []eventRow
 	if err := q.Find(&rows).Error; err != nil {

@@ -81,6 +81,20 @@ func (s *Store) Identifiers(ctx context.Context, user string) ([]idp.Identifier,
 	return mapRows(rows, s.toIdentifier)
 }
 
+// IdentifiersOf lists the login names of several users, each one's oldest first.
+func (s *Store) IdentifiersOf(ctx context.Context, users []string) (map[string][]idp.Identifier, error) {
+	var rows []identifierRow
+	if err := s.db(ctx).Where("user_id IN ?", users).Order("created_at, id").Find(&rows).Error; err != nil {
+		return nil, err
+	}
+	list, err := mapRows(rows, s.toIdentifier)
+	by := make(map[string][]idp.Identifier, len(users))
+	for _, n := range list {
+		by[n.UserID] = append(by[n.UserID], n)
+	}
+	return by, err
+}
+
 // named is the identifier of a look-up: a user name that was given up before a time is
 // nobody's.
 const named = "lookup = ? AND (removed_at = 0 OR (kind = 'username' AND removed_at > ?))"

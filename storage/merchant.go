@@ -121,20 +121,6 @@ func (s *Store) Stores(ctx context.Context, merchant string) ([]idp.Store, error
 	return mapRows(rows, toStore)
 }
 
-// StorePage lists a page of the stores of a merchant, after the given one; of one alone
-// if it is named.
-func (s *Store) StorePage(ctx context.Context, merchant, only, after string, limit int) ([]idp.Store, error) {
-	q := s.db(ctx).Where("merchant_id = ? AND id > ?", merchant, after).Order("id").Limit(limit)
-	if only != "" {
-		q = q.Where("id = ?", only)
-	}
-	var rows []storeRow
-	if err := q.Find(&rows).Error; err != nil {
-		return nil, err
-	}
-	return mapRows(rows, toStore)
-}
-
 // RenameStore gives a store another name and place.
 func (s *Store) RenameStore(ctx context.Context, id, name, place string) error {
 	return s.exec(ctx, "UPDATE stores SET name = ?, place = ? WHERE id = ?", name, place, id)
@@ -154,12 +140,75 @@ func mapRows[R, V any](rows []R, to func(R) (V, error)) ([]V, error) {
 	return out, nil
 }
 
-// MerchantsIn lists a page of the merchants of one status in the order of their
-// numbers, after the given number.
-func (s *Store) MerchantsIn(ctx context.Context, status idp.MerchantStatus, after string, limit int) ([]idp.Merchant, error) {
+// MerchantFilter narrows [Store.MerchantsBy]; empty fields do not.
+type MerchantFilter struct {
+	After  string // number of the last merchant of the page before
+	Status idp.MerchantStatus
+	Tier   idp.Tier
+}
+
+// MerchantsBy lists a page of merchants in the order of their numbers.
+func (s *Store) MerchantsBy(ctx context.Context, f MerchantFilter, limit int) ([]idp.Merchant, error) {
+	q := s.db(ctx).Where("no > ?", f.After).Order("no").Limit(limit)
+	if f.Status != "" {
+		q = q.Where("status = ?", string(f.Status))
+	}
+	if f.Tier != "" {
+		q = q.Where("tier = ?", string(f.Tier))
+	}
 	var rows []merchantRow
-	if err := s.db(ctx).Where("status = ? AND no > ?", string(status), after).Order("no").Limit(limit).Find(&rows).Error; err != nil {
+	if err := q.Find(&rows).Error; err != nil {
 		return nil, err
 	}
 	return mapRows(rows, s.toMerchant)
+}
+
+// MerchantsOf returns merchants by their ids.
+func (s *Store) MerchantsOf(ctx context.Context, ids []string) (map[string]idp.Merchant, error) {
+	var rows []merchantRow
+	if err := s.db(ctx).Where("id IN ?", ids).Find(&rows).Error; err != nil {
+		return nil, err
+	}
+	list, err := mapRows(rows, s.toMerchant)
+	return byID(list, func(m idp.Merchant) string { return m.ID }), err
+}
+
+func byID[V any](list []V, id func(V) string) map[string]V {
+	by := make(map[string]V, len(list))
+	for _, v := range list {
+		by[id(v)] = v
+	}
+	return by
+}
+
+// StoreFilter narrows [Store.StoresBy]; empty fields do not.
+type StoreFilter struct {
+	After, Merchant string // After: id of the last store of the page before
+	ID              string // of one alone
+}
+
+// StoresBy lists a page of the stores of one merchant or of all, in the order of their ids.
+func (s *Store) StoresBy(ctx context.Context, f StoreFilter, limit int) ([]idp.Store, error) {
+	q := s.db(ctx).Where("id > ?", f.After).Order("id").Limit(limit)
+	if f.Merchant != "" {
+		q = q.Where("merchant_id = ?", f.Merchant)
+	}
+	if f.ID != "" {
+		q = q.Where("id = ?", f.ID)
+	}
+	var rows []storeRow
+	if err := q.Find(&rows).Error; err != nil {
+		return nil, err
+	}
+	return mapRows(rows, toStore)
+}
+
+// StoresOf returns stores by their ids.
+func (s *Store) StoresOf(ctx context.Context, ids []string) (map[string]idp.Store, error) {
+	var rows []storeRow
+	if err := s.db(ctx).Where("id IN ?", ids).Find(&rows).Error; err != nil {
+		return nil, err
+	}
+	list, err := mapRows(rows, toStore)
+	return byID(list, func(st idp.Store) string { return st.ID }), err
 }

@@ -56,14 +56,20 @@ func (s *Store) terminal(ctx context.Context, column, v string) (idp.Terminal, e
 	return toTerminal(r)
 }
 
-// TerminalFilter narrows [Store.TerminalsIn]; empty fields do not.
+// Terminals lists a page of terminals in the order of their serials, after the
+// given one, of one merchant or ("") of all.
+func (s *Store) Terminals(ctx context.Context, after, merchant string, limit int) ([]idp.Terminal, error) {
+	return s.TerminalsBy(ctx, TerminalFilter{After: after, Merchant: merchant}, limit)
+}
+
+// TerminalFilter narrows [Store.TerminalsBy]; empty fields do not.
 type TerminalFilter struct {
-	After, Merchant, Store string // After: serial of the last one of the page before
+	After, Merchant, Store string // After: serial of the last terminal of the page before
 	State                  idp.TerminalState
 }
 
-// TerminalsIn lists a page of terminals in the order of their serials.
-func (s *Store) TerminalsIn(ctx context.Context, f TerminalFilter, limit int) ([]idp.Terminal, error) {
+// TerminalsBy lists a page of terminals in the order of their serials.
+func (s *Store) TerminalsBy(ctx context.Context, f TerminalFilter, limit int) ([]idp.Terminal, error) {
 	q := s.db(ctx).Where("serial > ?", f.After).Order("serial").Limit(limit)
 	for column, v := range map[string]string{"merchant_id": f.Merchant, "store_id": f.Store, "state": string(f.State)} {
 		if v != "" {
@@ -75,12 +81,6 @@ func (s *Store) TerminalsIn(ctx context.Context, f TerminalFilter, limit int) ([
 		return nil, err
 	}
 	return mapRows(rows, toTerminal)
-}
-
-// Terminals lists a page of terminals in the order of their serials, after the
-// given one, of one merchant or ("") of all.
-func (s *Store) Terminals(ctx context.Context, after, merchant string, limit int) ([]idp.Terminal, error) {
-	return s.TerminalsIn(ctx, TerminalFilter{After: after, Merchant: merchant}, limit)
 }
 
 // SetTerminalState moves a terminal from one state to another; false when it was

@@ -97,7 +97,7 @@ func (s *Store) User(ctx context.Context, id string) (idp.User, error) {
 type UserFilter struct {
 	After, Merchant, Store, Status string
 	Roles                          []idp.Role
-	Locked                         bool // only locked ones
+	Locked, Frozen                 bool // only such ones
 }
 
 // Users lists a page of users in the order of their ids, after the given one.
@@ -114,11 +114,24 @@ func (s *Store) Users(ctx context.Context, f UserFilter, limit int) ([]idp.User,
 	if f.Locked {
 		q = q.Where("locked <> ''")
 	}
+	if f.Frozen {
+		q = q.Where("frozen")
+	}
 	var rows []userRow
 	if err := q.Find(&rows).Error; err != nil {
 		return nil, err
 	}
 	return mapRows(rows, s.toUser)
+}
+
+// UsersOf returns users by their ids.
+func (s *Store) UsersOf(ctx context.Context, ids []string) (map[string]idp.User, error) {
+	var rows []userRow
+	if err := s.db(ctx).Where("id IN ?", ids).Find(&rows).Error; err != nil {
+		return nil, err
+	}
+	list, err := mapRows(rows, s.toUser)
+	return byID(list, func(u idp.User) string { return u.ID }), err
 }
 
 // SetUserStatus moves a user from one status to another; false when he was not in

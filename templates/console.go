@@ -9,9 +9,19 @@ import "time"
 type ConsoleDashboard struct {
 	Desk
 	Saved string
+	At    time.Time // when it was counted; zero shows no numbers
 	Todo  []ConsoleTodo
 	Stats []ConsoleStat
+	Pairs []ChartPair
 	Doors []Way
+}
+
+// ChartPair stands side by side where there is room: a chart, and what belongs beside it. What is nil is not drawn.
+type ChartPair struct {
+	Chart  *Chart
+	Shares *Shares
+	Table  *Block
+	Second *Chart
 }
 
 // ConsoleTodo is one thing that waits.
@@ -32,6 +42,7 @@ type ConsoleList struct {
 	Crumbs  []Crumb
 	NewURL  string
 	NewKey  string
+	Export  string    // address of the list as a file; "" offers none
 	Acts    []ActLink // beside the new one
 	Action  string    // of the filters; "" shows none
 	Post    bool      // the filters hold what must be in no URL
@@ -102,6 +113,7 @@ type Block struct {
 	ID, Key      string
 	Link, LinkAs string // URL and catalogue key
 	Table        Table
+	More         string // address of the whole list; "" when there is none
 	None         string // catalogue key: said if the table has no rows
 }
 

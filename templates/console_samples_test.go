@@ -11,7 +11,7 @@ func consoleSamples() []sample {
 			{"/console/events", "console.events", "log", "console.group.records", 0}}}
 	}
 	roles := []Option{{"", "全部", false}, {"owner", "店主", true}, {"cashier", "收银员", false}}
-	users := ConsoleList{Desk: desk("/console/users"), Title: "console.users", NewURL: "/console/users/new", NewKey: "console.user.new", Action: "/console/users",
+	users := ConsoleList{Desk: desk("/console/users"), Title: "console.users", Export: "/console/users/export?role=owner", NewURL: "/console/users/new", NewKey: "console.user.new", Action: "/console/users",
 		Filters: []Input{{Name: "role", Label: "col.role", Kind: "select", Options: roles}, {Name: "state", Label: "console.col.state", Kind: "select", Options: roles}},
 		Table: Table{Caption: "console.users", Columns: []string{"console.col.name", "console.col.login", "console.merchant", "col.role", "console.col.state", "col.second"}, Rows: [][]Cell{
 			{{Text: "林薇", URL: "/console/users/u1"}, {Text: "lin.wei", Mono: true}, {Text: "林记小馆"}, {Key: "role.owner"}, {State: "active"}, {Text: "验证器 App"}},
@@ -32,7 +32,7 @@ func consoleSamples() []sample {
 			{ID: "factors", Key: "console.user.factors", Table: Table{Caption: "console.user.factors", Columns: []string{"console.col.method", "console.col.label", "console.col.created", "col.seen", "console.col.state"}, Rows: [][]Cell{
 				{{Text: "密码"}, {Text: "–"}, {Time: noon.AddDate(0, -2, 0)}, {Time: noon, Clock: true}, {State: "shut"}}, {{Text: "验证器 App"}, {Text: "lin.wei"}, {Time: noon.AddDate(0, -5, 0)}, {Clock: true}, {State: "usable"}}}}},
 			{ID: "sessions", Key: "console.user.sessions", None: "console.none.sessions"},
-			{ID: "grants", Key: "console.user.grants", Link: "/console", LinkAs: "console.all", Table: Table{Caption: "console.user.grants", Columns: []string{"console.col.app", "console.col.scopes", "console.col.allowed", "console.col.until"}, Rows: [][]Cell{
+			{ID: "grants", Key: "console.user.grants", More: "/console/users?merchant=1", Link: "/console", LinkAs: "console.all", Table: Table{Caption: "console.user.grants", Columns: []string{"console.col.app", "console.col.scopes", "console.col.allowed", "console.col.until"}, Rows: [][]Cell{
 				{{Text: "终端", Small: "HF-E20 · 尾号 4417"}, {Text: "作为终端收款、查流水"}, {Time: noon}, {Time: noon.AddDate(0, 1, 0), Clock: true}}}}}},
 		FactsKey: "console.user.facts", Facts: []Fact{{"col.login", []Cell{{Text: "lin.wei", Mono: true}, {Text: "linwei88", Mono: true, Small: "曾用，保留"}}}, {"console.user.phone", []Cell{{Text: "138****0001", Mono: true, Small: "3 月 1 日 09:00 确认过"}}},
 			{"console.user.email", nil}, {"console.merchant", []Cell{{Text: "林记小馆", URL: "/console/merchants/m1", Small: "822290059430001"}}}, {"console.id", []Cell{{Text: "ehc4hd3q5v2c3yjv6o3u7qkq7a", Mono: true}}}},
@@ -53,8 +53,16 @@ func consoleSamples() []sample {
 			{Name: "grants", Label: "console.client.grants", Kind: "checks", Options: []Option{{"authorization_code", "网页登录", true}, {"refresh_token", "保持登录", false}}},
 			{Name: "redirects", Label: "console.client.redirects", Hint: "console.client.redirects_hint", Kind: "area", Value: "https://*.example.com", Optional: true}, {Name: "keep", Label: "console.client.keep", Hint: "console.client.keep_hint", Kind: "tick", Value: "1"},
 			{Name: "phone", Label: "console.user.phone", Type: "tel", Mode: "tel", Most: 40, Optional: true}, {Name: "reason", Label: "reason.label", Kind: "reason"}}}
-	dashboard := ConsoleDashboard{Desk: desk("/console"), Todo: []ConsoleTodo{{"2 个账户锁定", "锁定的人不能自己解除，要另一个人来解", "/console/users?state=locked"}},
-		Stats: []ConsoleStat{{"console.stat.users", 4100, "另有 3 人还没有接受邀请"}, {"console.stat.merchants", 120, "另有 1 家还没有启用"}, {"console.stat.terminals", 8206, "共 9114 台，停用或报失 12 台"}, {"console.stat.failures", 37, "密码或动态码不对"}},
+	chart := Chart{ID: "signins", Title: "console.chart.signins", Says: "最近 14 天的登录，柱形图。数字见下表。", First: "console.chart.signed_in", Second: "console.chart.failed", Head: "console.chart.day"}
+	for i := range 14 {
+		chart.Points = append(chart.Points, Point{Label: noon.AddDate(0, 0, i-13).Format("1 月 2 日"), Short: noon.AddDate(0, 0, i-13).Format("2"), First: int64(9400 + 37*i), Second: int64(610 * (i % 3))})
+	}
+	empty := Chart{ID: "locks", Title: "console.chart.locks", Says: "没有。", First: "console.chart.waits", Head: "console.chart.day", Points: []Point{{Label: "3 月 10 日", Short: "10"}}}
+	shares := Shares{ID: "causes", Title: "console.chart.causes", Name: "console.chart.cause", Count: "console.chart.times", Of: 7000, None: "console.chart.no_failures", Rows: []Share{{"密码不对", "", 5210}, {"其他原因", "很少", 3}}}
+	none14 := Shares{ID: "adoption", Title: "console.chart.adoption", Name: "console.col.method", Count: "console.chart.people", None: "console.none.users"}
+	delivery := Block{ID: "delivery", Key: "console.chart.delivery", Table: Table{Caption: "console.chart.delivery", Columns: []string{"console.message.channel", "console.chart.sent"}, Rows: [][]Cell{{{Key: "channel.sms"}, {Text: "12"}}}}}
+	dashboard := ConsoleDashboard{At: noon, Pairs: []ChartPair{{Chart: &chart, Shares: &shares}, {Second: &empty}, {Shares: &none14, Table: &delivery}}, Desk: desk("/console"), Todo: []ConsoleTodo{{"2 个账户锁定", "锁定的人不能自己解除，要另一个人来解", "/console/users?state=locked"}},
+		Stats: []ConsoleStat{{"console.stat.users", 4100, "另有 3 人还没有接受邀请"}, {"console.stat.cases", 12, "一天内到期 1 张"}, {"console.stat.online", 8206, "共 9,114 台"}, {"console.stat.failures", 37, "密码或动态码不对"}},
 		Doors: []Way{{Icon: "users", Title: "人员", Small: "谁能登录，现在是什么状态", URL: "/console/users"}, {Icon: "log", Title: "日志", URL: "/console/events"}}}
 	return []sample{{"console-dashboard", dashboard}, {"console-dashboard-quiet", ConsoleDashboard{Desk: desk("/console"), Saved: "console.saved.nothing"}},
 		{"console-users", users}, {"console-users-none", none}, {"console-events", events}, {"console-user", user}, {"console-explain", explain},

@@ -19,8 +19,11 @@ func (f Frame) Day(t time.Time) template.HTML {
 	if t.IsZero() {
 		return f.never()
 	}
-	return f.stamp(t, f.layout(t, "time.day", "time.day_year"))
+	return f.stamp(t, f.Date(t))
 }
+
+// Date is Day without markup.
+func (f Frame) Date(t time.Time) string { return f.layout(t, "time.day", "time.day_year") }
 
 // At prints the time of day.
 func (f Frame) At(t time.Time) template.HTML { return f.stamp(t, f.Clock(t)) }

@@ -38,7 +38,7 @@ func (serveCmd) Run(a *app) (err error) {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	log.Info("serving", "address", listener.Addr().String(), "issuer", cfg.Issuer, "version", version())
+	log.Info("serving", "address", listener.Addr().String(), "issuer", cfg.Issuer, "version", server.Version())
 	return serveHTTP(a.ctx, listener, service.Handler(), tlsConfig, log, shutdownGrace)
 }
 

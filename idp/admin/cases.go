@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"time"
 
 	"hufu/idp"
@@ -9,35 +10,85 @@ import (
 	"hufu/templates"
 )
 
+// caseFilter is what the list of cases is narrowed to: the visitor's, and the open ones where
+// nothing is said.
+func (v *visit) caseFilter(before string) (storage.CaseFilter, error) {
+	reach, err := manage.Reach(v.User, manage.CaseRead)
+	f := storage.CaseFilter{Before: before, Merchant: reach.Merchant, Staff: manage.OnlyStaffCases(v.User)}
+	switch state := v.query("state"); state {
+	case "all":
+	case "due":
+		f.State, f.Due = idp.CaseOpen, time.Now().Add(24*time.Hour)
+	case "":
+		f.State = idp.CaseOpen
+	default:
+		f.State = idp.CaseState(state)
+	}
+	return f, err
+}
+
+func (v *visit) caseFilters() ([]templates.Input, error) {
+	state := cmp.Or(v.query("state"), string(idp.CaseOpen))
+	options := []templates.Option{{Value: "open", Text: v.t("state.open")}, {Value: "due", Text: v.t("console.case.due_soon")}, {Value: "closed", Text: v.t("state.closed")}, {Value: "all", Text: v.t("filter.all")}}
+	for i, o := range options {
+		options[i].Chosen = o.Value == state
+	}
+	return []templates.Input{{Name: "state", Label: "console.col.state", Kind: "select", Options: options}}, nil
+}
+
+var caseColumns = []string{"console.case.no", "console.case.kind", "console.col.about", "console.col.state", "console.case.opened", "console.case.due"}
+
 // cases lists what people handle, open ones first shown.
 func (v *visit) cases() error {
-	c, state := v.cursor("before"), v.query("state")
-	if state == "" {
-		state = string(idp.CaseOpen)
-	}
-	reach, err := manage.Reach(v.User, manage.CaseRead)
+	c := v.cursor("before")
+	filters, err := v.caseFilters()
 	if err != nil {
 		return err
 	}
-	f := storage.CaseFilter{Before: c.at, Merchant: reach.Merchant, Staff: manage.OnlyStaffCases(v.User)}
-	if state != "all" {
-		f.State = idp.CaseState(state)
+	p := templates.ConsoleList{Desk: v.desk("/console/cases"), Title: "console.cases", Action: "/console/cases", Filters: filters, Export: v.exportLink(),
+		None: templates.Empty{Icon: "case", Title: v.t("console.none.cases")}}
+	f, err := v.caseFilter(c.at)
+	if err != nil {
+		return err
 	}
-	options := append(choices(v, "state.", idp.CaseState(state), idp.CaseOpen, idp.CaseClosed), templates.Option{Value: "all", Text: v.t("filter.all"), Chosen: state == "all"})
-	p := templates.ConsoleList{Desk: v.desk("/console/cases"), Title: "console.cases", Action: "/console/cases",
-		Filters: []templates.Input{{Name: "state", Label: "console.col.state", Kind: "select", Options: options}}, None: templates.Empty{Icon: "case", Title: v.t("console.none.cases")}}
 	rows, err := v.Store.Cases(v.r.Context(), f, pageSize+1)
 	if err != nil {
 		return err
 	}
 	rows, p.Pager = page(v, c, rows, func(c idp.Case) string { return c.ID })
-	p.Table = templates.Table{Caption: "console.cases", Columns: []string{"console.case.no", "console.case.kind", "console.col.about", "console.col.state", "console.case.opened", "console.case.due"}}
-	names := v.names()
-	for _, c := range rows {
-		p.Table.Rows = append(p.Table.Rows, []templates.Cell{{Text: c.Number, Mono: true, URL: "/console/cases/" + c.ID}, v.caseKind(c), {Text: names.of(c.UserID)},
+	p.Table = v.caseTable(rows)
+	return v.write(p)
+}
+
+func (v *visit) caseTable(list []idp.Case) templates.Table {
+	t, names := templates.Table{Caption: "console.cases", Columns: caseColumns}, v.names()
+	for _, c := range list {
+		t.Rows = append(t.Rows, []templates.Cell{{Text: c.Number, Mono: true, URL: "/console/cases/" + c.ID}, v.caseKind(c), {Text: names.of(c.UserID)},
 			{State: string(c.State)}, {Time: c.OpenedAt}, {Time: c.DueAt}})
 	}
-	return v.write(p)
+	return t
+}
+
+var caseExportColumns = []string{"console.case.no", "console.case.kind", "console.export.user", "console.col.about", "console.col.state", "console.case.opened", "console.case.due", "console.case.closed"}
+
+func (v *visit) exportCases(at string) (rows [][]string, next string, err error) {
+	f, err := v.caseFilter(at)
+	if err != nil {
+		return nil, "", err
+	}
+	list, err := v.Store.Cases(v.r.Context(), f, exportPage)
+	if err != nil {
+		return nil, "", err
+	}
+	var ids []string
+	for _, c := range list {
+		ids = append(ids, c.UserID)
+	}
+	people, err := v.Store.UsersOf(v.r.Context(), ids)
+	for _, c := range list {
+		rows = append(rows, []string{c.Number, v.caseKind(c).Text, c.UserID, people[c.UserID].Name, v.state(string(c.State)), v.stamp(c.OpenedAt), v.stamp(c.DueAt), v.stamp(c.ClosedAt)})
+	}
+	return rows, after(list, func(c idp.Case) string { return c.ID }), err
 }
 
 func (v *visit) caseKind(c idp.Case) templates.Cell {

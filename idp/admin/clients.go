@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,22 +12,53 @@ import (
 	"hufu/templates"
 )
 
-// clients lists all clients: they are few.
+// clients lists applications by kind and state. All of them are in memory: they are few.
 func (v *visit) clients() error {
-	all, err := v.Store.Clients(v.r.Context())
+	c := v.cursor("after")
+	list, err := v.clientsAfter(c.at)
 	if err != nil {
 		return err
 	}
-	p := templates.ConsoleList{Desk: v.desk("/console/clients"), Title: "console.clients", Saved: v.note(),
+	filters, err := v.clientFilters()
+	p := templates.ConsoleList{Desk: v.desk("/console/clients"), Title: "console.clients", Saved: v.note(), Action: "/console/clients", Filters: filters, Export: v.exportLink(),
 		Table: templates.Table{Caption: "console.clients", Columns: []string{"console.col.label", "console.client.id", "console.client.kind", "console.col.state"}},
-		Pager: templates.Pager{Text: v.t("console.pager_all")}, None: templates.Empty{Icon: "app", Title: v.t("console.none.clients")}}
+		None:  templates.Empty{Icon: "app", Title: v.t("console.none.clients")}}
 	if v.may(manage.ClientNew) {
 		p.NewURL, p.NewKey = "/console/clients/new", "console.client.new"
 	}
-	for _, c := range all {
+	list, p.Pager = page(v, c, list, func(c idp.Client) string { return c.ID })
+	for _, c := range list {
 		p.Table.Rows = append(p.Table.Rows, []templates.Cell{{Text: c.Name, URL: "/console/clients/" + c.ID}, {Text: c.ID, Mono: true}, {Key: clientKind(c)}, {State: clientState(c)}})
 	}
+	if err != nil {
+		return err
+	}
 	return v.write(p)
+}
+
+// clientsAfter are those that the URL narrows to, behind an id.
+func (v *visit) clientsAfter(id string) ([]idp.Client, error) {
+	all, err := v.Store.Clients(v.r.Context())
+	kind, state := v.query("kind"), v.query("state")
+	return slices.DeleteFunc(all, func(c idp.Client) bool {
+		return c.ID <= id || kind != "" && clientKind(c) != "client."+kind || state != "" && clientState(c) != state
+	}), err
+}
+
+func (v *visit) clientFilters() ([]templates.Input, error) {
+	return []templates.Input{{Name: "kind", Label: "console.client.kind", Kind: "select", Options: v.all(choices(v, "client.", v.query("kind"), "public", "confidential"))},
+		{Name: "state", Label: "console.col.state", Kind: "select", Options: v.all(choices(v, "state.", v.query("state"), "enabled", "disabled"))}}, nil
+}
+
+var clientExportColumns = []string{"console.client.id", "console.col.label", "console.client.kind", "console.col.state", "console.client.grants", "console.client.scopes", "console.client.redirects", "console.col.created"}
+
+func (v *visit) exportClients(at string) (rows [][]string, next string, err error) {
+	list, err := v.clientsAfter(at)
+	list = list[:min(len(list), exportPage)]
+	for _, c := range list {
+		rows = append(rows, []string{c.ID, c.Name, v.t(clientKind(c)), v.state(clientState(c)), strings.Join(c.Grants, " "), strings.Join(c.Scopes, " "), strings.Join(c.Redirects, " "), v.stamp(c.CreatedAt)})
+	}
+	return rows, after(list, func(c idp.Client) string { return c.ID }), err
 }
 
 func clientKind(c idp.Client) string {

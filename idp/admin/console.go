@@ -34,6 +34,8 @@ type Console struct {
 	Manage *manage.Manager
 	Site   *web.Site
 	Store  *storage.Store
+	// Version and Replica name the program that serves this page.
+	Version, Replica string
 }
 
 // A visit is one request of somebody who passed the gate.
@@ -85,9 +87,11 @@ func (c *Console) routes() []route {
 		{"GET /console/messages", manage.MessageRead, false, (*visit).messages},
 		{"GET /console/cases", manage.CaseRead, false, (*visit).cases},
 		{"GET /console/cases/{id}", manage.CaseRead, false, (*visit).oneCase},
+		{"GET /console/keys", manage.KeyRead, false, (*visit).keys},
+		{"GET /console/health", manage.HealthRead, false, (*visit).health},
 	}
 	list = append(list, policyRoutes...)
-	for _, f := range slices.Concat(forms, policyForms) {
+	for _, f := range slices.Concat(exportForms(), forms, policyForms) {
 		list = append(list, route{"GET " + f.path, f.action, f.fresh, func(v *visit) error { return v.show(f) }},
 			route{"POST " + f.path, f.action, f.fresh, func(v *visit) error { return v.submit(f) }})
 	}
@@ -266,12 +270,15 @@ func (v *visit) desk(active string) templates.Desk {
 		{manage.Console, templates.NavItem{Href: "/console", Key: "console.dashboard", Icon: "overview"}},
 		{manage.UserList, templates.NavItem{Href: "/console/users", Key: "console.users", Icon: "users", Group: "console.group.things"}},
 		{manage.MerchantList, templates.NavItem{Href: "/console/merchants", Key: "console.merchants", Icon: "merchant", Group: "console.group.things"}},
+		{manage.StoreList, templates.NavItem{Href: "/console/stores", Key: "console.stores", Icon: "box", Group: "console.group.things"}},
 		{manage.TerminalList, templates.NavItem{Href: "/console/terminals", Key: "console.terminals", Icon: "terminal", Group: "console.group.things"}},
 		{manage.ClientRead, templates.NavItem{Href: "/console/clients", Key: "console.clients", Icon: "app", Group: "console.group.things"}},
 		{manage.PolicyRead, templates.NavItem{Href: "/console/policies", Key: "console.policies", Icon: "policy", Group: "console.group.rules"}},
 		{manage.CaseRead, templates.NavItem{Href: "/console/cases", Key: "console.cases", Icon: "case", Group: "console.group.records"}},
 		{manage.MessageRead, templates.NavItem{Href: "/console/messages", Key: "console.messages", Icon: "mail", Group: "console.group.records"}},
 		{manage.EventRead, templates.NavItem{Href: "/console/events", Key: "console.events", Icon: "log", Group: "console.group.records"}},
+		{manage.KeyRead, templates.NavItem{Href: "/console/keys", Key: "console.keys", Icon: "key", Group: "console.group.system"}},
+		{manage.HealthRead, templates.NavItem{Href: "/console/health", Key: "console.health", Icon: "health", Group: "console.group.system"}},
 	} {
 		if v.may(item.action) {
 			d.Items = append(d.Items, item.nav)

@@ -332,10 +332,11 @@ func TestNobodyIsNamedBeforeTheLook(t *testing.T) {
 	for _, role := range []idp.Role{idp.RolePolicyAdmin, idp.RoleSupportAgent, idp.RoleSupportSupervisor} {
 		b := h.as(h.staff[role], 0)
 		for _, rt := range append(h.c.routes(), route{"GET /console/terminals/new?merchant_no=" + h.merchant.No, manage.TerminalNew, true, nil},
-			route{"GET /console/events?subject=" + h.owner.ID, manage.EventRead, false, nil}, route{"GET /console/events?merchant=" + h.merchant.No, manage.EventRead, false, nil}) {
+			route{"GET /console/events?subject=" + h.owner.ID, manage.EventRead, false, nil}, route{"GET /console/events?merchant=" + h.merchant.No, manage.EventRead, false, nil},
+			route{"GET /console/events/export?subject=" + h.owner.ID, manage.Export, true, nil}, route{"POST /console/events/export?merchant=" + h.merchant.No, manage.Export, true, nil}) {
 			method, _, _ := strings.Cut(rt.pattern, " ")
 			path := h.fill(rt.pattern)
-			about := strings.Contains(path, h.owner.ID) || strings.Contains(path, h.merchant.ID) || strings.Contains(path, h.terminal.ID) || strings.Contains(path, h.merchant.No)
+			about := strings.Contains(path, h.owner.ID) || strings.Contains(path, h.merchant.ID) || strings.Contains(path, h.terminal.ID) || strings.Contains(path, h.store.ID) || strings.Contains(path, h.merchant.No)
 			if !about || manage.May(role, rt.action) == manage.No {
 				continue
 			}
@@ -395,6 +396,13 @@ func TestFind(t *testing.T) {
 	b.expect(b.post(user+"/look?to="+user, "reason", "call 0310", "typed", "138****0001"), 303, user)
 	b.expect(b.post("/console/find", "q", "138 0000 0001"), 303, user)
 	b.expect(b.post("/console/find", "q", h.code), 303, "/console/explain/"+digits(h.code))
+	b.expect(b.post("/console/find", "q", " "+digits(h.notme.Number)), 303, "/console/cases/"+h.notme.ID)
+	old := idp.Identifier{UserID: h.owner.ID, Kind: idp.IdentifierUsername, Value: "linwei88", Former: true}
+	h.must(h.c.Store.AddIdentifier(t.Context(), &old))
+	h.must(h.c.Store.AddIdentifier(t.Context(), &idp.Identifier{UserID: h.owner.ID, Kind: idp.IdentifierEmail, Value: "lin@example.com", VerifiedAt: time.Now()}))
+	for _, q := range []string{"linwei88", "lin@example.com", "LinWei88"} {
+		b.expect(b.post("/console/find", "q", q), 303, user)
+	}
 	for _, q := range []string{"", "nobody", "merchant-app", "林记小馆", "'; DROP TABLE users; --", "\x00", "\xff\xfe", strings.Repeat("9", 5000), "<script>alert(1)</script>"} {
 		if text := b.expect(b.post("/console/find", "q", q), 200, "没有找到"); strings.Contains(text, "<script>alert") {
 			t.Error("not escaped")
@@ -405,6 +413,7 @@ func TestFind(t *testing.T) {
 	admin.expect(admin.post("/console/find", "q", "merchant-app"), 303, "/console/clients/merchant-app")
 	admin.expect(admin.post("/console/find", "q", "林记小馆"), 200, merchant, h.merchant.No)
 	admin.expect(admin.get("/console/explain/"+digits(h.code)), 403)
+	admin.expect(admin.post("/console/find", "q", h.notme.Number), 200, "没有找到") // of a merchant's person
 	auditor := h.as(h.staff[idp.RoleAuditor], time.Hour)
 	auditor.expect(auditor.post("/console/find", "q", "lin.wei"), 303, user)
 }
@@ -593,7 +602,7 @@ func TestListsPageByKey(t *testing.T) {
 	}
 	for _, evil := range []string{"%00", "%ff", "'", strings.Repeat("z", 4000)} {
 		for _, list := range []string{"merchants?after=", "merchants?status=", "users?after=", "users?role=", "users?state=", "terminals?after=", "terminals?serial=", "terminals?merchant=",
-			"events?before=", "events?name=", "events?who=", "events?client=", "events?merchant=", "users?back=", "users?after=a&back="} {
+			"stores?after=", "stores?merchant=", "clients?after=", "clients?kind=", "users?merchant=", "users?store=", "terminals?state=", "terminals?store=", "merchants?tier=", "cases?state=", "cases?before=", "messages?before=", "messages?state=", "events?from=", "events?to=", "events?before=", "events?name=", "events?who=", "events?client=", "events?merchant=", "users?back=", "users?after=a&back="} {
 			b.expect(b.get("/console/"+list+evil), 200)
 		}
 	}
@@ -638,7 +647,7 @@ func TestScreens(t *testing.T) {
 			}
 			b.post("/console/merchants/"+h.merchant.ID+"/look", "reason", "call 0310-017")
 			for _, rt := range h.c.routes() {
-				if !strings.HasPrefix(rt.pattern, "GET") || manage.May(role, rt.action) == manage.No || strings.HasSuffix(rt.pattern, "/look") {
+				if !strings.HasPrefix(rt.pattern, "GET") || refuses(role, rt) || strings.HasSuffix(rt.pattern, "/look") {
 					continue
 				}
 				path := h.fillFor(role, rt.pattern)

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -166,11 +167,24 @@ func (v *visit) eventTable(list []idp.Event) templates.Table {
 
 // eventQuery is what the log is narrowed by. A person stands in the URL as an id:
 // what was typed to name him comes by POST.
-type eventQuery struct{ name, subject, no, client, who, code string }
+type eventQuery struct{ name, subject, no, client, from, to, who, code string }
+
+// eventQuery reads it from the URL.
+func (v *visit) eventQuery() eventQuery {
+	return eventQuery{name: v.query("name"), subject: v.query("subject"), no: v.query("merchant"), client: v.query("client"), from: v.query("from"), to: v.query("to")}
+}
 
 func (v *visit) eventList(q eventQuery) templates.ConsoleList {
-	p := templates.ConsoleList{Desk: v.desk("/console/events"), Title: "console.events", Action: "/console/events", Post: true,
+	p := templates.ConsoleList{Desk: v.desk("/console/events"), Title: "console.events", Action: "/console/events", Post: true, Export: v.exportLink(),
 		Table: templates.Table{Caption: "console.events", Columns: eventColumns}, None: templates.Empty{Icon: "log", Title: v.t("console.none.events")}}
+	p.Filters = v.eventInputs(q)
+	if v.may(manage.ExplainRead) {
+		p.Filters = append(p.Filters, templates.Input{Name: "code", Label: "console.explain", Value: q.code, Optional: true, Mode: "numeric"})
+	}
+	return p
+}
+
+func (v *visit) eventInputs(q eventQuery) []templates.Input {
 	var kinds []templates.Option
 	for _, n := range slices.Sorted(maps.Keys(idp.EventNames)) {
 		kinds = append(kinds, templates.Option{Value: n, Text: v.t("event." + n), Chosen: n == q.name})
@@ -180,17 +194,111 @@ func (v *visit) eventList(q eventQuery) templates.ConsoleList {
 	if q.subject != "" {
 		who = templates.Input{Name: "subject", Label: "console.col.about", Kind: "select", Options: v.all([]templates.Option{{Value: q.subject, Text: v.names().of(q.subject), Chosen: true}})}
 	}
-	p.Filters = []templates.Input{{Name: "name", Label: "console.col.event", Kind: "select", Options: v.all(kinds)}, who}
+	list := []templates.Input{{Name: "name", Label: "console.col.event", Kind: "select", Options: v.all(kinds)}, who}
 	if v.whole() {
-		p.Filters = append(p.Filters, templates.Input{Name: "merchant", Label: "console.merchant.no", Value: q.no, Mode: "numeric", Optional: true})
+		list = append(list, templates.Input{Name: "merchant", Label: "console.merchant.no", Value: q.no, Mode: "numeric", Optional: true})
 	}
+	list = append(list, templates.Input{Name: "from", Label: "console.col.from", Type: "date", Value: q.from, Optional: true}, templates.Input{Name: "to", Label: "console.col.to", Type: "date", Value: q.to, Optional: true})
 	if q.client != "" {
-		p.Filters = append(p.Filters, templates.Input{Name: "client", Label: "console.client.id", Value: q.client, Optional: true})
+		list = append(list, templates.Input{Name: "client", Label: "console.client.id", Value: q.client, Optional: true})
 	}
-	if v.may(manage.ExplainRead) {
-		p.Filters = append(p.Filters, templates.Input{Name: "code", Label: "console.explain", Value: q.code, Optional: true, Mode: "numeric"})
+	return list
+}
+
+func (v *visit) eventFilters() ([]templates.Input, error) { return v.eventInputs(v.eventQuery()), nil }
+
+// eventFilter is what the URL narrows the log to; found is false where it names a
+// merchant that there is not.
+func (v *visit) eventFilter(before string) (f storage.EventFilter, found bool, err error) {
+	q := v.eventQuery()
+	f = storage.EventFilter{Before: before, Client: q.client, Subject: q.subject, Since: v.day(q.from, 0), Until: v.day(q.to, 1)}
+	if _, known := idp.EventNames[q.name]; known {
+		f.Name = q.name
 	}
-	return p
+	of, found, err := v.listOf(manage.EventRead)
+	f.Merchant = of.Merchant
+	return f, found, err
+}
+
+// day is the beginning of a day that was typed, or of one so many days later; zero when
+// it is none.
+func (v *visit) day(typed string, later int) time.Time {
+	d, err := time.ParseInLocation(time.DateOnly, typed, v.zone())
+	if err != nil {
+		return time.Time{}
+	}
+	return d.AddDate(0, 0, later)
+}
+
+// eventsOpen is the gate of a log that is narrowed to one person or one merchant.
+func (v *visit) eventsOpen() (bool, error) {
+	if id := v.query("subject"); id != "" {
+		u, err := v.Store.User(v.r.Context(), id)
+		if err != nil {
+			return false, err
+		}
+		if open, err := v.userOpen(u); err != nil || !open {
+			return open, err
+		}
+	}
+	of, found, err := v.listOf(manage.EventRead)
+	if err != nil || !found || of.Merchant == "" {
+		return err == nil, err
+	}
+	return v.merchantOpen(of.Merchant, back(v.r))
+}
+
+// eventsOf is whom alone the log is about.
+func (v *visit) eventsOf() (subject, merchant string) {
+	of, _, _ := v.listOf(manage.EventRead) // asked before, by the gate
+	return v.query("subject"), of.Merchant
+}
+
+var eventExportColumns = []string{"console.id", "console.col.when", "console.export.name", "console.col.event", "console.export.actor", "console.col.who", "console.export.user", "console.col.about",
+	"console.merchant.no", "console.export.terminal", "console.client.id", "console.col.network", "console.export.code", "console.export.reason", "console.explain", "console.export.policy"}
+
+func (v *visit) exportEvents(at string) (rows [][]string, next string, err error) {
+	ctx := v.r.Context()
+	f, found, err := v.eventFilter(at)
+	if err != nil || !found {
+		return nil, "", err
+	}
+	list, err := v.Store.Events(ctx, f, exportPage)
+	if err != nil {
+		return nil, "", err
+	}
+	var ids, ofMerchants []string
+	for _, e := range list {
+		ids, ofMerchants = append(ids, e.Actor, e.Subject), append(ofMerchants, e.Merchant)
+	}
+	people, err := v.Store.UsersOf(ctx, ids)
+	if err != nil {
+		return nil, "", err
+	}
+	merchants, err := v.Store.MerchantsOf(ctx, ofMerchants)
+	for _, e := range list {
+		if !v.whole() && people[e.Actor].Role.Operator() { // as on the page: see people.reason and eventPlace
+			e.Network = ""
+			if (templates.Frame{Lang: v.lang}).Or("reason."+e.Reason, "") == "" {
+				e.Reason = ""
+			}
+		}
+		actor, by := v.told(e.Actor, people)
+		subject, about := v.told(e.Subject, people)
+		rows = append(rows, []string{e.ID, v.stamp(e.At), e.Name, v.t("event." + e.Name), actor, by, subject, about, merchants[e.Merchant].No, e.Terminal, e.Client,
+			e.Network, e.Reason, v.words(e.Reason), e.Explain, strconv.FormatInt(e.Policy, 10)})
+	}
+	return rows, after(list, func(e idp.Event) string { return e.ID }), err
+}
+
+// told is somebody in a file of the log: his id and name or, if he is none of the
+// visitor's, what he is alone.
+func (v *visit) told(id string, people map[string]idp.User) (shown, name string) {
+	u, known := people[id]
+	if !known || u.ID == v.User.ID || v.mayWith(manage.UserList, manage.OfUser(u)) {
+		return id, u.Name
+	}
+	return "", v.t("role." + string(u.Role))
 }
 
 // narrowEvents turns what was typed into an address that holds nobody's name or
@@ -200,7 +308,7 @@ func (v *visit) narrowEvents() error {
 		return err
 	}
 	f := func(name string) string { return plain(v.r.PostFormValue(name)) }
-	q := eventQuery{f("name"), f("subject"), f("merchant"), f("client"), f("who"), f("code")}
+	q := eventQuery{f("name"), f("subject"), f("merchant"), f("client"), f("from"), f("to"), f("who"), f("code")}
 	none := func(typed, text string) error {
 		p := v.eventList(q)
 		p.None.Title, p.None.Text = v.t("console.none.found", typed), text
@@ -223,7 +331,7 @@ func (v *visit) narrowEvents() error {
 		q.subject = id
 	}
 	to := url.Values{}
-	for name, value := range map[string]string{"name": q.name, "subject": q.subject, "merchant": q.no, "client": q.client} {
+	for name, value := range map[string]string{"name": q.name, "subject": q.subject, "merchant": q.no, "client": q.client, "from": q.from, "to": q.to} {
 		if value != "" {
 			to.Set(name, value)
 		}
@@ -231,43 +339,17 @@ func (v *visit) narrowEvents() error {
 	return redirect(v, strings.TrimSuffix("/console/events?"+to.Encode(), "?"))
 }
 
-// events is the log, narrowed by event, person, merchant or client. Narrowed to one
+// events is the log, narrowed by event, time, person, merchant or client. Narrowed to one
 // person or merchant it is about them.
 func (v *visit) events() error {
-	c := v.cursor("before")
-	q := eventQuery{name: v.query("name"), subject: v.query("subject"), no: v.query("merchant"), client: v.query("client")}
-	reach, err := manage.Reach(v.User, manage.EventRead)
-	if err != nil {
+	if open, err := v.eventsOpen(); err != nil || !open {
 		return err
 	}
-	f := storage.EventFilter{Before: c.at, Client: q.client, Merchant: reach.Merchant}
-	if _, known := idp.EventNames[q.name]; known {
-		f.Name = q.name
-	}
-	if q.subject != "" {
-		u, err := v.Store.User(v.r.Context(), q.subject)
-		if err != nil {
-			return err
-		}
-		if open, err := v.userOpen(u); err != nil || !open {
-			return err
-		}
-		f.Subject = u.ID
-	}
-	p := v.eventList(q)
-	if q.no != "" && reach.Merchant == "" {
-		m, err := v.merchantByNo(q.no)
-		if err != nil {
-			return err
-		}
-		if m.ID == "" {
-			p.None.Title = v.t("console.none.found", q.no)
-			return v.write(p)
-		}
-		if open, err := v.merchantOpen(m.ID, back(v.r)); err != nil || !open {
-			return err
-		}
-		f.Merchant = m.ID
+	c := v.cursor("before")
+	p := v.eventList(v.eventQuery())
+	f, found, err := v.eventFilter(c.at)
+	if err != nil || !found {
+		return v.noneOf(p, err)
 	}
 	return v.writeEvents(p, f, c)
 }
@@ -331,44 +413,5 @@ func (v *visit) explain() error {
 	p.Facts = []templates.Fact{{Key: "console.col.about", Lines: []templates.Cell{about}}, {Key: "console.col.when", Lines: []templates.Cell{{Time: e.At}}},
 		{Key: "console.col.network", Lines: []templates.Cell{{Text: orDash(e.Network), Mono: true}}}}
 	p.Blocks = []templates.Block{{ID: "event", Key: "console.explain.event", None: "console.none.events", Table: v.eventTable([]idp.Event{e})}}
-	return v.write(p)
-}
-
-// dashboard says what waits for this person, and how things stand.
-func (v *visit) dashboard() error {
-	if !v.whole() {
-		return v.shopDashboard()
-	}
-	p := templates.ConsoleDashboard{Desk: v.desk("/console"), Saved: v.note()}
-	if !v.may(manage.UserList) { // one subject at a time, found by an exact name
-		p.Doors = []templates.Way{{Icon: "search", Title: v.t("console.agent.find"), Small: v.t("console.agent.find_small"), URL: "#q"}}
-		return v.write(p)
-	}
-	now := time.Now()
-	_, dead, err := v.Store.CountMessages(v.r.Context())
-	if err != nil {
-		return err
-	}
-	n, err := v.Store.Count(v.r.Context(), now.Add(-24*time.Hour), now)
-	if err != nil {
-		return err
-	}
-	todo := func(may bool, count int64, key, url string) {
-		if may && count > 0 {
-			p.Todo = append(p.Todo, templates.ConsoleTodo{Text: v.t(key, int(count)), Small: v.t(key + "_small"), URL: url})
-		}
-	}
-	todo(v.may(manage.UserUnlock), n.Locked, "console.todo.locked", "/console/users?state=locked")
-	todo(v.may(manage.MerchantOpen), n.MerchantsPending, "console.todo.pending", "/console/merchants?status=pending")
-	todo(v.may(manage.MessageResend), dead, "console.todo.messages", "/console/messages?state=dead")
-	p.Stats = []templates.ConsoleStat{{Key: "console.stat.users", N: n.Users, Small: v.t("console.stat.users_small", int(n.Invited))},
-		{Key: "console.stat.merchants", N: n.Merchants, Small: v.t("console.stat.merchants_small", int(n.MerchantsPending))},
-		{Key: "console.stat.terminals", N: n.TerminalsActive, Small: v.t("console.stat.terminals_small", int(n.Terminals), int(n.TerminalsBad))},
-		{Key: "console.stat.sessions", N: n.Sessions, Small: v.t("console.stat.sessions_small")},
-		{Key: "console.stat.signins", N: n.SignIns, Small: v.t("console.stat.signins_small")},
-		{Key: "console.stat.failures", N: n.Failures, Small: v.t("console.stat.failures_small")}}
-	for _, door := range p.Items[1:] {
-		p.Doors = append(p.Doors, templates.Way{Icon: door.Icon, Title: v.t(door.Key), Small: v.t(door.Key + "_small"), URL: door.Href})
-	}
 	return v.write(p)
 }

@@ -91,6 +91,9 @@ func (v *visit) named(q string) (found, error) {
 			return found{path: "/console/explain/" + code}, err
 		}
 	}
+	if hit, err := v.caseNamed(q); err != nil || hit.path != "" {
+		return hit, err
+	}
 	if m, err := v.merchantByNo(q); err != nil || m.ID != "" && v.mayWith(manage.MerchantView, manage.Target{Merchant: m.ID}) {
 		return found{path: "/console/merchants/" + m.ID, merchant: m.ID}, err
 	}
@@ -107,4 +110,24 @@ func (v *visit) named(q string) (found, error) {
 		return found{path: "/console/clients/" + c.ID}, nil
 	}
 	return found{}, nil
+}
+
+// caseNamed finds a case by its number, which has the form of an explain code.
+func (v *visit) caseNamed(q string) (found, error) {
+	if !v.may(manage.CaseRead) || !idp.ValidExplainCode(q) {
+		return found{}, nil
+	}
+	code := digits(q)
+	c, err := v.Store.CaseByNumber(v.r.Context(), code[:3]+"-"+code[3:6]+"-"+code[6:])
+	if err != nil && idp.KindOf(err) == idp.NotFound {
+		return found{}, nil
+	}
+	if err != nil {
+		return found{}, err
+	}
+	u, err := v.Store.User(v.r.Context(), c.UserID)
+	if err != nil || !manage.MayCase(v.User, u) {
+		return found{}, err
+	}
+	return found{path: "/console/cases/" + c.ID, user: u.ID}, nil
 }

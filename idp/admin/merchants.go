@@ -14,25 +14,43 @@ import (
 
 var merchantStatuses = []idp.MerchantStatus{idp.MerchantPending, idp.MerchantActive, idp.MerchantSuspended, idp.MerchantClosed}
 
-// merchants lists merchants.
+// merchants lists merchants by state and tier.
 func (v *visit) merchants() error {
-	ctx, c, status := v.r.Context(), v.cursor("after"), idp.MerchantStatus(v.query("status"))
-	read := func() ([]idp.Merchant, error) { return v.Store.Merchants(ctx, c.at, "", "", pageSize+1) }
-	if status != "" {
-		read = func() ([]idp.Merchant, error) { return v.Store.MerchantsIn(ctx, status, c.at, pageSize+1) }
-	}
-	rows, err := read()
+	c := v.cursor("after")
+	rows, err := v.Store.MerchantsBy(v.r.Context(), v.merchantFilter(c.at), pageSize+1)
 	if err != nil {
 		return err
 	}
 	rows, pager := page(v, c, rows, func(m idp.Merchant) string { return m.No })
-	p := templates.ConsoleList{Desk: v.desk("/console/merchants"), Title: "console.merchants", Saved: v.note(), Action: "/console/merchants", Pager: pager, Table: merchantTable(rows),
-		Filters: []templates.Input{{Name: "status", Label: "console.col.state", Kind: "select", Options: v.all(merchantStates(v, status))}},
-		None:    templates.Empty{Icon: "merchant", Title: v.t("console.none.merchants")}}
+	filters, err := v.merchantFilters()
+	p := templates.ConsoleList{Desk: v.desk("/console/merchants"), Title: "console.merchants", Saved: v.note(), Action: "/console/merchants", Pager: pager, Table: merchantTable(rows), Export: v.exportLink(),
+		Filters: filters, None: templates.Empty{Icon: "merchant", Title: v.t("console.none.merchants")}}
 	if v.may(manage.MerchantNew) {
 		p.NewURL, p.NewKey = "/console/merchants/new", "console.merchant.new"
 	}
+	if err != nil {
+		return err
+	}
 	return v.write(p)
+}
+
+func (v *visit) merchantFilter(after string) storage.MerchantFilter {
+	return storage.MerchantFilter{After: after, Status: idp.MerchantStatus(v.query("status")), Tier: idp.Tier(v.query("tier"))}
+}
+
+func (v *visit) merchantFilters() ([]templates.Input, error) {
+	return []templates.Input{{Name: "status", Label: "console.col.state", Kind: "select", Options: v.all(merchantStates(v, idp.MerchantStatus(v.query("status"))))},
+		{Name: "tier", Label: "console.merchant.tier", Kind: "select", Options: v.all(choices(v, "tier.", idp.Tier(v.query("tier")), idp.Tiers...))}}, nil
+}
+
+var merchantExportColumns = []string{"console.id", "console.merchant.no", "console.merchant.name", "console.merchant.tier", "console.col.state", "console.col.created"}
+
+func (v *visit) exportMerchants(at string) (rows [][]string, next string, err error) {
+	list, err := v.Store.MerchantsBy(v.r.Context(), v.merchantFilter(at), exportPage)
+	for _, m := range list {
+		rows = append(rows, []string{m.ID, m.No, m.LegalName, v.t("tier." + string(m.Tier)), v.state(merchantState(m.Status)), v.stamp(m.CreatedAt)})
+	}
+	return rows, after(list, func(m idp.Merchant) string { return m.No }), err
 }
 
 func merchantTable(rows []idp.Merchant) templates.Table {
@@ -109,7 +127,7 @@ func (v *visit) merchantCrumbs(m idp.Merchant, leaf string) []templates.Crumb {
 	if v.may(manage.MerchantList) {
 		list.URL = "/console/merchants"
 	}
-	if v.may(manage.StoreList) { // there is only one, his own
+	if !v.whole() { // there is only one, his own
 		list = templates.Crumb{Text: v.t("console.stores"), URL: "/console/stores"}
 	}
 	return crumbs(list, m.LegalName, "/console/merchants/"+m.ID, leaf)
@@ -139,7 +157,7 @@ func (v *visit) merchantActs(m idp.Merchant) []templates.ActLink {
 
 func (v *visit) merchantBlocks(m idp.Merchant) ([]templates.Block, error) {
 	ctx := v.r.Context()
-	staff, err := v.Store.Users(ctx, storage.UserFilter{Merchant: m.ID}, 200)
+	staff, err := v.Store.Users(ctx, storage.UserFilter{Merchant: m.ID}, pageSize+1)
 	if err != nil {
 		return nil, err
 	}
@@ -147,32 +165,76 @@ func (v *visit) merchantBlocks(m idp.Merchant) ([]templates.Block, error) {
 	if err != nil {
 		return nil, err
 	}
-	terminals, err := v.Store.Terminals(ctx, "", m.ID, 200)
+	terminals, err := v.Store.Terminals(ctx, "", m.ID, pageSize+1)
 	if err != nil {
 		return nil, err
 	}
-	people, err := v.staffBlock(staff)
+	owners, err := v.Store.Users(ctx, storage.UserFilter{Merchant: m.ID, Roles: []idp.Role{idp.RoleOwner}}, 100)
 	if err != nil {
 		return nil, err
 	}
-	owned := slices.ContainsFunc(staff, func(u idp.User) bool {
-		return u.Role == idp.RoleOwner && u.Status != idp.UserLeft && u.Status != idp.UserErased
-	})
+	of := url.Values{"merchant": {m.No}}
+	if !v.whole() { // his lists hold no other's
+		of = nil
+	}
+	people, err := v.staffBlock(staff, of)
+	if err != nil {
+		return nil, err
+	}
+	owned := slices.ContainsFunc(owners, func(u idp.User) bool { return u.Status != idp.UserLeft && u.Status != idp.UserErased })
 	if !owned && v.may(manage.OwnerNew) && m.Status != idp.MerchantClosed {
 		people.Link, people.LinkAs = "/console/users/new?"+url.Values{"role": {"owner"}, "merchant_no": {m.No}}.Encode(), "console.user.new_owner"
 	}
 	shops := templates.Block{ID: "stores", Key: "console.stores", None: "console.none.stores", Table: templates.Table{Caption: "console.stores", Columns: []string{"console.store.name", "console.store.place", "console.col.created"}}}
-	for _, s := range stores {
+	for _, s := range stores[:min(len(stores), pageSize)] {
 		shops.Table.Rows = append(shops.Table.Rows, []templates.Cell{v.storeCell(s), {Text: orDash(s.Place)}, {Time: s.CreatedAt}})
+	}
+	if len(stores) > 0 && v.may(manage.StoreList) {
+		shops.More = listAt("stores", of)
 	}
 	if v.may(manage.StoreNew) && m.Status != idp.MerchantClosed {
 		shops.Link, shops.LinkAs = "/console/merchants/"+m.ID+"/stores/new", "console.store.new"
 	}
-	devices := templates.Block{ID: "terminals", Key: "console.terminals", None: "console.none.terminals", Table: v.terminalTable(terminals, stores)}
+	devices := v.terminalBlock(terminals, stores, of)
 	if v.may(manage.TerminalNew) && len(stores) > 0 && m.Status != idp.MerchantClosed {
 		devices.Link, devices.LinkAs = "/console/terminals/new?"+url.Values{"merchant_no": {m.No}}.Encode(), "console.terminal.new"
 	}
 	return []templates.Block{people, shops, devices}, nil
+}
+
+// listAt is the address of a list that is narrowed.
+func listAt(list string, to url.Values) string {
+	return strings.TrimSuffix("/console/"+list+"?"+to.Encode(), "?")
+}
+
+// staffBlock lists people of a merchant or a store; all of them, to narrow or to take
+// away, are in the list that it leads to.
+func (v *visit) staffBlock(staff []idp.User, of url.Values) (templates.Block, error) {
+	b := templates.Block{ID: "staff", Key: "console.staff", None: "console.none.staff", Table: templates.Table{Caption: "console.staff",
+		Columns: []string{"console.col.name", "console.col.login", "col.role", "console.col.state"}}}
+	staff = staff[:min(len(staff), pageSize)]
+	if len(staff) > 0 && v.may(manage.UserList) {
+		b.More = listAt("users", of)
+	}
+	if v.may(manage.CashierNew) {
+		b.Link, b.LinkAs = "/console/staff/new", "console.staff.new"
+	}
+	c, err := v.crowd(v.r.Context(), staff)
+	for _, u := range staff {
+		b.Table.Rows = append(b.Table.Rows, []templates.Cell{{Text: u.Name, URL: "/console/users/" + u.ID}, {Text: orDash(c.login(u.ID)), Mono: true}, {Key: "role." + string(u.Role)}, {State: userState(u)}})
+	}
+	return b, err
+}
+
+// terminalBlock is staffBlock for terminals.
+func (v *visit) terminalBlock(list []idp.Terminal, stores []idp.Store, of url.Values) templates.Block {
+	b := templates.Block{ID: "terminals", Key: "console.terminals", None: "console.none.terminals"}
+	list = list[:min(len(list), pageSize)]
+	if len(list) > 0 && v.may(manage.TerminalList) {
+		b.More = listAt("terminals", of)
+	}
+	b.Table = v.terminalTable(list, stores)
+	return b
 }
 
 // merchantSeen says whether what is about a merchant may be drawn now. Whoever owes

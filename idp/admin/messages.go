@@ -13,21 +13,31 @@ import (
 
 var messageColumns = []string{"console.message.what", "console.col.when", "console.message.channel", "console.message.to", "console.col.state", "console.message.attempts", "console.message.trouble"}
 
-// messages lists the outbox, those given up first if there are any. What they say is not
-// read from the database.
+// messageFilter is what the outbox is narrowed to. Where nothing is said the page shows
+// those given up, if there are any; a file does not change its mind on the way.
+func (v *visit) messageFilter(before string, dead int64) storage.MessageFilter {
+	state := v.query("state")
+	if state == "" && dead > 0 && v.r.URL.Path == "/console/messages" {
+		state = string(idp.MessageDead)
+	}
+	return storage.MessageFilter{Before: before, State: idp.MessageState(state), Channel: idp.ChannelKind(v.query("channel")), Template: v.query("template")}
+}
+
+// messages lists the outbox. What the messages say is not read from the database.
 func (v *visit) messages() error {
 	ctx, c := v.r.Context(), v.cursor("before")
-	due, dead, err := v.Store.CountMessages(ctx)
+	filters, err := v.messageFilters()
 	if err != nil {
 		return err
 	}
-	state := v.query("state")
-	if state == "" && dead > 0 {
-		state = string(idp.MessageDead)
-	}
-	f := storage.MessageFilter{Before: c.at, State: idp.MessageState(state), Channel: idp.ChannelKind(v.query("channel")), Template: v.query("template")}
-	p := templates.ConsoleList{Desk: v.desk("/console/messages"), Title: "console.messages", Saved: v.note(), Action: "/console/messages", Filters: v.messageFilters(f, due, dead),
+	p := templates.ConsoleList{Desk: v.desk("/console/messages"), Title: "console.messages", Saved: v.note(), Action: "/console/messages", Filters: filters,
 		None: templates.Empty{Icon: "mail", Title: v.t("console.none.messages")}}
+	_, dead, err := v.Store.CountMessages(ctx)
+	if err != nil {
+		return err
+	}
+	f := v.messageFilter(c.at, dead)
+	p.Export = v.exportLink("state", string(f.State))
 	rows, err := v.Store.MessageHeads(ctx, f, pageSize+1)
 	if err != nil {
 		return err
@@ -37,7 +47,9 @@ func (v *visit) messages() error {
 	return v.write(p)
 }
 
-func (v *visit) messageFilters(f storage.MessageFilter, due, dead int64) []templates.Input {
+func (v *visit) messageFilters() ([]templates.Input, error) {
+	due, dead, err := v.Store.CountMessages(v.r.Context())
+	f := v.messageFilter("", dead)
 	states := []templates.Option{{Value: "dead", Text: v.t("console.message.state_n", v.t("state.dead"), int(dead))}, {Value: "due", Text: v.t("console.message.state_n", v.t("state.due"), int(due))},
 		{Value: "sent", Text: v.t("state.sent")}, {Value: "all", Text: v.t("filter.all")}}
 	shown := slices.IndexFunc(states, func(o templates.Option) bool { return o.Value == string(f.State) })
@@ -47,7 +59,23 @@ func (v *visit) messageFilters(f storage.MessageFilter, due, dead int64) []templ
 	states[shown].Chosen = true
 	return []templates.Input{{Name: "state", Label: "console.col.state", Kind: "select", Options: states},
 		{Name: "channel", Label: "console.message.channel", Kind: "select", Options: v.all(choices(v, "channel.", f.Channel, idp.ChannelSMS, idp.ChannelMail))},
-		{Name: "template", Label: "console.message.what", Kind: "select", Options: v.all(choices(v, "message.", f.Template, idp.MessageTemplates...))}}
+		{Name: "template", Label: "console.message.what", Kind: "select", Options: v.all(choices(v, "message.", f.Template, idp.MessageTemplates...))}}, err
+}
+
+var messageExportColumns = []string{"console.id", "console.message.what", "console.message.channel", "console.export.user", "console.message.to", "console.col.state", "console.message.attempts",
+	"console.message.trouble", "console.col.when", "state.sent", "state.dead"}
+
+func (v *visit) exportMessages(at string) (rows [][]string, next string, err error) {
+	list, err := v.Store.MessageHeads(v.r.Context(), v.messageFilter(at, 0), exportPage)
+	for _, m := range list {
+		why := ""
+		if m.Trouble != "" {
+			why = v.trouble(m).Text
+		}
+		rows = append(rows, []string{m.ID, v.messageName(m).Text, v.t("channel." + string(m.Channel)), m.UserID, m.Masked(), v.state(string(m.State())), strconv.Itoa(m.Attempts), why,
+			v.stamp(m.CreatedAt), v.stamp(m.SentAt), v.stamp(m.DeadAt)})
+	}
+	return rows, after(list, func(m idp.Message) string { return m.ID }), err
 }
 
 // messageTable lists messages; whoever may send them again finds the way to it.

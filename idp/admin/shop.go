@@ -29,7 +29,7 @@ func (v *visit) notForYou() error {
 
 func (v *visit) losable(reach manage.Target) (list []templates.Way, err error) {
 	for _, state := range []idp.TerminalState{idp.TerminalActive, idp.TerminalSuspended} {
-		rows, err := v.Store.TerminalsIn(v.r.Context(), storage.TerminalFilter{Merchant: reach.Merchant, Store: reach.Store, State: state}, 100)
+		rows, err := v.Store.TerminalsBy(v.r.Context(), storage.TerminalFilter{Merchant: reach.Merchant, Store: reach.Store, State: state}, 100)
 		if err != nil {
 			return nil, err
 		}
@@ -87,7 +87,7 @@ func (v *visit) shopDashboard() error {
 	}{{manage.TerminalView, n.TerminalsNew, "console.todo.new_terminals", "/console/terminals?state=new"},
 		{manage.TerminalBack, n.TerminalsBad, "console.todo.bad_terminals", "/console/terminals"},
 		{manage.UserInvite, n.Invited, "console.todo.invited", "/console/users?state=invited"},
-		{manage.CaseRead, n.Cases, "console.todo.cases", "/console/cases"}} {
+		{manage.CaseRead, n.Cases, "console.todo.shop_cases", "/console/cases"}} {
 		if v.may(todo.act) && todo.n > 0 {
 			p.Todo = append(p.Todo, templates.ConsoleTodo{Text: v.t(todo.key, int(todo.n)), Small: v.t(todo.key + "_small"), URL: todo.url})
 		}
@@ -100,55 +100,6 @@ func (v *visit) shopDashboard() error {
 	return v.write(p)
 }
 
-// staff lists the people of a merchant, or of the visitor's store.
-func (v *visit) staff(reach manage.Target, c cursor, role idp.Role, state string) error {
-	f := storage.UserFilter{After: c.at, Status: state, Merchant: reach.Merchant, Store: reach.Store}
-	if state == "locked" {
-		f.Status, f.Locked = "", true
-	}
-	if role != "" {
-		f.Roles = []idp.Role{role}
-	}
-	p := templates.ConsoleList{Desk: v.desk("/console/users"), Title: "console.staff", Saved: v.note(), Action: "/console/users",
-		Filters: []templates.Input{{Name: "role", Label: "col.role", Kind: "select", Options: v.all(choices(v, "role.", role, idp.RoleOwner, idp.RoleManager, idp.RoleCashier))},
-			{Name: "state", Label: "console.col.state", Kind: "select", Options: v.all(choices(v, "state.", state, "active", "invited", "locked", "disabled", "left"))}},
-		None: templates.Empty{Icon: "users", Title: v.t("console.none.users")}}
-	stores, err := v.storeFilter(reach, &p, &f.Store)
-	if err != nil {
-		return err
-	}
-	if v.may(manage.CashierNew) {
-		p.NewURL, p.NewKey = "/console/staff/new", "console.staff.new"
-	}
-	rows, err := v.Store.Users(v.r.Context(), f, pageSize+1)
-	if err != nil {
-		return err
-	}
-	rows, p.Pager = page(v, c, rows, func(u idp.User) string { return u.ID })
-	p.Table, err = v.staffTable(rows, stores)
-	if err != nil {
-		return err
-	}
-	return v.write(p)
-}
-
-// storeFilter lets who reaches several stores narrow a list to one of them.
-func (v *visit) storeFilter(reach manage.Target, p *templates.ConsoleList, narrow *string) ([]idp.Store, error) {
-	stores, err := v.Store.StorePage(v.r.Context(), reach.Merchant, reach.Store, "", 1000)
-	if err != nil || reach.Store != "" || len(stores) < 2 {
-		return stores, err
-	}
-	chosen := v.query("store")
-	if chosen != "" {
-		if !slices.ContainsFunc(stores, func(s idp.Store) bool { return s.ID == chosen }) {
-			return nil, idp.Errorf(idp.NotFound, "error.notfound")
-		}
-		*narrow = chosen
-	}
-	p.Filters = append(p.Filters, templates.Input{Name: "store", Label: "console.store", Kind: "select", Options: v.all(storeOptions(stores, chosen))})
-	return stores, nil
-}
-
 func storeOptions(stores []idp.Store, chosen string) (out []templates.Option) {
 	for _, s := range stores {
 		out = append(out, templates.Option{Value: s.ID, Text: s.Name, Chosen: s.ID == chosen})
@@ -156,73 +107,12 @@ func storeOptions(stores []idp.Store, chosen string) (out []templates.Option) {
 	return out
 }
 
-func (v *visit) staffTable(people []idp.User, stores []idp.Store) (templates.Table, error) {
-	t := templates.Table{Caption: "console.staff", Columns: []string{"console.col.name", "console.col.login", "col.role", "console.store", "console.col.state", "col.second"}}
-	ctx := v.r.Context()
-	for _, u := range people {
-		login, err := v.login(ctx, u.ID)
-		if err != nil {
-			return t, err
-		}
-		creds, err := v.Store.Credentials(ctx, u.ID)
-		if err != nil {
-			return t, err
-		}
-		name := templates.Cell{Text: u.Name}
-		if v.mayWith(manage.UserView, manage.OfUser(u)) {
-			name.URL = "/console/users/" + u.ID
-		}
-		t.Rows = append(t.Rows, []templates.Cell{name, {Text: login, Mono: true}, {Key: "role." + string(u.Role)}, v.workplace(u, stores), {State: userState(u)}, {Text: v.second(creds)}})
-	}
-	return t, nil
-}
-
 // workplace is the store of somebody, or all of them.
-func (v *visit) workplace(u idp.User, stores []idp.Store) templates.Cell {
-	if i := slices.IndexFunc(stores, func(s idp.Store) bool { return s.ID == u.StoreID }); i >= 0 {
-		return templates.Cell{Text: stores[i].Name}
+func workplace(u idp.User, stores map[string]idp.Store) templates.Cell {
+	if s, ok := stores[u.StoreID]; ok {
+		return templates.Cell{Text: s.Name}
 	}
 	return templates.Cell{Key: "console.store.every"}
-}
-
-// staffBlock lists people on the page of a merchant or a store.
-func (v *visit) staffBlock(staff []idp.User) (templates.Block, error) {
-	b := templates.Block{ID: "staff", Key: "console.staff", None: "console.none.staff", Table: templates.Table{Caption: "console.staff",
-		Columns: []string{"console.col.name", "console.col.login", "col.role", "console.col.state"}}}
-	for _, u := range staff {
-		login, err := v.login(v.r.Context(), u.ID)
-		if err != nil {
-			return b, err
-		}
-		b.Table.Rows = append(b.Table.Rows, []templates.Cell{{Text: u.Name, URL: "/console/users/" + u.ID}, {Text: login, Mono: true}, {Key: "role." + string(u.Role)}, {State: userState(u)}})
-	}
-	if v.may(manage.CashierNew) {
-		b.Link, b.LinkAs = "/console/staff/new", "console.staff.new"
-	}
-	return b, nil
-}
-
-// stores lists the stores of a merchant, or the visitor's one.
-func (v *visit) stores() error {
-	reach, err := manage.Reach(v.User, manage.StoreList)
-	if err != nil {
-		return err
-	}
-	c := v.cursor("after")
-	p := templates.ConsoleList{Desk: v.desk("/console/stores"), Title: "console.stores", Saved: v.note(), None: templates.Empty{Icon: "merchant", Title: v.t("console.none.stores")},
-		Table: templates.Table{Caption: "console.stores", Columns: []string{"console.store.name", "console.store.place", "console.col.created"}}}
-	if v.may(manage.StoreNew) {
-		p.NewURL, p.NewKey = "/console/merchants/"+reach.Merchant+"/stores/new", "console.store.new"
-	}
-	rows, err := v.Store.StorePage(v.r.Context(), reach.Merchant, reach.Store, c.at, pageSize+1)
-	if err != nil {
-		return err
-	}
-	rows, p.Pager = page(v, c, rows, func(s idp.Store) string { return s.ID })
-	for _, s := range rows {
-		p.Table.Rows = append(p.Table.Rows, []templates.Cell{v.storeCell(s), {Text: orDash(s.Place)}, {Time: s.CreatedAt}})
-	}
-	return v.write(p)
 }
 
 // storeCell is a store's name, with its page where there is one for the visitor.
@@ -249,66 +139,6 @@ func small(c templates.Cell, text string) templates.Cell {
 	return c
 }
 
-func (v *visit) storeOfPath() (idp.Store, error) {
-	id, err := v.id()
-	if err != nil {
-		return idp.Store{}, err
-	}
-	return v.Store.Store(v.r.Context(), id)
-}
-
-func (v *visit) storePathOpen() (bool, error) {
-	s, err := v.storeOfPath()
-	if err != nil {
-		return false, err
-	}
-	return v.thingOpen(manage.OfStore(s), back(v.r))
-}
-
-// store is the page of one store; it opens with its merchant's.
-func (v *visit) store() error {
-	if open, err := v.storePathOpen(); err != nil || !open {
-		return err
-	}
-	ctx := v.r.Context()
-	s, err := v.storeOfPath()
-	if err != nil {
-		return err
-	}
-	m, err := v.Store.Merchant(ctx, s.MerchantID)
-	if err != nil {
-		return err
-	}
-	p := templates.ConsoleObject{Desk: v.desk("/console/stores"), Saved: v.note(), Crumbs: v.storeCrumbs(m, s, ""), Title: s.Name, FactsKey: "console.facts"}
-	if v.mayWith(manage.StoreRename, manage.OfStore(s)) {
-		p.Acts = []templates.ActLink{{Key: "console.store.rename", URL: "/console/stores/" + s.ID + "/rename"}}
-	}
-	p.Facts = []templates.Fact{{Key: "console.store.place", Lines: []templates.Cell{{Text: orDash(s.Place)}}}, {Key: "console.merchant", Lines: []templates.Cell{v.merchantCell(m)}},
-		{Key: "console.col.created", Lines: []templates.Cell{{Time: s.CreatedAt}}}, {Key: "console.id", Lines: []templates.Cell{{Text: s.ID, Mono: true}}}}
-	staff, err := v.Store.Users(ctx, storage.UserFilter{Merchant: m.ID, Store: s.ID}, 200)
-	if err != nil {
-		return err
-	}
-	people, err := v.staffBlock(staff)
-	if err != nil {
-		return err
-	}
-	terminals, err := v.Store.TerminalsIn(ctx, storage.TerminalFilter{Merchant: m.ID, Store: s.ID}, 200)
-	if err != nil {
-		return err
-	}
-	p.Blocks = []templates.Block{people, {ID: "terminals", Key: "console.terminals", None: "console.none.terminals", Table: v.terminalTable(terminals, nil)}}
-	return v.write(p)
-}
-
-func (v *visit) storeCrumbs(m idp.Merchant, s idp.Store, leaf string) []templates.Crumb {
-	above := templates.Crumb{Text: v.t("console.stores"), URL: "/console/stores"}
-	if v.whole() {
-		above = templates.Crumb{Text: m.LegalName, URL: "/console/merchants/" + m.ID}
-	}
-	return crumbs(above, s.Name, "/console/stores/"+s.ID, leaf)
-}
-
 func (v *visit) askRename() (templates.ConsoleForm, error) {
 	s, err := v.storeOfPath()
 	if err != nil {
@@ -326,25 +156,6 @@ func (v *visit) renameStore() (string, error) {
 		return "", err
 	}
 	return "/console/stores/" + id + "?saved=changed", v.Manage.RenameStore(v.r.Context(), v.owing(), id, v.r.PostFormValue("name"), v.r.PostFormValue("place"))
-}
-
-// shopTerminals lists the terminals of a merchant, or of the visitor's store.
-func (v *visit) shopTerminals(reach manage.Target, c cursor) error {
-	f := storage.TerminalFilter{After: c.at, Merchant: reach.Merchant, Store: reach.Store, State: idp.TerminalState(v.query("state"))}
-	states := choices(v, "state.", f.State, idp.TerminalNew, idp.TerminalActive, idp.TerminalSuspended, idp.TerminalLost, idp.TerminalRetired)
-	p := templates.ConsoleList{Desk: v.desk("/console/terminals"), Title: "console.terminals", Saved: v.note(), Action: "/console/terminals",
-		Filters: []templates.Input{{Name: "state", Label: "console.col.state", Kind: "select", Options: v.all(states)}}, None: templates.Empty{Icon: "terminal", Title: v.t("console.none.terminals")}}
-	stores, err := v.storeFilter(reach, &p, &f.Store)
-	if err != nil {
-		return err
-	}
-	rows, err := v.Store.TerminalsIn(v.r.Context(), f, pageSize+1)
-	if err != nil {
-		return err
-	}
-	rows, p.Pager = page(v, c, rows, func(t idp.Terminal) string { return t.Serial })
-	p.Table = v.terminalTable(rows, stores)
-	return v.write(p)
 }
 
 // newStaff asks whom to invite, and for which store.
@@ -369,7 +180,7 @@ func (v *visit) placeInputs(role idp.Role, store string) ([]templates.Input, err
 	if err != nil {
 		return nil, err
 	}
-	stores, err := v.Store.StorePage(v.r.Context(), reach.Merchant, reach.Store, "", 1000)
+	stores, err := v.Store.StoresBy(v.r.Context(), storage.StoreFilter{Merchant: reach.Merchant, ID: reach.Store}, 1000)
 	options := storeOptions(stores, store)
 	if reach.Store == "" {
 		options = append(options, templates.Option{Text: v.t("console.store.every"), Chosen: store == "" && len(stores) == 0})
@@ -426,7 +237,7 @@ func (v *visit) shopKinds(kinds []templates.Option) []templates.Option {
 }
 
 var shopNouns = []string{"signin", "session", "grant", "password", "factor", "codes", "code", "channel", "username", "account", "case", "browser", "lock", "device", "terminal", "merchant", "store",
-	"staff", "owner", "recovery"}
+	"staff", "owner", "recovery", "list"}
 
 // eventPlace is where an event came from. Where the operator's staff work is not a
 // merchant's to know.

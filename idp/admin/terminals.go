@@ -1,8 +1,10 @@
 package admin
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"hufu/idp"
 	"hufu/idp/manage"
@@ -11,21 +13,25 @@ import (
 	"hufu/templates"
 )
 
-// terminals lists terminals by serial, or of one merchant; an exact serial opens
-// its page.
+var terminalStates = []idp.TerminalState{idp.TerminalNew, idp.TerminalActive, idp.TerminalSuspended, idp.TerminalLost, idp.TerminalRetired}
+
+// terminals lists terminals by state, merchant and store; an exact serial opens its page.
 func (v *visit) terminals() error {
-	ctx, c := v.r.Context(), v.cursor("after")
-	serial, no := v.query("serial"), v.query("merchant")
-	reach, err := manage.Reach(v.User, manage.TerminalList)
+	c, serial := v.cursor("after"), v.query("serial")
+	filters, err := v.terminalFilters()
 	if err != nil {
 		return err
 	}
-	if reach.Merchant != "" {
-		return v.shopTerminals(reach, c)
+	if v.whole() {
+		filters = append([]templates.Input{{Name: "serial", Label: "console.terminal.serial", Value: serial, Optional: true}}, filters...)
+	} else {
+		serial = ""
 	}
-	p := templates.ConsoleList{Desk: v.desk("/console/terminals"), Title: "console.terminals", Saved: v.note(), Action: "/console/terminals",
-		Filters: []templates.Input{{Name: "serial", Label: "console.terminal.serial", Value: serial, Optional: true}, {Name: "merchant", Label: "console.merchant.no", Value: no, Mode: "numeric", Optional: true}},
-		None:    templates.Empty{Icon: "terminal", Title: v.t("console.none.terminals"), Text: v.t("console.none.exact")}, Table: v.terminalTable(nil, nil)}
+	p := templates.ConsoleList{Desk: v.desk("/console/terminals"), Title: "console.terminals", Saved: v.note(), Action: "/console/terminals", Export: v.exportLink(), Filters: filters,
+		None: templates.Empty{Icon: "terminal", Title: v.t("console.none.terminals")}, Table: v.terminalTable(nil, nil)}
+	if v.whole() {
+		p.None.Text = v.t("console.none.exact")
+	}
 	if v.may(manage.TerminalNew) {
 		p.NewURL, p.NewKey = "/console/terminals/new", "console.terminal.new"
 	}
@@ -40,25 +46,72 @@ func (v *visit) terminals() error {
 		p.None.Title = v.t("console.none.found", serial)
 		return v.write(p)
 	}
-	merchant := ""
-	if no != "" {
-		m, err := v.merchantByNo(no)
-		if err != nil {
-			return err
-		}
-		if m.ID == "" {
-			p.None.Title = v.t("console.none.found", no)
-			return v.write(p)
-		}
-		merchant = m.ID
+	f, found, err := v.terminalFilter(c.at)
+	if err != nil || !found {
+		return v.noneOf(p, err)
 	}
-	rows, err := v.Store.Terminals(ctx, c.at, merchant, pageSize+1)
+	rows, err := v.Store.TerminalsBy(v.r.Context(), f, pageSize+1)
 	if err != nil {
 		return err
 	}
 	rows, p.Pager = page(v, c, rows, func(t idp.Terminal) string { return t.Serial })
-	p.Table = v.terminalTable(rows, nil)
+	var stores []idp.Store
+	if !v.whole() { // whose merchant stands beside none
+		if stores, err = v.storesOf(rows); err != nil {
+			return err
+		}
+	}
+	p.Table = v.terminalTable(rows, stores)
 	return v.write(p)
+}
+
+// storesOf are the stores of terminals.
+func (v *visit) storesOf(list []idp.Terminal) ([]idp.Store, error) {
+	var ids []string
+	for _, t := range list {
+		ids = append(ids, t.StoreID)
+	}
+	by, err := v.Store.StoresOf(v.r.Context(), ids)
+	return slices.Collect(maps.Values(by)), err
+}
+
+func (v *visit) terminalFilter(after string) (f storage.TerminalFilter, found bool, err error) {
+	of, found, err := v.listOf(manage.TerminalList)
+	return storage.TerminalFilter{After: after, Merchant: of.Merchant, Store: of.Store, State: idp.TerminalState(v.query("state"))}, found, err
+}
+
+func (v *visit) terminalFilters() ([]templates.Input, error) {
+	return v.withPlace(manage.TerminalList, []templates.Input{{Name: "state", Label: "console.col.state", Kind: "select", Options: v.all(choices(v, "state.", idp.TerminalState(v.query("state")), terminalStates...))}})
+}
+
+var terminalExportColumns = []string{"console.id", "console.terminal.serial", "console.terminal.model", "console.terminal.kind", "console.merchant.no", "console.merchant", "console.store",
+	"console.col.state", "console.col.created", "console.terminal.activated", "col.seen"}
+
+func (v *visit) exportTerminals(at string) (rows [][]string, next string, err error) {
+	ctx := v.r.Context()
+	f, found, err := v.terminalFilter(at)
+	if err != nil || !found {
+		return nil, "", err
+	}
+	list, err := v.Store.TerminalsBy(ctx, f, exportPage)
+	if err != nil {
+		return nil, "", err
+	}
+	var ofMerchants, ofStores []string
+	for _, t := range list {
+		ofMerchants, ofStores = append(ofMerchants, t.MerchantID), append(ofStores, t.StoreID)
+	}
+	merchants, err := v.Store.MerchantsOf(ctx, ofMerchants)
+	if err != nil {
+		return nil, "", err
+	}
+	stores, err := v.Store.StoresOf(ctx, ofStores)
+	for _, t := range list {
+		m := merchants[t.MerchantID]
+		rows = append(rows, []string{t.ID, t.Serial, t.Model, v.t("kind." + string(t.Kind)), m.No, m.LegalName, stores[t.StoreID].Name, v.state(string(t.State)),
+			v.stamp(t.CreatedAt), v.stamp(t.ActivatedAt), v.stamp(t.LastSeenAt)})
+	}
+	return rows, after(list, func(t idp.Terminal) string { return t.Serial }), err
 }
 
 func (v *visit) merchantByNo(typed string) (idp.Merchant, error) {

@@ -42,68 +42,234 @@ func (v *visit) login(ctx context.Context, user string) (string, error) {
 	return "–", err
 }
 
-// users lists people by role and state.
+// userFilter is what the list of people is narrowed to; found is false where it names a
+// merchant that there is not.
+func (v *visit) userFilter(after string) (f storage.UserFilter, found bool, err error) {
+	of, found, err := v.listOf(manage.UserList)
+	f = storage.UserFilter{After: after, Merchant: of.Merchant, Store: of.Store}
+	switch state := v.query("state"); state {
+	case "locked":
+		f.Locked = true
+	case "frozen":
+		f.Frozen = true
+	default:
+		f.Status = state
+	}
+	if role := v.query("role"); role != "" {
+		f.Roles = []idp.Role{idp.Role(role)}
+	}
+	return f, found, err
+}
+
+// listOf is whose things a list holds: what its row of the table reaches and, within
+// that, the merchant and the store that the URL names. found is false where it names a
+// merchant that there is not.
+func (v *visit) listOf(act manage.Action) (of manage.Target, found bool, err error) {
+	if of, err = manage.Reach(v.User, act); err != nil {
+		return of, false, err
+	}
+	store := v.query("store")
+	if of.Merchant == "" {
+		of.Store = store
+		of.Merchant, found, err = v.merchantQuery()
+		return of, found, err
+	}
+	if store == "" {
+		return of, true, nil
+	}
+	s, err := v.Store.Store(v.r.Context(), store)
+	if err == nil {
+		err = manage.Allowed(v.User, act, manage.OfStore(s))
+	}
+	of.Store = store
+	return of, err == nil, err
+}
+
+// merchantQuery is the merchant whose number the URL names; found is false when there is
+// none of that number.
+func (v *visit) merchantQuery() (id string, found bool, err error) {
+	no := v.query("merchant")
+	if no == "" {
+		return "", true, nil
+	}
+	m, err := v.merchantByNo(no)
+	return m.ID, m.ID != "", err
+}
+
+// users lists people by role, state, merchant and store.
 func (v *visit) users() error {
 	ctx, c := v.r.Context(), v.cursor("after")
-	role, state := idp.Role(v.query("role")), v.query("state")
-	reach, err := manage.Reach(v.User, manage.UserList)
+	filters, err := v.userFilters()
 	if err != nil {
 		return err
 	}
-	if reach.Merchant != "" {
-		return v.staff(reach, c, role, state)
-	}
-	p := templates.ConsoleList{Desk: v.desk("/console/users"), Title: "console.users", Saved: v.note(), Action: "/console/users", Filters: v.userFilters(role, state),
-		Table: templates.Table{Caption: "console.users", Columns: []string{"console.col.name", "console.col.login", "console.merchant", "col.role", "console.col.state", "col.second"}},
+	p := templates.ConsoleList{Desk: v.desk("/console/users"), Title: v.peopleKey(), Saved: v.note(), Action: "/console/users", Filters: filters, Export: v.exportLink(),
+		Table: templates.Table{Caption: v.peopleKey(), Columns: []string{"console.col.name", "console.col.login", "console.merchant", "col.role", "console.col.state", "col.second"}},
 		None:  templates.Empty{Icon: "users", Title: v.t("console.none.users")}}
 	if v.may(manage.StaffNew) || v.may(manage.OwnerNew) {
 		p.NewURL, p.NewKey = "/console/users/new", "console.user.new"
 	}
-	f := storage.UserFilter{After: c.at, Status: state}
-	if state == "locked" {
-		f.Status, f.Locked = "", true
+	if v.may(manage.CashierNew) {
+		p.NewURL, p.NewKey = "/console/staff/new", "console.staff.new"
 	}
-	if role != "" {
-		f.Roles = []idp.Role{role}
+	f, found, err := v.userFilter(c.at)
+	if err != nil || !found {
+		return v.noneOf(p, err)
 	}
 	rows, err := v.Store.Users(ctx, f, pageSize+1)
 	if err != nil {
 		return err
 	}
 	rows, p.Pager = page(v, c, rows, func(u idp.User) string { return u.ID })
+	if !v.whole() {
+		p.Table.Columns = staffColumns
+	}
 	if p.Table.Rows, err = v.userRows(ctx, rows); err != nil {
 		return err
 	}
 	return v.write(p)
 }
 
-func (v *visit) userFilters(role idp.Role, state string) []templates.Input {
-	return []templates.Input{{Name: "role", Label: "col.role", Kind: "select", Options: v.all(choices(v, "role.", role, idp.Roles...))},
-		{Name: "state", Label: "console.col.state", Kind: "select", Options: v.all(choices(v, "state.", state, "active", "invited", "locked", "disabled", "left"))}}
+// noneOf draws a list that is narrowed to a merchant that there is not.
+func (v *visit) noneOf(p templates.ConsoleList, err error) error {
+	if err != nil {
+		return err
+	}
+	p.None.Title, p.None.Text = v.t("console.none.found", v.query("merchant")), v.t("console.none.exact")
+	return v.write(p)
 }
 
-func (v *visit) userRows(ctx context.Context, users []idp.User) (rows [][]templates.Cell, err error) {
-	merchants := map[string]idp.Merchant{}
-	for _, u := range users {
-		m, known := merchants[u.MerchantID]
-		if !known && u.MerchantID != "" {
-			if m, err = v.Store.Merchant(ctx, u.MerchantID); err != nil {
-				return nil, err
-			}
-			merchants[u.MerchantID] = m
-		}
-		login, err := v.login(ctx, u.ID)
-		if err != nil {
-			return nil, err
-		}
-		creds, err := v.Store.Credentials(ctx, u.ID)
-		if err != nil {
-			return nil, err
-		}
-		rows = append(rows, []templates.Cell{{Text: u.Name, URL: "/console/users/" + u.ID}, {Text: login, Mono: true}, {Text: orDash(m.LegalName)}, {Key: "role." + string(u.Role)},
-			{State: userState(u)}, {Text: v.second(creds)}})
+func (v *visit) userFilters() ([]templates.Input, error) {
+	roles := idp.Roles
+	if !v.whole() {
+		roles = slices.DeleteFunc(slices.Clone(roles), idp.Role.Operator)
 	}
-	return rows, nil
+	return v.withPlace(manage.UserList, []templates.Input{{Name: "role", Label: "col.role", Kind: "select", Options: v.all(choices(v, "role.", idp.Role(v.query("role")), roles...))},
+		{Name: "state", Label: "console.col.state", Kind: "select", Options: v.all(choices(v, "state.", v.query("state"), "active", "invited", "locked", "frozen", "disabled", "left"))}})
+}
+
+func (v *visit) merchantInput() templates.Input {
+	return templates.Input{Name: "merchant", Label: "console.merchant.no", Value: v.query("merchant"), Mode: "numeric", Optional: true}
+}
+
+// withPlace adds the merchant and the store to filters. Who sees all merchants finds the
+// store that the URL names, so that it can be taken away; a merchant's own people choose
+// among the stores that are theirs.
+func (v *visit) withPlace(act manage.Action, list []templates.Input) ([]templates.Input, error) {
+	reach, err := manage.Reach(v.User, act)
+	if err != nil {
+		return nil, err
+	}
+	id := v.query("store")
+	if reach.Merchant != "" {
+		stores, err := v.Store.StoresBy(v.r.Context(), storage.StoreFilter{Merchant: reach.Merchant, ID: reach.Store}, 1000)
+		if err != nil || reach.Store != "" || len(stores) < 2 {
+			return list, err
+		}
+		return append(list, templates.Input{Name: "store", Label: "console.store", Kind: "select", Options: v.all(storeOptions(stores, id))}), nil
+	}
+	list = append(list, v.merchantInput())
+	if id == "" {
+		return list, nil
+	}
+	s, err := v.Store.Store(v.r.Context(), id)
+	if err != nil && idp.KindOf(err) != idp.NotFound {
+		return nil, err
+	}
+	return append(list, templates.Input{Name: "store", Label: "console.store", Kind: "select", Options: v.all([]templates.Option{{Value: id, Text: orDash(s.Name), Chosen: true}})}), nil
+}
+
+// A crowd is a page of people with what stands beside each in a list, read at once.
+type crowd struct {
+	merchants map[string]idp.Merchant
+	stores    map[string]idp.Store
+	names     map[string][]idp.Identifier
+	methods   map[string][]idp.Method
+}
+
+func (v *visit) crowd(ctx context.Context, users []idp.User) (c crowd, err error) {
+	var ids, merchants, stores []string
+	for _, u := range users {
+		ids, merchants, stores = append(ids, u.ID), append(merchants, u.MerchantID), append(stores, u.StoreID)
+	}
+	if c.names, err = v.Store.IdentifiersOf(ctx, ids); err != nil {
+		return c, err
+	}
+	if c.methods, err = v.Store.MethodsOf(ctx, ids); err != nil {
+		return c, err
+	}
+	if c.merchants, err = v.Store.MerchantsOf(ctx, merchants); err != nil {
+		return c, err
+	}
+	c.stores, err = v.Store.StoresOf(ctx, stores)
+	return c, err
+}
+
+// login is the name that one of them signs in with.
+func (c crowd) login(user string) string {
+	for _, n := range c.names[user] {
+		if n.Kind == idp.IdentifierUsername && !n.Former {
+			return n.Value
+		}
+	}
+	return ""
+}
+
+// masked are somebody's present phones or addresses as pages may show them.
+func (c crowd) masked(user string, kind idp.IdentifierKind) string {
+	var list []string
+	for _, n := range c.names[user] {
+		if n.Kind == kind && n.RemovedAt.IsZero() {
+			list = append(list, n.Masked())
+		}
+	}
+	return strings.Join(list, " ")
+}
+
+// staffColumns are those of a merchant's own list, which needs no merchant.
+var staffColumns = []string{"console.col.name", "console.col.login", "col.role", "console.store", "console.col.state", "col.second"}
+
+func (v *visit) userRows(ctx context.Context, users []idp.User) (rows [][]templates.Cell, err error) {
+	c, err := v.crowd(ctx, users)
+	for _, u := range users {
+		name, login, role := templates.Cell{Text: u.Name}, templates.Cell{Text: orDash(c.login(u.ID)), Mono: true}, templates.Cell{Key: "role." + string(u.Role)}
+		if v.mayWith(manage.UserView, manage.OfUser(u)) {
+			name.URL = "/console/users/" + u.ID
+		}
+		row := []templates.Cell{name, login, {Text: orDash(c.merchants[u.MerchantID].LegalName)}, role}
+		if !v.whole() {
+			row = []templates.Cell{name, login, role, workplace(u, c.stores)}
+		}
+		rows = append(rows, append(row, templates.Cell{State: userState(u)}, templates.Cell{Text: v.second(c.methods[u.ID])}))
+	}
+	return rows, err
+}
+
+var userExportColumns = []string{"console.id", "console.col.name", "console.col.login", "console.user.phone", "console.user.email", "console.merchant.no", "console.merchant", "console.store",
+	"col.role", "console.col.state", "col.second", "console.col.created"}
+
+func (v *visit) exportUsers(at string) (rows [][]string, next string, err error) {
+	ctx := v.r.Context()
+	f, found, err := v.userFilter(at)
+	if err != nil || !found {
+		return nil, "", err
+	}
+	users, err := v.Store.Users(ctx, f, exportPage)
+	if err != nil {
+		return nil, "", err
+	}
+	c, err := v.crowd(ctx, users)
+	for _, u := range users {
+		m := c.merchants[u.MerchantID]
+		rows = append(rows, []string{u.ID, u.Name, c.login(u.ID), c.masked(u.ID, idp.IdentifierPhone), c.masked(u.ID, idp.IdentifierEmail), m.No, m.LegalName, c.stores[u.StoreID].Name,
+			v.t("role." + string(u.Role)), v.state(userState(u)), v.second(c.methods[u.ID]), v.stamp(u.CreatedAt)})
+	}
+	return rows, after(users, func(u idp.User) string { return u.ID }), err
+}
+
+// state is a state in words.
+func (v *visit) state(name string) string {
+	return templates.Frame{Lang: v.lang}.Or("state."+name, name)
 }
 
 func orDash(s string) string {
@@ -114,10 +280,10 @@ func orDash(s string) string {
 }
 
 // second names the second factors that a person holds.
-func (v *visit) second(creds []idp.Credential) string {
+func (v *visit) second(methods []idp.Method) string {
 	var names []string
-	for _, c := range creds {
-		if name := v.factor(c.Method); c.Method != idp.MethodPassword && !slices.Contains(names, name) {
+	for _, m := range methods {
+		if name := v.factor(m); m != idp.MethodPassword && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
@@ -233,10 +399,13 @@ func (v *visit) user() error {
 	if p.Events, err = v.trail(ctx, storage.EventFilter{Subject: u.ID}); err != nil {
 		return err
 	}
-	for _, block := range []func(context.Context, idp.User) (templates.Block, error){v.factorBlock, v.sessionBlock, v.grantBlock} {
+	for _, block := range []func(context.Context, idp.User) (templates.Block, error){v.factorBlock, v.sessionBlock, v.grantBlock, v.approvalBlock, v.caseBlock, v.messageBlock} {
 		b, err := block(ctx, u)
 		if err != nil {
 			return err
+		}
+		if b.ID == "" { // not for this visitor
+			continue
 		}
 		p.Blocks = append(p.Blocks, b)
 	}
@@ -386,7 +555,10 @@ func (v *visit) factorBlock(ctx context.Context, u idp.User) (templates.Block, e
 		Columns: []string{"console.col.method", "console.col.label", "console.col.created", "col.seen", "console.col.state"}}}
 	for _, c := range creds {
 		state := templates.Cell{State: "usable"}
-		if c.Closed {
+		switch {
+		case c.Blocked != "":
+			state = templates.Cell{State: "blocked", Small: v.reason(c.Blocked)}
+		case c.Closed:
 			state = templates.Cell{State: "shut"}
 		}
 		b.Table.Rows = append(b.Table.Rows, []templates.Cell{{Text: v.factor(c.Method)}, {Text: orDash(c.Label)}, {Time: c.CreatedAt}, {Time: c.LastUsedAt, Clock: true}, state})
@@ -437,6 +609,81 @@ func (v *visit) grantee(ctx context.Context, g idp.Grant) (templates.Cell, error
 		cell.Small = v.t("console.terminal.short", t.Model, t.SerialTail())
 	}
 	return cell, nil
+}
+
+// aboutMost bounds what a person's page lists of a kind: the newest.
+const aboutMost = 10
+
+// approvalBlock lists the terminals whose sign-in this person approved, each with its
+// last approval, as far as his newest approvals tell.
+func (v *visit) approvalBlock(ctx context.Context, u idp.User) (templates.Block, error) {
+	b := templates.Block{ID: "approved", Key: "console.user.approved", None: "console.none.approved", Table: templates.Table{Caption: "console.user.approved",
+		Columns: []string{"console.terminals", "console.col.state", "console.user.approved_at", "col.place"}}}
+	list, err := v.Store.Events(ctx, storage.EventFilter{Subject: u.ID, Name: "device.approved"}, 20*aboutMost)
+	if err != nil {
+		return b, err
+	}
+	seen := map[string]bool{"": true}
+	for _, e := range list {
+		if seen[e.Terminal] || len(b.Table.Rows) == aboutMost {
+			continue
+		}
+		seen[e.Terminal] = true
+		t, err := v.Store.Terminal(ctx, e.Terminal)
+		if err != nil && idp.KindOf(err) == idp.NotFound {
+			continue
+		}
+		if err != nil {
+			return b, err
+		}
+		if !v.mayWith(manage.TerminalView, manage.OfTerminal(t)) {
+			continue
+		}
+		b.Table.Rows = append(b.Table.Rows, []templates.Cell{{Text: v.t("console.terminal.short", t.Model, t.SerialTail()), URL: "/console/terminals/" + t.ID}, {State: string(t.State)},
+			{Time: e.At}, {Text: orDash(v.place(e.Network))}})
+	}
+	return b, nil
+}
+
+// caseBlock lists the cases about a person, for whoever may read them.
+func (v *visit) caseBlock(ctx context.Context, u idp.User) (templates.Block, error) {
+	if !manage.MayCase(v.User, u) {
+		return templates.Block{}, nil
+	}
+	b := templates.Block{ID: "cases", Key: "console.cases", None: "console.none.cases", Table: templates.Table{Caption: "console.cases",
+		Columns: []string{"console.case.no", "console.case.kind", "console.col.state", "console.case.due"}}}
+	list, err := v.Store.Cases(ctx, storage.CaseFilter{User: u.ID}, aboutMost)
+	for _, c := range list {
+		b.Table.Rows = append(b.Table.Rows, []templates.Cell{{Text: c.Number, Mono: true, URL: "/console/cases/" + c.ID}, v.caseKind(c), {State: string(c.State)}, {Time: c.DueAt}})
+	}
+	return b, err
+}
+
+// messageBlock lists what a person was sent: whether it arrived, never what it said.
+func (v *visit) messageBlock(ctx context.Context, u idp.User) (templates.Block, error) {
+	if !v.may(manage.MessageRead) {
+		return templates.Block{}, nil
+	}
+	b := templates.Block{ID: "messages", Key: "console.messages", None: "console.none.messages", Table: templates.Table{Caption: "console.messages",
+		Columns: []string{"console.message.what", "console.col.when", "console.col.state"}}}
+	if v.may(manage.MessageResend) {
+		b.Table.Columns = append(b.Table.Columns, "console.message.act")
+	}
+	list, err := v.Store.MessageHeads(ctx, storage.MessageFilter{User: u.ID}, aboutMost)
+	for _, m := range list {
+		state := templates.Cell{State: string(m.State())}
+		if m.Trouble != "" {
+			state.Small = v.trouble(m).Text
+		}
+		name := v.messageName(m)
+		name.Small = m.Masked()
+		row := []templates.Cell{name, {Time: m.CreatedAt}, state}
+		if v.may(manage.MessageResend) {
+			row = append(row, v.resendLink(m))
+		}
+		b.Table.Rows = append(b.Table.Rows, row)
+	}
+	return b, err
 }
 
 func (v *visit) askLook() (templates.ConsoleForm, error) {

@@ -39,6 +39,8 @@ type Manager struct {
 	// Notify queues a notice to a person, on all his channels, in the transaction of what
 	// it tells of.
 	Notify func(ctx context.Context, u idp.User, template string) error
+
+	board board
 }
 
 // Actor is who acts, from where, and why. An Actor of the command line has no user.

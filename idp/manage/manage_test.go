@@ -118,13 +118,14 @@ func TestTableOfPermissions(t *testing.T) {
 	// reason; m and s are of the own merchant and store, M and S the same with a reason.
 	want := map[Action]string{
 		Console: "ms-✓✓✓✓", MerchantList: "---✓-✓✓", MerchantView: "m--rrr✓", MerchantNew: "---r---", MerchantOpen: "---r---", MerchantStop: "---r-r-", MerchantBack: "---4---",
-		StoreList: "ms-----", StoreView: "ms-rrr✓", StoreNew: "m--r---", StoreRename: "m--r---", TerminalList: "ms-✓-✓✓", TerminalView: "ms-rrr✓", TerminalNew: "---r---",
+		StoreList: "ms-✓-✓✓", StoreView: "ms-rrr✓", StoreNew: "m--r---", StoreRename: "m--r---", TerminalList: "ms-✓-✓✓", TerminalView: "ms-rrr✓", TerminalNew: "---r---",
 		TerminalStop: "MS-r-r-", TerminalLost: "mssrrr-", TerminalBack: "MS-----", TerminalFound: "M------", TerminalEnd: "M--r-r-",
 		UserList: "ms-✓-✓✓", UserView: "ms-rrr✓", OwnerNew: "---r---", StaffNew: "---4---", ManagerNew: "m------", CashierNew: "ms-----", RoleChange: "m------", UserLeave: "MS-----",
 		UserInvite: "ms-rrr-", UserLock: "---rrr-", UserUnlock: "---r-r-", UserEnd: "ms-rrr-", UserDisable: "MS-r-r-", UserEnable: "MS-r-r-", StaffEnable: "---4---",
 		ClientRead: "---✓--✓", ClientNew: "---4---", ClientDisable: "---4---", ClientEnable: "---4---", ClientSecret: "---4---", EventRead: "m--✓-✓✓", EventSubject: "ms-✓✓✓✓", ExplainRead: "----✓✓-",
 		MessageRead: "---✓✓✓✓", MessageResend: "---rrr-", CaseRead: "m--✓✓✓✓",
 		PolicyRead: "---✓--✓", PolicyDraft: "---✓---", PolicySubmit: "---r---", PolicyApprove: "---4---", PolicyRollBack: "---4---", PolicyEmergency: "---4---", PolicyExport: "---4--r",
+		KeyRead: "---✓--✓", HealthRead: "---✓-✓✓", Export: "m--r--r",
 	}
 	if len(want) != len(Actions()) {
 		t.Errorf("%d rows in the table, %d here", len(Actions()), len(want))
@@ -186,6 +187,7 @@ func (h *house) calls() map[Action]func(a Actor) error {
 		CashierNew:    func(a Actor) error { _, err := h.InviteStaff(ctx, a, NewUser{Role: idp.RoleCashier}, ""); return err },
 		RoleChange:    func(a Actor) error { return h.ChangeRole(ctx, a, "none", idp.RoleCashier, "") },
 		UserLeave:     func(a Actor) error { return h.RemoveStaff(ctx, a, "none") },
+		Export:        func(a Actor) error { return h.Export(ctx, a, Exported{List: "users"}) },
 
 		PolicyDraft:     func(a Actor) error { _, err := h.SimulatePolicy(ctx, a, "none"); return err },
 		PolicySubmit:    func(a Actor) error { return h.WithdrawPolicy(ctx, a, "none") },
@@ -199,7 +201,7 @@ func (h *house) calls() map[Action]func(a Actor) error {
 
 func TestEveryActHoldsTheTable(t *testing.T) {
 	h := newHouse(t, storagetest.New(t, storage.SQLite))
-	looking := []Action{Console, MerchantList, StoreList, StoreView, TerminalList, TerminalView, UserList, ClientRead, EventRead, EventSubject, MessageRead, CaseRead, PolicyRead}
+	looking := []Action{Console, MerchantList, StoreList, StoreView, TerminalList, TerminalView, UserList, ClientRead, EventRead, EventSubject, MessageRead, CaseRead, PolicyRead, KeyRead, HealthRead}
 	calls := h.calls()
 	for _, act := range Actions() {
 		call, ok := calls[act]
@@ -650,10 +652,10 @@ func TestOldSecretStaysAway(t *testing.T) {
 	}
 }
 
-// Every act of level Four asks for the fresher proof, and no other.
+// Every act of level Four and every export asks for the fresher proof, and no other.
 func TestGraveIsLevelFour(t *testing.T) {
 	for _, act := range Actions() {
-		if Grave(act) != (May(idp.RolePolicyAdmin, act) == Four) {
+		if Grave(act) != (May(idp.RolePolicyAdmin, act) == Four || act == Export) {
 			t.Errorf("%s: grave %v", act, Grave(act))
 		}
 		for _, role := range []idp.Role{idp.RoleSupportAgent, idp.RoleSupportSupervisor, idp.RoleAuditor} {

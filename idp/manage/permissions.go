@@ -59,6 +59,9 @@ const (
 	PolicyRollBack  Action = "policy.rollback"
 	PolicyEmergency Action = "policy.emergency"
 	PolicyExport    Action = "policy.export" // whom a draft would touch
+	KeyRead         Action = "key.read"      // which keys sign, never what they hold
+	HealthRead      Action = "health.read"
+	Export          Action = "export" // any list that the role may read, as a file
 )
 
 // Right says how a role may do an action, and with whose things: a level and a scope.
@@ -106,7 +109,7 @@ type row struct{ owner, manager, cashier, admin, agent, supervisor, auditor Righ
 
 // table is the only statement of who may do what. What is not listed is refused. Shops
 // invite their own managers and cashiers, bring their own terminals back and approve
-// them: no operator does. Operators find a store on its merchant's page.
+// them: no operator does.
 var table = map[Action]row{
 	Console:         {yesM, yesS, No, Yes, Yes, Yes, Yes},
 	MerchantList:    {No, No, No, Yes, No, Yes, Yes}, // an agent works on one subject, found by an exact name
@@ -115,7 +118,7 @@ var table = map[Action]row{
 	MerchantOpen:    {No, No, No, Reason, No, No, No},
 	MerchantStop:    {No, No, No, Reason, No, Reason, No},
 	MerchantBack:    {No, No, No, Four, No, No, No},
-	StoreList:       {yesM, yesS, No, No, No, No, No},
+	StoreList:       {yesM, yesS, No, Yes, No, Yes, Yes},
 	StoreView:       {yesM, yesS, No, Reason, Reason, Reason, Yes},
 	StoreNew:        {yesM, No, No, Reason, No, No, No},
 	StoreRename:     {yesM, No, No, Reason, No, No, No},
@@ -160,6 +163,9 @@ var table = map[Action]row{
 	PolicyRollBack:  {No, No, No, Four, No, No, No},
 	PolicyEmergency: {No, No, No, Four, No, No, No},
 	PolicyExport:    {No, No, No, Four, No, No, Reason},
+	KeyRead:         {No, No, No, Yes, No, No, Yes},
+	HealthRead:      {No, No, No, Yes, No, Yes, Yes},
+	Export:          {yesM, No, No, Reason, No, No, Reason},
 }
 
 // May says how a role may do an action.
@@ -262,8 +268,8 @@ func MayCase(reader, about idp.User) bool {
 func OnlyStaffCases(reader idp.User) bool { return reader.Role == idp.RolePolicyAdmin }
 
 // Grave says whether an act asks for a fresher proof than others: those of level
-// Four.
-func Grave(act Action) bool { return table[act].admin == Four }
+// Four, and what takes a whole list out of the house.
+func Grave(act Action) bool { return table[act].admin == Four || act == Export }
 
 // Actions lists every row of the table.
 func Actions() []Action {

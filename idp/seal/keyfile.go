@@ -67,7 +67,7 @@ func Parse(content []byte) (*Ring, error) {
 		return nil, fmt.Errorf("key file: %w", err)
 	}
 	var r Ring
-	if r.aead, err = sealingKeys(file.AEAD); err != nil {
+	if r.aead, r.keys, err = sealingKeys(file.AEAD); err != nil {
 		return nil, fmt.Errorf(`key file: part "aead": %w`, err)
 	}
 	if r.mac, err = macKey(file.MAC); err != nil {
@@ -101,26 +101,26 @@ func decode(content []byte) (keyFile, error) {
 
 // sealingKeys accepts AES-256-GCM keys only: a keyset may name any algorithm of Tink, also ones that call out to a
 // key service.
-func sealingKeys(part json.RawMessage) (tink.AEAD, error) {
+func sealingKeys(part json.RawMessage) (tink.AEAD, int, error) {
 	handle, err := readKeyset(part)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	for i := range handle.Len() {
 		entry, err := handle.Entry(i)
 		if err != nil {
-			return nil, errNotKeyset
+			return nil, 0, errNotKeyset
 		}
 		parameters, ok := entry.Key().Parameters().(*aesgcm.Parameters)
 		if !ok || parameters.KeySizeInBytes() != keyBytes || parameters.Variant() != aesgcm.VariantTink {
-			return nil, fmt.Errorf("key %d is not an AES-256-GCM key with the TINK prefix", entry.KeyID())
+			return nil, 0, fmt.Errorf("key %d is not an AES-256-GCM key with the TINK prefix", entry.KeyID())
 		}
 	}
 	primitive, err := aead.New(handle)
 	if err != nil {
-		return nil, errNotKeyset
+		return nil, 0, errNotKeyset
 	}
-	return primitive, nil
+	return primitive, handle.Len(), nil
 }
 
 func macKey(part json.RawMessage) (*prf.Set, error) {

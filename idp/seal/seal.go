@@ -35,7 +35,11 @@ type Place struct{ Table, Column, Row string }
 type Ring struct {
 	aead tink.AEAD
 	mac  *prf.Set
+	keys int // that open
 }
+
+// Len is how many keys the ring can open with; the newest of them seals.
+func (r *Ring) Len() int { return r.keys }
 
 // Seal encrypts plain for its place, under the newest key.
 func (r *Ring) Seal(p Place, plain []byte) ([]byte, error) {

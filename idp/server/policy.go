@@ -19,6 +19,7 @@ type keeper struct {
 
 	mu      sync.Mutex
 	checked time.Time
+	beaten  time.Time
 	moved   int64
 }
 
@@ -53,10 +54,27 @@ func (k *keeper) fresh(next http.Handler) http.Handler {
 			if err := k.look(ctx, now); err != nil {
 				k.log.Warn("policy is not taken up", "error", err)
 			}
+			if err := k.live(ctx, now); err != nil {
+				k.log.Warn("heartbeat failed", "error", err)
+			}
 			cancel()
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// live says now and again that this replica lives.
+func (k *keeper) live(ctx context.Context, now time.Time) error {
+	k.mu.Lock()
+	fresh := now.Sub(k.beaten) < beatPause
+	if !fresh {
+		k.beaten = now
+	}
+	k.mu.Unlock()
+	if fresh {
+		return nil
+	}
+	return k.beat(ctx)
 }
 
 // due says whether it is time to look, to one request alone.

@@ -52,6 +52,7 @@ type Server struct {
 	deliver *notify.Deliverer // nil: in the demonstration world
 	lists   func() error      // closes what passwords are compared with
 	keys    *passkey.Factor   // nil: an issuer without a name has no passkeys
+	replica storage.Replica   // this process
 }
 
 // New assembles the service that cfg describes, brings the schema up to date and
@@ -101,7 +102,8 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 	if err := keep.found(ctx); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	console := &admin.Console{Manage: manager, Site: s.site, Store: store}
+	s.replica = newReplica()
+	console := &admin.Console{Manage: manager, Site: s.site, Store: store, Version: s.replica.Version, Replica: s.replica.ID}
 	if cfg.Demo {
 		engine.Loopback, provider.Loopback = 100, 100
 		if s.demo, err = openWorld(ctx, store, hasher, cfg); err != nil {
@@ -272,6 +274,7 @@ func (s *Server) run(engine *flows.Engine, keep *keeper) {
 		s.jobs.Go(func() { s.deliver.Run(ctx) })
 	}
 	s.jobs.Go(func() { keep.simulate(ctx) })
+	s.every(ctx, time.Hour, "heartbeat", func() error { return s.beat(ctx) })
 	s.every(ctx, time.Hour, "sweep", func() error { return s.Store.Sweep(ctx, time.Now()) })
 	s.every(ctx, 6*time.Hour, "digest", func() error { return engine.Digest(ctx) })
 }
@@ -282,9 +285,7 @@ func (s *Server) every(ctx context.Context, pause time.Duration, name string, jo
 		tick := time.NewTicker(pause)
 		defer tick.Stop()
 		for {
-			if err := job(); err != nil && ctx.Err() == nil {
-				s.log.Warn(name+" failed", "error", err)
-			}
+			s.note(ctx, name, job)
 			select {
 			case <-ctx.Done():
 				return
