@@ -90,7 +90,7 @@ func TestSignOutEndsWhatWasBegun(t *testing.T) {
 		second := half.URL.Path
 		half.open(second).see(200, "动态码")
 		half.post("/sign-out", nil).see(200, "")
-		half.open(second).see(410, "过期")
+		half.open(second).see(410, "打不开")
 	})
 }
 
