@@ -18,7 +18,7 @@ const MostRules = 64
 func (p *Policy) shape() (out Problems) {
 	rules := p.Document.Rules
 	switch {
-	case len(rules) == 0 || !rules[0].When.empty():
+	case len(rules) == 0 || !rules[0].When.IsZero():
 		return Problems{{Path: "rules[0]", Key: "policy.bad.default"}}
 	case len(rules) > MostRules:
 		return Problems{{Path: "rules", Key: "policy.bad.rules", Args: []any{MostRules}}}
@@ -48,7 +48,7 @@ func (p *Policy) shape() (out Problems) {
 
 // further says what is wrong with a rule beside the default.
 func (r Rule) further(at string) (out Problems) {
-	if r.When.empty() {
+	if r.When.IsZero() {
 		out = append(out, Problem{Path: at + ".when", Key: "policy.bad.everybody"})
 	}
 	if len(r.Set) == 0 {

@@ -46,7 +46,8 @@ type Facts struct {
 	Client   string
 }
 
-func (s Selector) empty() bool {
+// IsZero keeps a selector that selects nothing out of a printed document.
+func (s Selector) IsZero() bool {
 	return len(s.Roles)+len(s.Tiers)+len(s.Merchants)+len(s.Stores)+len(s.Clients) == 0
 }
 

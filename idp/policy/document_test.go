@@ -468,6 +468,7 @@ func TestSchema(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add(shipped)
+	f.Add([]byte(`{"rules":[{"when":{"tiers":[]}}]}`))
 	f.Add([]byte(`{"rules":[{"name":"x","when":{"tiers":["micro"]},"set":{"password":{"min_length":12}}}]}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		d, err := Parse(raw)
