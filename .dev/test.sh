@@ -48,7 +48,7 @@ fuzz_short() {
 			cd "$dir" && targets=$("$work/fuzz.test" -test.list '^Fuzz') || exit 1
 			for target in $targets; do
 				"$work/fuzz.test" -test.run '^$' -test.fuzz "^$target\$" -test.fuzztime "${FUZZTIME:-2s}" \
-					-test.fuzzcachedir "$work/fuzz" </dev/null >"$work/fuzz.log" 2>&1 || {
+					-test.fuzzcachedir "$work/fuzz" </dev/null >"$work/fuzz.log" 2>&1 || fuzz_cut_off || {
 					printf 'FAIL %s %s\n' "$dir" "$target"
 					cat "$work/fuzz.log"
 					exit 1
@@ -57,6 +57,11 @@ fuzz_short() {
 			done
 		) || exit 1
 	done
+}
+
+# fuzz_cut_off: Go sometimes calls it a failure when the time is up in the middle of an input; no input has failed.
+fuzz_cut_off() {
+	grep -q 'context deadline exceeded' "$work/fuzz.log" && ! grep -q 'Failing input\|panic\|_test.go:' "$work/fuzz.log"
 }
 
 # can_race: the race detector needs cgo, a C compiler and a platform it knows.
