@@ -182,6 +182,8 @@ func (v *visit) age(act manage.Action) time.Duration {
 	need := v.Manage.Policy.For(v.Facts()).StepUp
 	age := need.ConsoleAct
 	switch {
+	case act == manage.PolicyEmergency:
+		age = need.ConsoleEmergency
 	case manage.Grave(act):
 		age = need.ConsoleSecret
 	case manage.May(v.User.Role, act).Scope() != manage.Everything: // a merchant's own people

@@ -254,8 +254,8 @@ func Safe(role idp.Role, act Action) bool {
 }
 
 // Whole says whether an act asks that all proofs be fresh, not one of possession: a
-// thief at an unlocked browser must not bring back what he stole.
-func Whole(act Action) bool { return act == TerminalFound }
+// thief at an unlocked browser must not bring back what he stole, nor put a policy in force.
+func Whole(act Action) bool { return act == TerminalFound || act == PolicyEmergency }
 
 // MayCase says whether somebody may read the cases of a person. Whoever works for the
 // merchants' people is the operator's support: a policy administrator reads those of the

@@ -70,17 +70,18 @@ type Trust struct {
 
 // StepUp are the classes and ages that actions demand.
 type StepUp struct {
-	Credential    time.Duration `json:"credential" merge:"least" range:"60s..1h"` // add, remove, change a credential: all proofs younger
-	Own           time.Duration `json:"own" merge:"least" range:"60s..1h"`        // user name, own data: one proof younger
-	ApproveActive time.Duration `json:"approve_active" merge:"least" range:"60s..24h"`
-	ApproveNew    time.Duration `json:"approve_new" merge:"least" range:"60s..1h"` // a terminal that is new, moved or long idle
-	Money         time.Duration `json:"money" merge:"least" range:"30s..1h"`       // consent with a money scope: one proof of possession younger
-	MoneyACR      idp.ACR       `json:"money_acr" merge:"largest"`
-	ApproveACR    idp.ACR       `json:"approve_acr" merge:"largest"` // a sign-in of an active terminal
-	ConsoleAct    time.Duration `json:"console_act" merge:"least" range:"60s..1h"`
-	ConsoleSecret time.Duration `json:"console_secret" merge:"least" range:"60s..1h"` // client secrets, staff roles, policy
-	ConsoleACR    idp.ACR       `json:"console_acr" merge:"largest"`                  // of those, as soon as it can be reached
-	ConsoleLook   time.Duration `json:"console_look" merge:"least" range:"5m..8h"`    // how long a reason given to look at somebody's page lasts
+	Credential       time.Duration `json:"credential" merge:"least" range:"60s..1h"` // add, remove, change a credential: all proofs younger
+	Own              time.Duration `json:"own" merge:"least" range:"60s..1h"`        // user name, own data: one proof younger
+	ApproveActive    time.Duration `json:"approve_active" merge:"least" range:"60s..24h"`
+	ApproveNew       time.Duration `json:"approve_new" merge:"least" range:"60s..1h"` // a terminal that is new, moved or long idle
+	Money            time.Duration `json:"money" merge:"least" range:"30s..1h"`       // consent with a money scope: one proof of possession younger
+	MoneyACR         idp.ACR       `json:"money_acr" merge:"largest"`
+	ApproveACR       idp.ACR       `json:"approve_acr" merge:"largest"` // a sign-in of an active terminal
+	ConsoleAct       time.Duration `json:"console_act" merge:"least" range:"60s..1h"`
+	ConsoleSecret    time.Duration `json:"console_secret" merge:"least" range:"60s..1h"`     // client secrets, staff roles, policy
+	ConsoleEmergency time.Duration `json:"console_emergency" merge:"least" range:"60s..10m"` // a policy put in force by one person: all proofs younger
+	ConsoleACR       idp.ACR       `json:"console_acr" merge:"largest"`                      // of those, as soon as it can be reached
+	ConsoleLook      time.Duration `json:"console_look" merge:"least" range:"5m..8h"`        // how long a reason given to look at somebody's page lasts
 }
 
 // Grants are how long what a person allowed goes on.
