@@ -14,9 +14,6 @@ import (
 	"hufu/templates"
 )
 
-// serialsMost is how many terminals of a merchant a password is compared with.
-const serialsMost = 200
-
 // personalFacts are what must not be in the password of the flow's person.
 func (s *State) personalFacts(ctx context.Context) (f policy.PersonalFacts, err error) {
 	if s.user == nil {
@@ -24,7 +21,7 @@ func (s *State) personalFacts(ctx context.Context) (f policy.PersonalFacts, err 
 	}
 	var terminals []idp.Terminal
 	if s.merchant != nil {
-		if terminals, err = s.engine.Store.Terminals(ctx, "", s.merchant.ID, serialsMost); err != nil {
+		if terminals, err = s.engine.Store.Terminals(ctx, "", s.merchant.ID, policy.MostSerials); err != nil {
 			return f, err
 		}
 	}

@@ -138,8 +138,8 @@ func back(r *http.Request) string {
 
 // proved holds the session to what an act asks: two factors always and, if fresh,
 // possession shown lately, or all of it where the act says so. What a person may stop
-// he may stop with what he signed in with. Otherwise it has sent the browser to prove it, but never
-// away from a form that was filled in: then the visit is stale.
+// he may stop with what he signed in with. Otherwise it has sent the browser to prove it,
+// but never away from a form that was filled in: then the visit is stale.
 func (v *visit) proved(act manage.Action, fresh bool) (bool, error) {
 	if manage.Safe(v.User.Role, act) {
 		return true, nil
@@ -261,32 +261,38 @@ func (v *visit) desk(active string) templates.Desk {
 	if v.may(manage.Console) {
 		d.Find = "/console/find"
 	}
+	rows := deskNav
 	if !v.whole() {
-		d.Items = v.shopItems()
-		return d
+		rows = shopNav
 	}
-	for _, item := range []struct {
-		action manage.Action
-		nav    templates.NavItem
-	}{
-		{manage.Console, templates.NavItem{Href: "/console", Key: "console.dashboard", Icon: "overview"}},
-		{manage.UserList, templates.NavItem{Href: "/console/users", Key: "console.users", Icon: "users", Group: "console.group.things"}},
-		{manage.MerchantList, templates.NavItem{Href: "/console/merchants", Key: "console.merchants", Icon: "merchant", Group: "console.group.things"}},
-		{manage.StoreList, templates.NavItem{Href: "/console/stores", Key: "console.stores", Icon: "box", Group: "console.group.things"}},
-		{manage.TerminalList, templates.NavItem{Href: "/console/terminals", Key: "console.terminals", Icon: "terminal", Group: "console.group.things"}},
-		{manage.ClientRead, templates.NavItem{Href: "/console/clients", Key: "console.clients", Icon: "app", Group: "console.group.things"}},
-		{manage.PolicyRead, templates.NavItem{Href: "/console/policies", Key: "console.policies", Icon: "policy", Group: "console.group.rules"}},
-		{manage.CaseRead, templates.NavItem{Href: "/console/cases", Key: "console.cases", Icon: "case", Group: "console.group.records"}},
-		{manage.MessageRead, templates.NavItem{Href: "/console/messages", Key: "console.messages", Icon: "mail", Group: "console.group.records"}},
-		{manage.EventRead, templates.NavItem{Href: "/console/events", Key: "console.events", Icon: "log", Group: "console.group.records"}},
-		{manage.KeyRead, templates.NavItem{Href: "/console/keys", Key: "console.keys", Icon: "key", Group: "console.group.system"}},
-		{manage.HealthRead, templates.NavItem{Href: "/console/health", Key: "console.health", Icon: "health", Group: "console.group.system"}},
-	} {
-		if v.may(item.action) {
-			d.Items = append(d.Items, item.nav)
+	for _, row := range rows {
+		if v.may(row.action) {
+			d.Items = append(d.Items, row.nav)
 		}
 	}
 	return d
+}
+
+// A navRow is an entry of the side navigation, for whoever may do what it leads to.
+type navRow struct {
+	action manage.Action
+	nav    templates.NavItem
+}
+
+// deskNav are the ways of the operator's staff.
+var deskNav = []navRow{
+	{manage.Console, templates.NavItem{Href: "/console", Key: "console.dashboard", Icon: "overview"}},
+	{manage.UserList, templates.NavItem{Href: "/console/users", Key: "console.users", Icon: "users", Group: "console.group.things"}},
+	{manage.MerchantList, templates.NavItem{Href: "/console/merchants", Key: "console.merchants", Icon: "merchant", Group: "console.group.things"}},
+	{manage.StoreList, templates.NavItem{Href: "/console/stores", Key: "console.stores", Icon: "box", Group: "console.group.things"}},
+	{manage.TerminalList, templates.NavItem{Href: "/console/terminals", Key: "console.terminals", Icon: "terminal", Group: "console.group.things"}},
+	{manage.ClientRead, templates.NavItem{Href: "/console/clients", Key: "console.clients", Icon: "app", Group: "console.group.things"}},
+	{manage.PolicyRead, templates.NavItem{Href: "/console/policies", Key: "console.policies", Icon: "policy", Group: "console.group.rules"}},
+	{manage.CaseRead, templates.NavItem{Href: "/console/cases", Key: "console.cases", Icon: "case", Group: "console.group.records"}},
+	{manage.MessageRead, templates.NavItem{Href: "/console/messages", Key: "console.messages", Icon: "mail", Group: "console.group.records"}},
+	{manage.EventRead, templates.NavItem{Href: "/console/events", Key: "console.events", Icon: "log", Group: "console.group.records"}},
+	{manage.KeyRead, templates.NavItem{Href: "/console/keys", Key: "console.keys", Icon: "key", Group: "console.group.system"}},
+	{manage.HealthRead, templates.NavItem{Href: "/console/health", Key: "console.health", Icon: "health", Group: "console.group.system"}},
 }
 
 // refusals are what a person can put right in a form; ok is false when the error

@@ -41,24 +41,14 @@ func (v *visit) losable(reach manage.Target) (list []templates.Way, err error) {
 	return list, nil
 }
 
-// shopItems are the ways that a merchant's own people have in the console.
-func (v *visit) shopItems() (items []templates.NavItem) {
-	for _, item := range []struct {
-		action manage.Action
-		nav    templates.NavItem
-	}{
-		{manage.Console, templates.NavItem{Href: "/console", Key: "console.dashboard", Icon: "overview"}},
-		{manage.UserList, templates.NavItem{Href: "/console/users", Key: "console.staff", Icon: "users", Group: "console.group.shop"}},
-		{manage.StoreList, templates.NavItem{Href: "/console/stores", Key: "console.stores", Icon: "merchant", Group: "console.group.shop"}},
-		{manage.TerminalList, templates.NavItem{Href: "/console/terminals", Key: "console.terminals", Icon: "terminal", Group: "console.group.shop"}},
-		{manage.CaseRead, templates.NavItem{Href: "/console/cases", Key: "console.cases", Icon: "case", Group: "console.group.records"}},
-		{manage.EventRead, templates.NavItem{Href: "/console/events", Key: "console.activity", Icon: "log", Group: "console.group.records"}},
-	} {
-		if v.may(item.action) {
-			items = append(items, item.nav)
-		}
-	}
-	return items
+// shopNav are the ways that a merchant's own people have in the console.
+var shopNav = []navRow{
+	{manage.Console, templates.NavItem{Href: "/console", Key: "console.dashboard", Icon: "overview"}},
+	{manage.UserList, templates.NavItem{Href: "/console/users", Key: "console.staff", Icon: "users", Group: "console.group.shop"}},
+	{manage.StoreList, templates.NavItem{Href: "/console/stores", Key: "console.stores", Icon: "merchant", Group: "console.group.shop"}},
+	{manage.TerminalList, templates.NavItem{Href: "/console/terminals", Key: "console.terminals", Icon: "terminal", Group: "console.group.shop"}},
+	{manage.CaseRead, templates.NavItem{Href: "/console/cases", Key: "console.cases", Icon: "case", Group: "console.group.records"}},
+	{manage.EventRead, templates.NavItem{Href: "/console/events", Key: "console.activity", Icon: "log", Group: "console.group.records"}},
 }
 
 // peopleKey is the catalogue's word for the people whom the visitor's lists hold.

@@ -147,9 +147,6 @@ func hash(ctx context.Context, password string) (string, error) {
 	return phc.NewHasher(1).Hash(ctx, password)
 }
 
-// serialsMost is how many terminals of a merchant a password is compared with.
-const serialsMost = 200
-
 // password checks the password of a person against policy and returns it as it is hashed.
 // alone: he has no second factor.
 func (m *Manager) password(ctx context.Context, typed idp.Secret, u idp.User, names []idp.Identifier, alone bool) (string, error) {
@@ -176,7 +173,7 @@ func (m *Manager) facts(ctx context.Context, u idp.User, names []idp.Identifier)
 	if err != nil {
 		return nil, policy.PersonalFacts{}, err
 	}
-	terminals, err := m.Store.Terminals(ctx, "", merchant.ID, serialsMost)
+	terminals, err := m.Store.Terminals(ctx, "", merchant.ID, policy.MostSerials)
 	return &merchant, policy.FactsOf(u, &merchant, names, terminals), err
 }
 

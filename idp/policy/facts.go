@@ -28,6 +28,9 @@ const (
 	FactDocumentTail = "document_tail"
 )
 
+// MostSerials is how many terminals of a merchant a password is compared with.
+const MostSerials = 200
+
 // FactsOf are the facts that are known of a person: m is his merchant, nil for operator
 // staff, with its terminals.
 func FactsOf(u idp.User, m *idp.Merchant, names []idp.Identifier, terminals []idp.Terminal) PersonalFacts {
