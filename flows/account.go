@@ -311,7 +311,7 @@ func (e *Engine) spareCheck(creds []idp.Credential) templates.Check {
 	}
 	c := templates.Check{TitleKey: "check.spare", Done: true}
 	switch n := len(seconds(creds)); {
-	case left >= e.Policy.Now().Recovery.Low:
+	case left >= e.Policy.Now().Paper.Low:
 		c.TextKey, c.Args = "check.spare.codes", []any{left}
 	case left >= 0:
 		c.Done, c.TextKey, c.Args = false, "check.spare.few", []any{left}

@@ -40,7 +40,7 @@ func (e *Engine) factorsPage(w http.ResponseWriter, r *http.Request, me *session
 			p.Codes, p.CodesMade = backup.Left(c.Data), c.ChangedAt
 		}
 	}
-	p.CodesFew = p.Codes >= 0 && p.Codes < e.Policy.Now().Recovery.Low
+	p.CodesFew = p.Codes >= 0 && p.Codes < e.Policy.Now().Paper.Low
 	if p.Signal, err = e.signal(r, me, creds); err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func (recoveryCodes) Done(s *State) bool {
 	if s.Demand.Kind == idp.FlowCodes {
 		return false
 	}
-	return s.Facts.Enrolled == "" || s.codesLeft() >= s.engine.Policy.Now().Recovery.Low
+	return s.Facts.Enrolled == "" || s.codesLeft() >= s.engine.Policy.Now().Paper.Low
 }
 
 // codesLeft is how many recovery codes the person has.
@@ -42,7 +42,7 @@ func (recoveryCodes) Begin(_ context.Context, s *State) error {
 	if err := s.clear(); err != nil {
 		return err
 	}
-	codes, err := json.Marshal(backup.NewSet(s.engine.Policy.Now().Recovery.Count))
+	codes, err := json.Marshal(backup.NewSet(s.engine.Policy.Now().Paper.Count))
 	s.keep("recovery-codes", codes)
 	return err
 }

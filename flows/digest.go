@@ -153,7 +153,7 @@ func (e *Engine) short(rules policy.PasswordRules, creds []idp.Credential, now t
 	p := e.Policy.Now()
 	for _, c := range creds {
 		switch {
-		case c.Method == idp.MethodBackup && backup.Left(c.Data) < p.Recovery.Low:
+		case c.Method == idp.MethodBackup && backup.Left(c.Data) < p.Paper.Low:
 			out = append(out, reminder{item: "digest.codes", event: "codes.low", args: []any{backup.Left(c.Data)}, key: c.ID, every: p.Notices.Digest})
 		case c.Method == idp.MethodPassword && rules.MaxAgeDays > 0:
 			left := rules.MaxAge() - now.Sub(c.ChangedAt)

@@ -469,7 +469,7 @@ func (e *Engine) tellCodeUsed(ctx context.Context, s *State, set string, left in
 	if err := e.event(ctx, s, idp.Event{Name: "codes.used", Data: map[string]any{"left": left}}); err != nil {
 		return err
 	}
-	if left < e.Policy.Now().Recovery.Low {
+	if left < e.Policy.Now().Paper.Low {
 		if err := e.event(ctx, s, idp.Event{Name: "codes.low", Data: map[string]any{"left": left}}); err != nil {
 			return err
 		}

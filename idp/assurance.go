@@ -2,6 +2,7 @@ package idp
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -134,8 +135,26 @@ func twoFactors(p, q Proof) bool {
 		p.Method != MethodMail && q.Method != MethodMail && disjoint(p, q)
 }
 
+// disjoint: no channel carried both. A password that a recovery set also names the groups
+// that set it, and meets every channel of theirs.
 func disjoint(p, q Proof) bool {
-	return !slices.ContainsFunc(p.Channels, func(c string) bool { return slices.Contains(q.Channels, c) })
+	return !slices.ContainsFunc(p.Channels, func(c string) bool {
+		return slices.ContainsFunc(q.Channels, func(d string) bool { return c == d || c == groupOfChannel(d) || d == groupOfChannel(c) })
+	})
+}
+
+// groupOfChannel is the group that a channel of a proof belongs to, "" for none.
+func groupOfChannel(channel string) string {
+	kind, _, _ := strings.Cut(channel, ":")
+	switch kind {
+	case "phone", "mail":
+		return string(GroupHandset)
+	case "totp", "key":
+		return string(GroupAuthenticator)
+	case "paper":
+		return string(GroupPaper)
+	}
+	return ""
 }
 
 // Since returns the proofs made at t or later.

@@ -85,7 +85,7 @@ type Parties struct {
 // Redeemable is the one check before any token is issued from a grant: a code, a
 // device code or a refresh token alike. It returns the reason code that
 // forbids it, "" when it may, and the scopes that are left: a frozen person
-// moves no money.
+// moves no money, and neither does one whom a recovery keeps it back from.
 func Redeemable(p Parties, now time.Time) (scopes []string, reason string) {
 	switch {
 	case !p.Grant.EndedAt.IsZero():
@@ -107,7 +107,7 @@ func Redeemable(p Parties, now time.Time) (scopes []string, reason string) {
 	if p.User.Frozen {
 		scopes = WithoutMoney(scopes)
 	}
-	return scopes, ""
+	return p.User.Withholds(now).Allows(scopes), ""
 }
 
 // SplitScopes splits a space-delimited scope parameter (RFC 6749 3.3), dropping

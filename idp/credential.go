@@ -35,6 +35,7 @@ type Credential struct {
 	LastUsedAt time.Time
 	MeasuredBy int64     // of a password: version of the policy that it was looked at under last
 	WeakSince  time.Time // of a password: when it was first seen not to fulfil the rules, zero if it does
+	Via        []Group   // of a password that a recovery set: by whose proofs, until a proof of another group joins it
 }
 
 // Proof is the fact "this user showed this credential at this time, over these

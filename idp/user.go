@@ -65,6 +65,20 @@ type User struct {
 	MustChange bool   // the password, at the next full sign-in
 	CreatedAt  time.Time
 	GraceFrom  time.Time // start of the grace time to enrol a demanded factor
+
+	Withheld      Withhold  // by a recovery
+	WithheldUntil time.Time // and until when; see Withholds
+	MoneyAt       time.Time // when a money scope was last given, to the hour
+	Team          string    // of operator staff: whoever works the same shift
+	LeavesAt      time.Time // of merchant staff: the end of the last day; zero: none is set
+}
+
+// Withholds is what is kept back from the person now.
+func (u User) Withholds(now time.Time) Withhold {
+	if now.Before(u.WithheldUntil) {
+		return u.Withheld
+	}
+	return WithholdNothing
 }
 
 // Reason says why the account may not be used, "" when it may. Frozen is not
@@ -102,6 +116,8 @@ type Identifier struct {
 	LastProvenAt time.Time
 	RemovedAt    time.Time // phone, e-mail: gets notices for a while, signs nobody in; user name: former since
 	CreatedAt    time.Time
+
+	DisputedUntil time.Time // proves nothing in a recovery until then
 }
 
 // Channel says whether codes and notices may go to this identifier.

@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"hufu/idp"
@@ -26,6 +27,7 @@ type credentialRow struct {
 	Blocked    string
 	MeasuredBy int64
 	WeakSince  int64
+	Via        string
 }
 
 func (credentialRow) TableName() string { return "credentials" }
@@ -38,7 +40,7 @@ func (s *Store) toCredential(r credentialRow) (idp.Credential, error) {
 	data, err := s.ring.Open(credentialPlace(r.ID), r.Data)
 	return idp.Credential{ID: r.ID, UserID: r.UserID, Method: idp.Method(r.Method), Label: r.Label, Data: data, Counter: r.Counter, Failures: r.Failures,
 		Closed: r.Closed, Blocked: r.Blocked, Pending: r.Pending, Version: r.Version, CreatedAt: fromMicros(r.CreatedAt), ChangedAt: fromMicros(r.ChangedAt),
-		LastUsedAt: fromMicros(r.LastUsedAt), MeasuredBy: r.MeasuredBy, WeakSince: fromMicros(r.WeakSince)}, err
+		LastUsedAt: fromMicros(r.LastUsedAt), MeasuredBy: r.MeasuredBy, WeakSince: fromMicros(r.WeakSince), Via: groups(r.Via)}, err
 }
 
 // AddCredential stores a new credential, giving it an id. A second password,
@@ -105,7 +107,7 @@ func (s *Store) ReplaceCredential(ctx context.Context, id string, from int64, da
 			}
 			return err
 		}
-		n, err := s.affected(ctx, "UPDATE credentials SET data = ?, version = version + 1, failures = 0, closed = ?, changed_at = ?, measures = NULL, measured_by = 0, weak_since = 0 WHERE id = ? AND version = ?",
+		n, err := s.affected(ctx, "UPDATE credentials SET data = ?, version = version + 1, failures = 0, closed = ?, changed_at = ?, measures = NULL, measured_by = 0, weak_since = 0, via = '' WHERE id = ? AND version = ?",
 			sealed, false, micros(now), id, from)
 		if replaced = n == 1; err != nil || !replaced || old.Method != idp.MethodPassword {
 			return err
@@ -204,4 +206,21 @@ func (s *Store) RenameCredential(ctx context.Context, user, id, label string) (b
 func (s *Store) BlockCredential(ctx context.Context, id, reason string) (bool, error) {
 	n, err := s.affected(ctx, "UPDATE credentials SET blocked = ? WHERE id = ? AND blocked = ''", reason, id)
 	return n == 1, err
+}
+
+// SetVia keeps by which groups of proofs a recovery set a password, or that it no longer
+// matters (none).
+func (s *Store) SetVia(ctx context.Context, id string, via []idp.Group) error {
+	words := make([]string, len(via))
+	for i, g := range via {
+		words[i] = string(g)
+	}
+	return s.exec(ctx, "UPDATE credentials SET via = ? WHERE id = ?", strings.Join(words, " "), id)
+}
+
+func groups(words string) (out []idp.Group) {
+	for _, w := range strings.Fields(words) {
+		out = append(out, idp.Group(w))
+	}
+	return out
 }

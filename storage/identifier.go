@@ -19,6 +19,8 @@ type identifierRow struct {
 	LastProvenAt int64
 	CreatedAt    int64 `gorm:"autoCreateTime:false"`
 	RemovedAt    int64
+
+	DisputedUntil int64
 }
 
 func (identifierRow) TableName() string { return "identifiers" }
@@ -36,7 +38,8 @@ func (s *Store) Lookup(kind idp.IdentifierKind, value string) []byte {
 func (s *Store) toIdentifier(r identifierRow) (idp.Identifier, error) {
 	v, err := s.ring.Open(identifierPlace(r.ID), r.Value)
 	return idp.Identifier{ID: r.ID, UserID: r.UserID, Kind: idp.IdentifierKind(r.Kind), Value: string(v), Former: r.Former,
-		VerifiedAt: fromMicros(r.VerifiedAt), LastProvenAt: fromMicros(r.LastProvenAt), RemovedAt: fromMicros(r.RemovedAt), CreatedAt: fromMicros(r.CreatedAt)}, err
+		VerifiedAt: fromMicros(r.VerifiedAt), LastProvenAt: fromMicros(r.LastProvenAt), RemovedAt: fromMicros(r.RemovedAt), CreatedAt: fromMicros(r.CreatedAt),
+		DisputedUntil: fromMicros(r.DisputedUntil)}, err
 }
 
 // AddIdentifier binds a normalised login name to its user. One that is taken, by
@@ -148,4 +151,9 @@ func (s *Store) RetireUsernames(ctx context.Context, user string, at time.Time) 
 func (s *Store) ReviveUsername(ctx context.Context, user, id string) (bool, error) {
 	n, err := s.affected(ctx, "UPDATE identifiers SET former = ?, removed_at = 0 WHERE id = ? AND user_id = ? AND kind = 'username' AND former = ?", false, id, user, true)
 	return n == 1, err
+}
+
+// Dispute makes a phone or address prove nothing in a recovery until a time; zero: again.
+func (s *Store) Dispute(ctx context.Context, id string, until time.Time) error {
+	return s.exec(ctx, "UPDATE identifiers SET disputed_until = ? WHERE id = ?", micros(until), id)
 }

@@ -27,6 +27,12 @@ type userRow struct {
 	GraceFrom  int64
 	FrozenAt   int64
 	Handle     []byte
+
+	Withheld      string
+	WithheldUntil int64
+	MoneyAt       int64
+	Team          string
+	LeavesAt      int64
 }
 
 func (userRow) TableName() string { return "users" }
@@ -39,7 +45,8 @@ func (s *Store) toUser(r userRow) (idp.User, error) {
 	name, err := s.ring.Open(userNamePlace(r.ID), r.Name)
 	return idp.User{ID: r.ID, Name: string(name), Language: r.Language, Role: idp.Role(r.Role), MerchantID: value(r.MerchantID), StoreID: value(r.StoreID),
 		Status: idp.UserStatus(r.Status), Frozen: r.Frozen, FrozenAt: fromMicros(r.FrozenAt), Locked: r.Locked, MustChange: r.MustChange,
-		CreatedAt: fromMicros(r.CreatedAt), GraceFrom: fromMicros(r.GraceFrom)}, err
+		CreatedAt: fromMicros(r.CreatedAt), GraceFrom: fromMicros(r.GraceFrom),
+		Withheld: idp.Withhold(r.Withheld), WithheldUntil: fromMicros(r.WithheldUntil), MoneyAt: fromMicros(r.MoneyAt), Team: r.Team, LeavesAt: fromMicros(r.LeavesAt)}, err
 }
 
 func value(p *string) string {
@@ -70,7 +77,7 @@ func (s *Store) CreateUser(ctx context.Context, u *idp.User, names ...*idp.Ident
 	return s.Tx(ctx, func(ctx context.Context) error {
 		err := s.db(ctx).Create(&userRow{ID: u.ID, Name: name, Language: u.Language, Role: string(u.Role), MerchantID: pointer(u.MerchantID),
 			StoreID: pointer(u.StoreID), Status: string(u.Status), Frozen: u.Frozen, Locked: u.Locked, MustChange: u.MustChange,
-			CreatedAt: micros(u.CreatedAt), GraceFrom: micros(u.GraceFrom)}).Error
+			CreatedAt: micros(u.CreatedAt), GraceFrom: micros(u.GraceFrom), Team: u.Team}).Error
 		if err != nil {
 			return err
 		}

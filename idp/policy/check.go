@@ -177,6 +177,10 @@ func (s *Settings) contradictions(role idp.Role) (out Problems) {
 	wrong(s.Session.Idle > s.Session.Absolute, "session.idle", "policy.bad.order", "session.absolute")
 	wrong(s.Grants.Idle > s.Grants.Absolute, "grants.idle", "policy.bad.order", "grants.absolute")
 	wrong(s.Grants.TerminalIdle > s.Grants.TerminalAbsolute, "grants.terminal_idle", "policy.bad.order", "grants.terminal_absolute")
+	wrong(s.Recovery.Usual > s.Recovery.Raised, "recovery.usual", "policy.bad.order", "recovery.raised")
+	wrong(s.Recovery.Raised > s.Recovery.High, "recovery.raised", "policy.bad.order", "recovery.high")
+	wrong(len(s.Recovery.Proofs) == 0, "recovery.proofs", "policy.bad.empty")
+	wrong(len(s.Recovery.Approvers) == 0, "recovery.approvers", "policy.bad.empty")
 	return append(out, s.Password.contradictions()...)
 }
 
@@ -194,7 +198,7 @@ func (r PasswordRules) contradictions() (out Problems) {
 	return out
 }
 
-// inequalities are the bounds on what a thief may guess in a month (RULES E1, E2, E4; E3 binds to recovery's codes).
+// inequalities are the bounds on what a thief may guess in a month (RULES E1 to E4).
 func (a All) inequalities() (out Problems) {
 	t, digits := a.Throttle, math.Pow10(a.Codes.Digits)
 	wrong := func(bad bool, path, key string, args ...any) {
@@ -207,6 +211,8 @@ func (a All) inequalities() (out Problems) {
 	wrong(second >= 1e-4, "rules[0].set.throttle.totp_stranger", "policy.bad.e1", fmt.Sprintf("%.1e", second))
 	passwords := t.PasswordStranger.Month() + t.PasswordIntroduced.Month() + t.PasswordBrowser.Month()
 	wrong(passwords > 100, "rules[0].set.throttle.password_stranger", "policy.bad.e2", passwords)
+	recovery := float64(a.Returns.Code.Month()) * 2 / math.Pow10(a.Returns.Digits) // a code to a phone and one to an address
+	wrong(recovery > 1e-6, "rules[0].set.returns.code", "policy.bad.e3", fmt.Sprintf("%.1e", recovery))
 	codes := float64(t.UserCodeAccount.Month()) * 1000 / math.Pow(20, 8)
 	wrong(codes >= 1e-5, "rules[0].set.throttle.user_code_account", "policy.bad.e4", fmt.Sprintf("%.1e", codes))
 	return out
@@ -224,11 +230,13 @@ func (a All) orders() (out Problems) {
 		{"flow.step", "flow.whole", d(a.Flow.Step), d(a.Flow.Whole)},
 		{"work.bits", "work.most", n(a.Work.Bits), n(a.Work.Most)},
 		{"work.sms", "work.most", n(a.Work.SMS), n(a.Work.Most)},
-		{"recovery_codes.low", "recovery_codes.count", n(a.Recovery.Low), n(a.Recovery.Count)},
+		{"recovery_codes.low", "recovery_codes.count", n(a.Paper.Low), n(a.Paper.Count)},
 		{"sends.phone_kept", "sends.phone_day.burst", n(a.Sends.PhoneKept), n(a.Sends.PhoneDay.Burst - 1)},
 		{"sends.mail_kept", "sends.mail_day.burst", n(a.Sends.MailKept), n(a.Sends.MailDay.Burst - 1)},
 		{"tokens.access_money", "tokens.access", d(a.Tokens.AccessMoney), d(a.Tokens.Access)},
 		{"device.interval", "device.life", d(a.Device.Interval), d(a.Device.Life)},
+		{"returns.life", "flow.step", d(a.Returns.Life), d(a.Flow.Step)},
+		{"returns.day_from", "returns.day_to", n(a.Returns.DayFrom), n(a.Returns.DayTo - 1)},
 		{"work.life", "work.window", d(a.Work.Life), d(a.Work.Window)},
 	}
 	for name, w := range map[string]Wait{"password_wait": a.Throttle.PasswordWait, "password_browser_wait": a.Throttle.PasswordBrowserWait, "user_code_wait": a.Throttle.UserCodeWait} {

@@ -24,6 +24,7 @@ type Settings struct {
 	Trust    Trust         `json:"browser"`
 	StepUp   StepUp        `json:"step_up"`
 	Grants   Grants        `json:"grants"`
+	Recovery Recovery      `json:"recovery"`
 	All
 }
 
@@ -37,7 +38,8 @@ type All struct {
 	Device   Device        `json:"device"`
 	Browsers Browsers      `json:"browsers"`
 	Links    Links         `json:"links"`
-	Recovery RecoveryCodes `json:"recovery_codes"`
+	Paper    RecoveryCodes `json:"recovery_codes"`
+	Returns  Returns       `json:"returns"`
 	Work     Work          `json:"work"`
 	Notices  Notices       `json:"notices"`
 	Cases    Cases         `json:"cases"`

@@ -139,7 +139,7 @@ func (w *world) make(ctx context.Context, store *storage.Store, hasher *phc.Hash
 			u.TOTPSecret = &secret
 		}
 		if p.role == idp.RoleOwner {
-			u.RecoveryCodes = backup.NewSet(policy.Default().Recovery.Count)
+			u.RecoveryCodes = backup.NewSet(policy.Default().Paper.Count)
 			sealed, err := backup.Seal(ctx, hasher, u.RecoveryCodes)
 			if err != nil {
 				return err
