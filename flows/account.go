@@ -26,9 +26,9 @@ func (e *Engine) accountRoutes(page func(pattern string, h web.Handler)) {
 	page("GET /account/factors/remove", e.thawed(e.removeFactorPage))
 	page("POST /account/factors/remove", e.thawed(e.removeFactor))
 	page("GET /account/enrol", e.thawed(e.enrol))
-	page("GET /account/password", e.thawed(e.changePassword))
+	page("GET /account/password", e.free(idp.FlowPassword, e.changePassword))
 	page("GET /account/codes", e.thawed(e.renewCodes))
-	page("GET /account/username", e.thawed(e.changeUsername))
+	page("GET /account/username", e.free(idp.FlowUsername, e.changeUsername))
 	page("GET /account/contacts", e.own(e.contactsPage))
 	page("GET /account/contact/new", e.thawed(e.addContact))
 	page("GET /account/contact/change", e.thawed(e.changeContact))
@@ -51,6 +51,8 @@ func (e *Engine) accountRoutes(page func(pattern string, h web.Handler)) {
 	page("POST /account/freeze", e.own(e.freezeMe))
 	page("GET /account/unfreeze", e.own(e.unfreezePage))
 	page("POST /account/unfreeze", e.own(e.unfreeze))
+	page("GET /account/recovery", e.own(e.withdrawPage))
+	page("POST /account/recovery", e.own(e.withdraw))
 	page("GET /stop", e.stopPage)
 	page("POST /stop", e.stop)
 	page("GET /undo", e.undoPage)
@@ -93,13 +95,50 @@ func (e *Engine) own(h ownPage) web.Handler {
 var errFrozen = idp.Errorf(idp.Forbidden, "account.frozen_first")
 
 // thawed is own for what has to wait while the account is frozen.
-func (e *Engine) thawed(h ownPage) web.Handler {
+func (e *Engine) thawed(h ownPage) web.Handler { return e.free(idp.FlowEnrol, h) }
+
+// free is own for a change of a kind, which waits while the account is frozen or a
+// recovery keeps it back.
+func (e *Engine) free(kind idp.FlowKind, h ownPage) web.Handler {
 	return e.own(func(w http.ResponseWriter, r *http.Request, me *session.Signed) error {
-		if me.User.Frozen {
-			return errFrozen
+		if err := barred(me.User, kind, time.Now()); err != nil {
+			return err
 		}
 		return h(w, r, me)
 	})
+}
+
+// barred says why nothing of a kind may change now, nil when it may: a thief would change
+// it first.
+func barred(u idp.User, kind idp.FlowKind, now time.Time) error {
+	switch {
+	case u.Frozen:
+		return errFrozen
+	case keptBack(u, kind, now):
+		return errWithheld(u)
+	}
+	return nil
+}
+
+// keptBack says whether a recovery keeps a kind of change back: every one until it is
+// over, and for a time after one that had less to show, all but those of what is known.
+func keptBack(u idp.User, kind idp.FlowKind, now time.Time) bool {
+	switch u.Withholds(now) {
+	case idp.WithholdMoney:
+		return changes(kind)
+	case idp.WithholdPayee:
+		return changes(kind) && kind != idp.FlowPassword && kind != idp.FlowUsername
+	}
+	return false
+}
+
+func errWithheld(u idp.User) error {
+	return &idp.Error{Kind: idp.Forbidden, Msg: "account.withheld_first", Args: []any{u.WithheldUntil}, Reason: "withheld"}
+}
+
+// withheld is keptBack for the person of a flow.
+func (s *State) withheld(kind idp.FlowKind) bool {
+	return s.user != nil && keptBack(*s.user, kind, time.Now())
 }
 
 // alter runs a change of what proves a person in one transaction, beside no freeze of
@@ -116,8 +155,9 @@ func (e *Engine) alter(ctx context.Context, me *session.Signed, change func(ctx 
 			return err
 		case !live || u.Reason() != "":
 			return errExpired
-		case u.Frozen:
-			return errFrozen
+		}
+		if err := barred(u, idp.FlowEnrol, time.Now()); err != nil {
+			return err
 		}
 		return change(ctx)
 	})
@@ -212,7 +252,7 @@ func of(creds []idp.Credential, m idp.Method) *idp.Credential {
 
 // savedNotes are what a page may say has just been done.
 var savedNotes = []string{"enrolled", "removed", "renamed", "password", "codes", "username", "contact", "contact_removed", "undone", "ended", "ended_all", "revoked", "distrusted",
-	"withdrawn", "approval_ended", "answered", "unfrozen"}
+	"withdrawn", "approval_ended", "answered", "unfrozen", "withdrawn_recovery"}
 
 func saved(r *http.Request) string {
 	if note := r.URL.Query().Get("saved"); slices.Contains(savedNotes, note) {
@@ -249,6 +289,13 @@ func (e *Engine) account(w http.ResponseWriter, r *http.Request, me *session.Sig
 	}
 	if p.CaseNumber, err = e.openCase(ctx, u); err != nil {
 		return err
+	}
+	running, err := e.Store.RunningRecovery(ctx, u.ID)
+	if err != nil {
+		return err
+	}
+	if running != nil {
+		p.Recovering = running.DueAt
 	}
 	if p.Events, err = e.eventRows(r, me, events); err != nil {
 		return err

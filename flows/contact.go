@@ -179,8 +179,8 @@ func (proveContact) Submit(ctx context.Context, s *State, _ url.Values) error {
 	fresh := idp.Identifier{UserID: s.User, Kind: s.contactKind(), Value: s.Facts.Contact, VerifiedAt: now, LastProvenAt: now}
 	old := s.replaced()
 	u, err := e.Store.HoldUser(ctx, s.User) // of two that are added at once the second counts the first
-	if err == nil && u.Frozen {
-		err = errFrozen
+	if err == nil {
+		err = barred(u, s.Demand.Kind, now)
 	}
 	if err != nil {
 		return err

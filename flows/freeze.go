@@ -41,6 +41,9 @@ func (e *Engine) freeze(r *http.Request, user string, c freezeCause) (out stoppe
 		if err != nil {
 			return err
 		}
+		if err := e.stopRecovery(ctx, u, e.frozenBy(ctx, u, c)); err != nil { // whatever becomes of the freeze
+			return err
+		}
 		waits, disowned, err := e.waitingCase(ctx, user, c)
 		if err != nil {
 			return err

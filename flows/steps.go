@@ -31,6 +31,10 @@ func (e *Engine) steps(k idp.FlowKind) []Step {
 		return []Step{passwordStep{}, second{}, newUsername{}}
 	case idp.FlowReturn:
 		return []Step{passwordStep{}, second{}}
+	case idp.FlowRecover:
+		return []Step{recoverWho{}, recoverHub{}, recoverProof{}, recoverWait{}, newPassword{}, chooseFactor{}, enrolPasskey{}, enrolTOTP{}}
+	case idp.FlowName:
+		return []Step{nameWho{}, nameCode{}, nameTold{}}
 	case idp.FlowConsent:
 		return []Step{consent{}}
 	case idp.FlowJoin:
@@ -100,7 +104,7 @@ func (s *State) facts() policy.Facts {
 // waived: a trusted browser stands in for the second factor of a plain sign-in. Not
 // after a freeze, nor while the password must be changed because others know it.
 func (s *State) waived() bool {
-	return s.settings().Trust.Trust > 0 && s.browser.Trusted(time.Now()) && !s.user.Frozen && !s.mustChange()
+	return s.settings().Trust.Trust > 0 && s.browser.Trusted(time.Now()) && !s.user.Frozen && s.user.Withholds(time.Now()) == "" && !s.mustChange()
 }
 
 // enrolled says whether the person has bound a second factor of his own: one that is
@@ -133,7 +137,7 @@ func (s *State) own() []idp.Proof {
 // proofs are what counts towards the end of this flow.
 func (s *State) proofs() []idp.Proof {
 	all := s.own()
-	if s.Demand.Kind != idp.FlowSignIn && s.signed != nil {
+	if !s.Demand.Kind.Door() && s.signed != nil {
 		all = append(s.living(s.signed.Session.Proofs), all...)
 	}
 	since := s.Demand.Since
@@ -164,7 +168,10 @@ func (s *State) met() bool {
 // while none is enrolled the password and a code on a bound channel, all fresh; and
 // nothing while he is frozen.
 func (s *State) strong() bool {
-	if s.user == nil || s.user.Frozen {
+	if s.Demand.Kind == idp.FlowRecover {
+		return s.mayReplace()
+	}
+	if s.user == nil || s.user.Frozen || s.withheld(s.Demand.Kind) {
 		return false
 	}
 	fresh := idp.Demand{ACR: idp.ACR2, TwoStar: !s.enrolled() || s.Facts.Enrolled != "", Since: s.recent()}
@@ -183,6 +190,8 @@ func (s *State) clear() error {
 	switch {
 	case s.user != nil && s.user.Frozen:
 		return &idp.Error{Kind: idp.Forbidden, Msg: "account.frozen_first", Reason: "frozen"}
+	case s.user != nil && s.withheld(s.Demand.Kind):
+		return errWithheld(*s.user)
 	case !s.strong():
 		return errWeak
 	}
@@ -264,6 +273,7 @@ func (e *Engine) settle(ctx context.Context, s *State, step string, m idp.Method
 	}
 	p := s.answer.Proof
 	p.Credential = s.answer.Credential
+	p.Channels = append(p.Channels, s.via(p.Credential)...)
 	s.prove(p)
 	return nil
 }

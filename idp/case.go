@@ -10,6 +10,9 @@ const (
 	CaseClosed CaseState = "closed"
 )
 
+// CaseRecovery is the kind of a case of somebody who cannot get back by himself.
+const CaseRecovery = "recovery"
+
 // Case is what people handle, such as "this was not me": it names events and what
 // was shown, never the value of evidence.
 type Case struct {

@@ -32,6 +32,8 @@ var EventNames = map[string]bool{
 	"password.expiring": true, "password.must_change": true,
 	"factor.enrolled": true, "factor.removed": true, "factor.replaced": true, "factor.renamed": true, "factor.clone_suspected": true, "code.sent": true,
 	"codes.issued": true, "codes.used": true, "codes.low": true,
+	"recovery.started": true, "recovery.proof": true, "recovery.delayed": true, "recovery.reminded": true, "recovery.stopped": true, "recovery.completed": true, "recovery.expired": true,
+	"recovery.refused": true, "channel.disputed": true, "username.told": true,
 	"channel.added": true, "channel.removed": true, "channel.undone": true, "channel.stale": true, "username.changed": true,
 	"account.frozen": true, "account.unfrozen": true, "account.notme": true, "account.exported": true,
 	"case.opened": true, "case.closed": true,

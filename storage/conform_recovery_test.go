@@ -51,6 +51,27 @@ func (c *conformity) recoveries(ctx context.Context) {
 	c.did(err, "CountRecoveries")
 	c.is(n == 1, "count", n)
 
+	f := idp.Flow{Demand: idp.Demand{Kind: idp.FlowRecover}, Facts: []byte("{}"), CreatedAt: c.now, ExpiresAt: c.now.Add(96 * time.Hour), EndsAt: c.now.Add(time.Hour)}
+	c.did(c.s.OpenFlow(ctx, &f, []byte("recover-token"), []byte("recover-browser")), "OpenFlow")
+	c.did(c.s.KeepFlow(ctx, f.ID, r.Until), "KeepFlow")
+	kept0, err := c.s.Flow(ctx, []byte("recover-token"), []byte("recover-browser"), c.now.Add(95*time.Hour))
+	c.did(err, "Flow")
+	c.is(kept0.EndsAt.Equal(r.Until), "a flow that lives by its delay", kept0)
+	was, err := c.s.HasPlace(ctx, who.ID, "福建")
+	c.did(err, "HasPlace")
+	if _, _, err := c.s.NewPlace(ctx, who.ID, "福建", c.now); err != nil {
+		c.did(err, "NewPlace")
+	}
+	is, err := c.s.HasPlace(ctx, who.ID, "福建")
+	c.did(err, "HasPlace")
+	c.is(!was && is, "a place")
+	c.did(c.s.CreateLink(ctx, []byte("freeze"), idp.Link{Kind: idp.LinkFreeze, UserID: who.ID, CreatedAt: c.now, ExpiresAt: r.Until}), "CreateLink")
+	c.did(c.s.CreateLink(ctx, []byte("undo"), idp.Link{Kind: idp.LinkUndo, UserID: who.ID, CreatedAt: c.now, ExpiresAt: r.Until}), "CreateLink")
+	c.did(c.s.DropLinks(ctx, who.ID), "DropLinks")
+	_, freezes := c.s.Link(ctx, []byte("freeze"), idp.LinkFreeze, c.now)
+	_, undoes := c.s.Link(ctx, []byte("undo"), idp.LinkUndo, c.now)
+	c.is(freezes == nil && idp.KindOf(undoes) == idp.NotFound, "links that could change anything end", freezes, undoes)
+
 	early, err := c.s.EndRecovery(ctx, r.ID, idp.RecoveryDone, nearer.DueAt.Add(-time.Second))
 	c.did(err, "EndRecovery")
 	late, err := c.s.EndRecovery(ctx, r.ID, idp.RecoveryDone, r.Until)

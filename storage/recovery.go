@@ -103,15 +103,15 @@ func (s *Store) Recoveries(ctx context.Context, user string, limit int) ([]idp.R
 	return mapRows(rows, s.toRecovery)
 }
 
-// BetterRecovery gives a waiting recovery the proofs, row and end of r, if it does not end
+// BetterRecovery gives a waiting recovery the flow, proofs, row and end of r, if it does not end
 // later by it; false when it no longer waits, or would.
 func (s *Store) BetterRecovery(ctx context.Context, r idp.Recovery) (bool, error) {
 	data, err := s.sealRecovery(r)
 	if err != nil {
 		return false, err
 	}
-	n, err := s.affected(ctx, "UPDATE recoveries SET lost = ?, row_no = ?, level = ?, due_at = ?, until = ?, data = ? WHERE id = ? AND state = ? AND due_at >= ?",
-		string(r.Lost), r.Row, r.Level, micros(r.DueAt), micros(r.Until), data, r.ID, string(idp.RecoveryWaiting), micros(r.DueAt))
+	n, err := s.affected(ctx, "UPDATE recoveries SET flow = ?, lost = ?, row_no = ?, level = ?, due_at = ?, until = ?, data = ? WHERE id = ? AND state = ? AND due_at >= ?",
+		r.Flow, string(r.Lost), r.Row, r.Level, micros(r.DueAt), micros(r.Until), data, r.ID, string(idp.RecoveryWaiting), micros(r.DueAt))
 	return n == 1, err
 }
 

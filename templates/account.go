@@ -36,6 +36,7 @@ type Account struct {
 	Saved                              string // catalogue key of what has just been done
 	Frozen                             bool
 	FrozenAt                           time.Time
+	Recovering                         time.Time // when the wait of a recovery ends; zero: none runs
 	CaseNumber                         string
 	Closed                             []ClosedWay // by strangers
 	Checks                             []Check

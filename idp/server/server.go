@@ -81,7 +81,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 	hasher := phc.NewHasher(runtime.NumCPU())
 	engine := &flows.Engine{Store: store, Sessions: sessions, Site: s.site, Policy: s.policy, Hasher: hasher, Log: log,
 		Password: password.Factor{Hasher: hasher}, TOTP: totp.Factor{Issuer: cfg.Operator}, Code: code.Factor{Policy: s.policy, Host: issuer.Hostname()},
-		Backup: backup.Factor{Hasher: hasher}}
+		Backup: backup.Factor{Hasher: hasher}, Wake: make(chan struct{}, 1)}
 	if engine.Passkey, err = cfg.passkeys(log); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
@@ -276,7 +276,28 @@ func (s *Server) run(engine *flows.Engine, keep *keeper) {
 	s.jobs.Go(func() { keep.simulate(ctx) })
 	s.every(ctx, time.Hour, "heartbeat", func() error { return s.beat(ctx) })
 	s.every(ctx, time.Hour, "sweep", func() error { return s.Store.Sweep(ctx, time.Now()) })
+	s.jobs.Go(func() { s.recoveries(ctx, engine) })
 	s.every(ctx, 6*time.Hour, "digest", func() error { return engine.Digest(ctx) })
+}
+
+// recoveries tells of recoveries that wait, when it is due to be told.
+func (s *Server) recoveries(ctx context.Context, engine *flows.Engine) {
+	for {
+		next := time.Now().Add(time.Minute)
+		s.note(ctx, "recoveries", func() (err error) {
+			next, err = engine.TellRecoveries(ctx)
+			return err
+		})
+		pause := time.NewTimer(max(time.Second, time.Until(next)))
+		select {
+		case <-ctx.Done():
+			pause.Stop()
+			return
+		case <-pause.C:
+		case <-engine.Wake:
+			pause.Stop()
+		}
+	}
 }
 
 // every does a job now and again after each pause until the server stops.
