@@ -21,7 +21,6 @@ import (
 	"hufu/idp"
 	"hufu/idp/server"
 	"hufu/storage"
-	"hufu/storage/storagetest"
 )
 
 // A demoWorld is a running server with the demonstration world, and what
@@ -53,17 +52,17 @@ func eachWorld(t *testing.T, story func(t *testing.T, w *demoWorld)) {
 	for _, d := range []storage.Dialect{storage.SQLite, storage.Postgres} {
 		t.Run(string(d), func(t *testing.T) {
 			t.Parallel()
-			story(t, newWorld(t, storagetest.DSN(t, d)))
+			dsn, dir := sown(t, d, false)
+			story(t, newWorld(t, dsn, dir))
 		})
 	}
 }
 
-func newWorld(t *testing.T, dsn string) *demoWorld {
+func newWorld(t *testing.T, dsn, dir string) *demoWorld {
 	t.Helper()
 	var handler http.Handler
 	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 	t.Cleanup(ts.Close)
-	dir := t.TempDir()
 	cfg := server.Defaults(dir, true)
 	cfg.Issuer = strings.Replace(ts.URL, "127.0.0.1", "localhost", 1)
 	cfg.Database.DSN = idp.Secret(dsn)

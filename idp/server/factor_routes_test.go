@@ -18,7 +18,6 @@ import (
 	"hufu/flows/factor/backup"
 	"hufu/idp"
 	"hufu/storage"
-	"hufu/storage/storagetest"
 )
 
 // A class is what a route gives to somebody who has shown one factor only.
@@ -92,7 +91,8 @@ func (w *demoWorld) mounted(t *testing.T) (out []string) {
 }
 
 func TestEveryRouteHasAClass(t *testing.T) {
-	w := quietWorld(t, storagetest.DSN(t, storage.SQLite), t.TempDir())
+	dsn, dir := sown(t, storage.SQLite, false)
+	w := quietWorld(t, dsn, dir)
 	all := w.mounted(t)
 	for _, pattern := range all {
 		if classOf(pattern) == "" {

@@ -198,7 +198,7 @@ func TestWiderNetworksStop(t *testing.T) {
 // browser that somebody is known on has a share of its own. Probes and files have no
 // limit.
 func TestFloodOfStrangers(t *testing.T) {
-	dsn, dir := storagetest.DSN(t, storage.SQLite), t.TempDir() // the shares are in memory
+	dsn, dir := sown(t, storage.SQLite, true) // the shares are in memory
 	synctest.Test(t, func(t *testing.T) {
 		w := tightWorld(t, dsn, dir, 60, 6)
 		w.add(t, somebody{Login: "known.one"})
@@ -279,7 +279,7 @@ func (w *demoWorld) activated(t *testing.T, address, kind string, owner *browser
 // What strangers on the shop's network ask for, of pages or for tokens with tokens that
 // they make up, signs no terminal out: it has a share of its own as long as its grant lives.
 func TestFloodLeavesTerminals(t *testing.T) {
-	dsn, dir := storagetest.DSN(t, storage.SQLite), t.TempDir() // the shares are in memory
+	dsn, dir := sown(t, storage.SQLite, true) // the shares are in memory
 	synctest.Test(t, func(t *testing.T) {
 		w := tightWorld(t, dsn, dir, 30, 30)
 		const shop = "203.0.113.1"
@@ -450,8 +450,8 @@ func TestApprovalAfterSessionEnded(t *testing.T) {
 	for _, d := range []storage.Dialect{storage.SQLite, storage.Postgres} {
 		t.Run(string(d), func(t *testing.T) {
 			t.Parallel()
-			dsn := storagetest.DSN(t, d)
-			w := newWorld(t, dsn)
+			dsn, dir := sown(t, d, false)
+			w := newWorld(t, dsn, dir)
 			b, store := w.browser(t), w.Service.Store
 			b.open("/sign-in").signIn("owner").see(200, "林薇")
 			asked := w.asks(t, "esign", "BCDFGHJK")
@@ -506,8 +506,8 @@ func TestFlowsAreSealed(t *testing.T) {
 	for _, d := range []storage.Dialect{storage.SQLite, storage.Postgres} {
 		t.Run(string(d), func(t *testing.T) {
 			t.Parallel()
-			dsn := storagetest.DSN(t, d)
-			w := newWorld(t, dsn)
+			dsn, dir := sown(t, d, false)
+			w := newWorld(t, dsn, dir)
 			a, b := w.quietApp("merchant_app"), w.browser(t)
 			q := url.Values{"response_type": {"code"}, "client_id": {a.id}, "redirect_uri": {a.redirect}, "scope": {"openid"}, "code_challenge": {a.sum}, "code_challenge_method": {"S256"}, "login_hint": {"hinted.name"}}
 			waiting := b.once(http.MethodPost, "/authorize", q).Header.Get("Location")
