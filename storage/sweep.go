@@ -21,6 +21,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 		s.sweep(ctx, "tokens", "signature", "expires_at < ? AND kind <> 'refresh'", micros(now.Add(-day))),
 		s.sweep(ctx, "tokens", "signature", "expires_at < ?", micros(now.Add(-30*day))),
 		s.sweep(ctx, "device_requests", "id", "expires_at < ?", micros(now.Add(-day))),
+		s.sweep(ctx, "shown_proofs", "hash", "until < ?", micros(now)),
 		s.sweep(ctx, "limits", "key", "tat < ?", micros(now.Add(-day))),
 		s.sweep(ctx, "waits", "key", "last_at < ?", micros(now.Add(-2*day))),
 		s.sweep(ctx, "marks", "id", "at < ?", micros(now.Add(-2*day))),

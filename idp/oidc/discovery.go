@@ -48,6 +48,7 @@ func (p *Provider) discovery(w http.ResponseWriter, r *http.Request) error {
 		"introspection_endpoint_auth_methods_supported":  secret,
 		"code_challenge_methods_supported":               []string{"S256"},
 		"authorization_response_iss_parameter_supported": true,
+		"dpop_signing_alg_values_supported":              proofAlgs,
 		"claims_parameter_supported":                     false,
 		"request_parameter_supported":                    false,
 		"request_uri_parameter_supported":                false,

@@ -29,6 +29,10 @@ type claims struct {
 	ACR      string   `json:"acr"`
 	AMR      []string `json:"amr"`
 	AuthTime int64    `json:"auth_time"`
+
+	Confirmation struct {
+		Key string `json:"jkt"`
+	} `json:"cnf"`
 }
 
 // audience is one string or several (RFC 7519 4.1.3).
@@ -60,6 +64,7 @@ func (p *Provider) accessToken(ctx context.Context, r fosite.Requester, now time
 		"iat": now.Unix(), "exp": now.Add(p.accessLife(scopes)).Unix(), "jti": idp.NewID()}
 	if s.Redeemed {
 		claims["sub"], claims["gid"] = g.UserID, g.ID
+		confirmation(claims, g.Key)
 		assurance(claims, g)
 		staff(claims, s.Parties)
 	}

@@ -177,6 +177,11 @@ func (s *Settings) contradictions(role idp.Role) (out Problems) {
 	wrong(s.Session.Idle > s.Session.Absolute, "session.idle", "policy.bad.order", "session.absolute")
 	wrong(s.Grants.Idle > s.Grants.Absolute, "grants.idle", "policy.bad.order", "grants.absolute")
 	wrong(s.Grants.TerminalIdle > s.Grants.TerminalAbsolute, "grants.terminal_idle", "policy.bad.order", "grants.terminal_absolute")
+	for _, f := range fields {
+		if strings.HasPrefix(f.Path, "terminals.approvers.") {
+			wrong(slices.Equal(f.get(s).([]string), nothing), f.Path, "policy.bad.empty")
+		}
+	}
 	return append(out, s.Password.contradictions()...)
 }
 
@@ -229,6 +234,7 @@ func (a All) orders() (out Problems) {
 		{"sends.mail_kept", "sends.mail_day.burst", n(a.Sends.MailKept), n(a.Sends.MailDay.Burst - 1)},
 		{"tokens.access_money", "tokens.access", d(a.Tokens.AccessMoney), d(a.Tokens.Access)},
 		{"device.interval", "device.life", d(a.Device.Interval), d(a.Device.Life)},
+		{"tokens.proof", "tokens.proof_once", d(a.Tokens.Proof + a.Tokens.ProofAhead), d(a.Tokens.ProofOnce)},
 		{"work.life", "work.window", d(a.Work.Life), d(a.Work.Window)},
 	}
 	for name, w := range map[string]Wait{"password_wait": a.Throttle.PasswordWait, "password_browser_wait": a.Throttle.PasswordBrowserWait, "user_code_wait": a.Throttle.UserCodeWait} {
