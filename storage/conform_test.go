@@ -529,6 +529,46 @@ func (c *conformity) terminalKeys(ctx context.Context) {
 	later, err := c.s.ShowProof(ctx, []byte("proof"), c.now.Add(time.Hour), c.now.Add(time.Minute+time.Second))
 	c.did(err)
 	c.is(first && !second && later, "proofs", first, second, later)
+	c.terminalNotices(ctx, other)
+}
+
+// A notice is shown at the terminals that it is for, and answered once.
+func (c *conformity) terminalNotices(ctx context.Context, other idp.Terminal) {
+	queue := func(kind idp.NoticeKind, terminal string) string {
+		n := idp.TerminalNotice{MerchantID: c.merchant.ID, TerminalID: terminal, UserID: c.user.ID, Kind: kind, CreatedAt: c.now, Until: c.now.Add(time.Hour),
+			Params: idp.NoticeParams{Name: "林薇", Due: c.now.Add(time.Hour).UTC(), Choices: []int{17, 47, 88}}}
+		c.did(c.s.QueueTerminalNotice(ctx, &n, 47), "QueueTerminalNotice")
+		return n.ID
+	}
+	answer := func(id string, t idp.Terminal, a idp.NoticeAnswer, digits int) idp.NoticeAnswer {
+		n, err := c.s.AnswerTerminalNotice(ctx, id, t, a, digits, c.now)
+		if err != nil && idp.KindOf(err) == idp.NotFound {
+			return "none"
+		}
+		c.did(err, "AnswerTerminalNotice")
+		c.is(n.AnsweredBy == t.ID && n.Params.Name == "林薇", "answered", n)
+		return n.Answer
+	}
+	own, all, stop := queue(idp.NoticeConfirm, c.terminal.ID), queue(idp.NoticeConfirm, ""), queue(idp.NoticeStop, "")
+	for t, want := range map[*idp.Terminal]int{&c.terminal: 3, &other: 2, {ID: c.terminal.ID, MerchantID: "elsewhere"}: 0} {
+		list, err := c.s.TerminalNotices(ctx, *t, c.now)
+		c.did(err, "TerminalNotices")
+		c.is(len(list) == want, "notices", t.Serial, list)
+	}
+	seen, err := c.s.SeeTerminalNotice(ctx, own, c.terminal, c.now)
+	c.did(err, "SeeTerminalNotice")
+	unseen, err := c.s.SeeTerminalNotice(ctx, own, other, c.now)
+	c.did(err)
+	one, err := c.s.TerminalNotice(ctx, own)
+	c.did(err, "TerminalNotice")
+	c.is(seen && !unseen && one.SeenAt.Equal(c.now) && slices.Equal(one.Params.Choices, []int{17, 47, 88}) && one.Answer == "", "seen", one)
+	got := []idp.NoticeAnswer{answer(own, other, idp.NoticeConfirmed, 47), answer(own, c.terminal, idp.NoticeConfirmed, 47), answer(own, c.terminal, idp.NoticeConfirmed, 47),
+		answer(all, other, idp.NoticeConfirmed, 17), answer(all, c.terminal, idp.NoticeConfirmed, 47), answer(stop, other, idp.NoticeConfirmed, 47),
+		answer(stop, idp.Terminal{ID: other.ID, MerchantID: "elsewhere"}, idp.NoticeStopped, 0), answer(stop, other, idp.NoticeStopped, 0)}
+	c.is(slices.Equal(got, []idp.NoticeAnswer{"none", "confirmed", "none", "wrong", "none", "none", "none", "stopped"}), "answers", got)
+	late := queue(idp.NoticeStop, "")
+	c.did(c.s.VoidTerminalNotices(ctx, c.user.ID, c.now), "VoidTerminalNotices")
+	c.is(answer(late, other, idp.NoticeStopped, 0) == "none", "a notice that was taken back")
 }
 
 func (c *conformity) devices(ctx context.Context) {

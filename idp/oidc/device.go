@@ -161,7 +161,7 @@ func (p *Provider) requestDevice(ctx context.Context, d idp.DeviceRequest, t *id
 	}
 	for try := 0; ; try++ {
 		code, user := idp.NewToken(), newUserCode()
-		d.Match, d.Choices = newMatch()
+		d.Match, d.Choices = idp.NewChoices()
 		err := p.Store.Tx(ctx, func(ctx context.Context) error {
 			if err := p.spend(ctx, shown); err != nil {
 				return err
@@ -208,16 +208,6 @@ func newUserCode() string {
 		b[i] = normal.UserCodeAlphabet[random(len(normal.UserCodeAlphabet))]
 	}
 	return string(b)
-}
-
-// newMatch returns the number a device shows, and three to pick it from.
-func newMatch() (match int, choices []int) {
-	for len(choices) < 3 {
-		if n := 10 + random(90); !slices.Contains(choices, n) {
-			choices = append(choices, n)
-		}
-	}
-	return choices[random(len(choices))], choices
 }
 
 func random(n int) int {

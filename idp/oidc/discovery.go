@@ -37,6 +37,7 @@ func (p *Provider) discovery(w http.ResponseWriter, r *http.Request) error {
 		"revocation_endpoint":                            at("/revoke"),
 		"device_authorization_endpoint":                  at("/device_authorization"),
 		"pushed_authorization_request_endpoint":          at("/par"),
+		"terminal_notices_endpoint":                      at("/terminal/notices"),
 		"require_pushed_authorization_requests":          false,
 		"response_types_supported":                       []string{"code"},
 		"response_modes_supported":                       []string{"query"},

@@ -1,7 +1,9 @@
 package server_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -328,5 +330,51 @@ func TestTerminalPolicy(t *testing.T) {
 		owner.open("/device?user_code=CCDFGHJK").see(403, "终端软件")
 		w.asksWith(t, "esign", "FCDFGHJK", "", "4.11")
 		cashier.open("/device?user_code=FCDFGHJK").see(200, "4.11").submit("do", "approve", "match", "42").see(200, "已经批准")
+	})
+}
+
+// Whoever stands at a terminal stops a recovery there: its person is frozen at once, a case
+// is open, and all channels are told.
+func TestStopAtTerminal(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		ctx, store := t.Context(), w.Service.Store
+		manager := w.from(t, "198.51.100.1").open("/sign-in").signIn("manager").see(200, "王志强")
+		device := w.from(t, "203.0.113.1")
+		device.key = w.terminalKey("smart")
+		var d deviceAnswer
+		device.post("/device_authorization", url.Values{"client_id": {"terminal"}, "scope": {"openid terminal"}, "terminal_serial": {w.Terminals["smart"].Serial}})
+		must(t, json.Unmarshal([]byte(device.Body), &d))
+		manager.approve(d.UserCode, d.number()).see(200, "已经批准")
+		time.Sleep(6 * time.Second)
+		var a tokenAnswer
+		must(t, json.Unmarshal([]byte(device.post("/token", pollForm(d)).Body), &a))
+		owner := w.user(t, "lin.wei")
+		n := idp.TerminalNotice{MerchantID: owner.MerchantID, UserID: owner.ID, Kind: idp.NoticeStop, CreatedAt: time.Now(), Until: time.Now().Add(time.Hour), Params: idp.NoticeParams{Name: owner.Name}}
+		must(t, store.QueueTerminalNotice(ctx, &n, 0))
+		ask := func(method, path, text string) *browser {
+			t.Helper()
+			r, err := http.NewRequest(method, w.Issuer+path, strings.NewReader(text))
+			must(t, err)
+			r.Header.Set("Content-Type", "application/json")
+			r.Header.Set("Authorization", "DPoP "+a.Access)
+			r.Header.Set("DPoP", device.key.Proof(method, w.Issuer+path, a.Access))
+			return device.do(r)
+		}
+		if ask("GET", "/terminal/notices", ""); device.Status != 200 || !strings.Contains(device.Body, "有人正在找回林薇的账户") {
+			t.Fatalf("%d %s", device.Status, device.Body)
+		}
+		if ask("POST", "/terminal/notices/"+n.ID, `{"do":"stop"}`); device.Status != 200 || !strings.Contains(device.Body, "stopped") {
+			t.Fatalf("%d %s", device.Status, device.Body)
+		}
+		frozen := w.events(t, "lin.wei", "account.frozen")
+		if owner = w.user(t, "lin.wei"); !owner.Frozen || len(frozen) != 1 || frozen[0].Terminal == "" || frozen[0].Actor != "" {
+			t.Errorf("frozen %v, %+v", owner.Frozen, frozen)
+		}
+		if len(w.notices(t, "lin.wei", "frozen")) == 0 || len(w.events(t, "lin.wei", "case.opened")) != 1 {
+			t.Error("not told, or no case")
+		}
+		if ask("POST", "/terminal/notices/"+n.ID, `{"do":"stop"}`); device.Status != 404 {
+			t.Errorf("a second time: %d", device.Status)
+		}
 	})
 }
