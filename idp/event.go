@@ -45,6 +45,7 @@ var EventNames = map[string]bool{
 	"device.redeemed":  true,
 	"terminal.created": false, "terminal.activated": true, "terminal.suspended": true, "terminal.lost": true,
 	"terminal.returned": true, "terminal.retired": true,
+	"terminal.keyed": true, "terminal.rekeyed": true, "terminal.answered": true, "device.refused": false,
 	"staff.invited": true, "staff.role": true, "staff.left": true,
 	"merchant.created": false, "merchant.activated": true, "merchant.viewed": false, "merchant.suspended": true, "merchant.returned": true, "store.created": false, "store.renamed": false,
 	"client.created": false, "client.disabled": false, "client.enabled": false, "client.secret": false,

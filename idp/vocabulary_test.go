@@ -59,6 +59,8 @@ func TestRedeemable(t *testing.T) {
 		"terminal.suspended":   func(p *idp.Parties) { p.Terminal.State = idp.TerminalSuspended },
 		"terminal.lost":        func(p *idp.Parties) { p.Terminal.State = idp.TerminalLost },
 		"terminal.retired":     func(p *idp.Parties) { p.Terminal.State = idp.TerminalRetired },
+		"terminal.key":         func(p *idp.Parties) { p.Grant.Key = "k" },
+		"terminal.key ":        func(p *idp.Parties) { p.Terminal.Key = "k" },
 		"dev.foreign":          func(p *idp.Parties) { p.Terminal.MerchantID = "other" },
 		" ":                    func(p *idp.Parties) { p.Merchant, p.User.MerchantID, p.Terminal = nil, "", nil }, // operator staff
 		"  ":                   func(p *idp.Parties) { p.Grant.ExpiresAt = time.Time{} },

@@ -558,7 +558,7 @@ func (c *conformity) approvals(ctx context.Context) {
 	ask("HJKLMNPQ", nil)
 	ask("JKLMNPQR", &one)
 	state := func(code string) idp.DeviceState {
-		p, err := c.s.PollDevice(ctx, []byte(code), "app", c.now.Add(30*time.Second), time.Second)
+		p, err := c.s.PollDevice(ctx, []byte(code), "app", "", c.now.Add(30*time.Second), time.Second)
 		c.did(err)
 		return p.Request.State
 	}

@@ -21,7 +21,9 @@ type DeviceApprove struct {
 	AskedAt                             time.Time
 	Scopes                              []string
 	Numbers                             []int
-	Named                               bool // false: no terminal of ours is registered for this device
+	Software                            string // version of the terminal's, "" if it names none
+	Rekeyed                             bool   // it came with another key than before
+	Named                               bool   // false: no terminal of ours is registered for this device
 }
 
 // DeviceDone says how it ended: "approved", "denied", "wrong" or "gone".

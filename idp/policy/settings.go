@@ -25,6 +25,7 @@ type Settings struct {
 	StepUp   StepUp        `json:"step_up"`
 	Grants   Grants        `json:"grants"`
 	Recovery Recovery      `json:"recovery"`
+	Terminal Terminals     `json:"terminals"`
 	All
 }
 
@@ -92,6 +93,34 @@ type Grants struct {
 	Absolute         time.Duration `json:"absolute" merge:"least" range:"1d..365d"`
 	TerminalIdle     time.Duration `json:"terminal_idle" merge:"least" range:"1h..180d"`
 	TerminalAbsolute time.Duration `json:"terminal_absolute" merge:"least" range:"1d..730d"`
+}
+
+// Terminals say what a terminal must show, and who may let it in.
+type Terminals struct {
+	KeyRequired     bool      `json:"key_required" merge:"or"` // it proves its key with every request; one that has a key always does
+	Approvers       Approvers `json:"approvers"`
+	MinimumSoftware Software  `json:"minimum_software"`
+}
+
+// Approvers are the roles that may let a terminal in, by its kind.
+type Approvers struct {
+	ESign        ByState  `json:"esign"`
+	Traditional  ByState  `json:"traditional"`
+	Smart        ByState  `json:"smart"`
+	Unregistered []string `json:"unregistered" merge:"common" oneof:"owner,manager,cashier"` // a device that names no terminal
+}
+
+// ByState are such roles by where the terminal stands.
+type ByState struct {
+	Active []string `json:"active" merge:"common" oneof:"owner,manager,cashier"`
+	New    []string `json:"new" merge:"common" oneof:"owner,manager,cashier"` // also one long unseen, with another key, or that asks to move money
+}
+
+// Software is the oldest version of a terminal's software that may sign in, by its kind.
+type Software struct {
+	ESign       Version `json:"esign" merge:"largest"`
+	Traditional Version `json:"traditional" merge:"largest"`
+	Smart       Version `json:"smart" merge:"largest"`
 }
 
 // FlowLife bounds a walk through a flow.
@@ -204,6 +233,9 @@ type Tokens struct {
 	Grace       time.Duration `json:"grace" range:"0s..60s"` // a lost answer is given again, sealed
 	PAR         time.Duration `json:"par" range:"10s..10m"`  // to first use
 	Assertion   time.Duration `json:"assertion" range:"10s..5m"`
+	Proof       time.Duration `json:"proof" range:"10s..5m"`       // of possession (RFC 9449): so old at most
+	ProofAhead  time.Duration `json:"proof_ahead" range:"0s..60s"` // and so far in the future, for clocks that are off
+	ProofOnce   time.Duration `json:"proof_once" range:"20s..1h"`  // remembered so long: it counts once
 	MostGrants  int           `json:"most_grants" range:"1..1000"` // live grants of a person to one client and terminal; the oldest ends
 }
 

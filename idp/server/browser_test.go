@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -19,6 +20,7 @@ import (
 
 	"hufu/flows/factor/totp"
 	"hufu/idp"
+	"hufu/idp/oidc/dpoptest"
 	"hufu/idp/server"
 	"hufu/storage"
 )
@@ -29,7 +31,9 @@ type demoWorld struct {
 	*httptest.Server
 	Service *server.Server
 	Issuer  string
-	dir     string // its data
+	dir     string                   // its data
+	keys    map[string]*dpoptest.Key // of terminals
+	key     *dpoptest.Key            // of the terminal that asks, unless another one is said
 	Clients map[string]struct {
 		ID         string `json:"client_id"`
 		Secret     string `json:"client_secret"`
@@ -81,7 +85,7 @@ func startWorld(t *testing.T, cfg server.Config, dir string) *demoWorld {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = service.Close() })
-	w := &demoWorld{Service: service, Issuer: cfg.Issuer, dir: dir}
+	w := &demoWorld{Service: service, Issuer: cfg.Issuer, dir: dir, key: dpoptest.New()}
 	text, err := os.ReadFile(filepath.Join(dir, "demo.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -108,6 +112,7 @@ type browser struct {
 	world  *demoWorld
 	client *http.Client
 	Lang   string
+	key    *dpoptest.Key // of the terminal whose requests it sends; nil: the world's
 
 	URL    *url.URL // of the page
 	Status int
@@ -183,6 +188,9 @@ func (b *browser) post(address string, form url.Values) *browser {
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	if form.Get("client_id") == "terminal" {
+		r.Header.Set("DPoP", cmp.Or(b.key, b.world.key).Proof(http.MethodPost, address, ""))
+	}
 	return b.do(r)
 }
 

@@ -49,6 +49,7 @@ var classes = map[string]class{
 	"GET /flows/{flow}": step, "GET /flows/{flow}/{step}": step, "POST /flows/{flow}/{step}": step, "POST /flows/{flow}/{step}/resend": step,
 	"POST /flows/{flow}/{step}/way": step, "POST /flows/{flow}/{step}/challenge": step, "POST /flows/{flow}/new-password/check": step, "GET /flows/{flow}/{step}/file": step,
 	"/authorize": money, "/token": client, "/revoke": client, "/userinfo": client, "/introspect": client, "/device_authorization": client, "/par": client,
+	"/terminal/notices": client, "/terminal/notices/{id}": client,
 	"GET /device": approve, "POST /device": approve,
 	"GET /account": own, "GET /account/factors": own, "GET /account/contacts": own, "GET /account/devices": own, "GET /account/apps": own, "GET /account/activity": own,
 	"GET /account/data": own, "GET /account/freeze": own, "GET /account/unfreeze": own, "POST /account/unfreeze": own, // who is not frozen

@@ -111,7 +111,7 @@ func TestDeviceFlowAcrossReplicas(t *testing.T) {
 			t.Errorf("redeemed twice: %+v", again)
 		}
 		// Tokens of one verify at the other.
-		if status, body := r.two.get(t, "/userinfo", "Authorization", "Bearer "+a.Access); status != http.StatusOK {
+		if status, body := r.two.get(t, "/userinfo", "Authorization", "DPoP "+a.Access, "DPoP", r.key.Proof(http.MethodGet, r.Issuer+"/userinfo", a.Access)); status != http.StatusOK {
 			t.Errorf("userinfo at the other: %d %s", status, body)
 		}
 		if next := r.two.token(t, refreshForm("terminal", a.Refresh)); next.Status != http.StatusOK {

@@ -17,6 +17,7 @@ import (
 
 	"hufu/flows/factor/totp"
 	"hufu/idp"
+	"hufu/idp/oidc/dpoptest"
 	"hufu/idp/phc"
 	"hufu/idp/policy"
 	"hufu/idp/server"
@@ -334,7 +335,7 @@ func quietWorldOf(f *testing.F) *demoWorld {
 		f.Fatal(err)
 	}
 	f.Cleanup(func() { _ = service.Close() })
-	return &demoWorld{Service: service, Issuer: cfg.Issuer}
+	return &demoWorld{Service: service, Issuer: cfg.Issuer, key: dpoptest.New()}
 }
 
 // raw sends a body and a cookie header as they are and returns the status.

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"hufu/idp"
+	"hufu/idp/oidc/dpoptest"
 	"hufu/idp/policy"
 	"hufu/idp/server"
 	"hufu/storage"
@@ -255,11 +256,23 @@ func TestFloodOfStrangers(t *testing.T) {
 	})
 }
 
+// terminalKey is that of a terminal of the demonstration.
+func (w *demoWorld) terminalKey(kind string) *dpoptest.Key {
+	if w.keys == nil {
+		w.keys = map[string]*dpoptest.Key{}
+	}
+	if w.keys[kind] == nil {
+		w.keys[kind] = dpoptest.New()
+	}
+	return w.keys[kind]
+}
+
 // activated is a terminal of the demonstration that its owner has signed in, in a browser
 // of his: how it asks for its next tokens.
 func (w *demoWorld) activated(t *testing.T, address, kind string, owner *browser) (refresh func() tokenAnswer) {
 	t.Helper()
 	a, b := &quietApp{world: w, id: "terminal"}, w.from(t, address)
+	b.key = w.terminalKey(kind)
 	var d deviceAnswer
 	b.post("/device_authorization", url.Values{"client_id": {a.id}, "scope": {"openid offline_access terminal"}, "terminal_serial": {w.Terminals[kind].Serial}})
 	must(t, json.Unmarshal([]byte(b.Body), &d))
@@ -385,15 +398,20 @@ func TestStrangersAskForTerminal(t *testing.T) {
 	eachHour(t, func(t *testing.T, w *demoWorld) {
 		asks := func(from string) (d deviceAnswer) {
 			t.Helper()
-			b := w.from(t, from).post("/device_authorization", url.Values{"client_id": {"terminal"}, "scope": {"openid terminal"}, "terminal_serial": {w.Terminals["esign"].Serial}})
+			b := w.from(t, from)
+			b.key = w.terminalKey(from)
+			b.post("/device_authorization", url.Values{"client_id": {"terminal"}, "scope": {"openid terminal"}, "terminal_serial": {w.Terminals["esign"].Serial}})
 			must(t, json.Unmarshal([]byte(b.Body), &d))
+			d.from = from
 			return d
 		}
 		hears := func(d deviceAnswer, want string) {
 			t.Helper()
 			time.Sleep(6 * time.Second)
 			var a tokenAnswer
-			must(t, json.Unmarshal([]byte(w.from(t, "198.51.100.1").post("/token", pollForm(d)).Body), &a))
+			b := w.from(t, "198.51.100.1")
+			b.key = w.terminalKey(d.from)
+			must(t, json.Unmarshal([]byte(b.post("/token", pollForm(d)).Body), &a))
 			if a.Error != want {
 				t.Errorf("the device hears %q, want %q", a.Error, want)
 			}
