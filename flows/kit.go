@@ -38,6 +38,9 @@ func (e *Engine) kitRoutes(page func(pattern string, h web.Handler)) {
 // withCodes serves a view of the new codes of a flow, while its page shows them.
 func (e *Engine) withCodes(h func(w http.ResponseWriter, r *http.Request, s *State, set codeSet) error) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
+		if err := r.ParseForm(); err != nil {
+			return badForm(err)
+		}
 		s, err := e.load(r)
 		if err != nil {
 			return e.gone(w, r, err)
@@ -154,9 +157,6 @@ func (s *State) kitFileForm() templates.KitFile {
 
 // kitFile gives the kit as a file under the passphrase, which is kept nowhere.
 func (e *Engine) kitFile(w http.ResponseWriter, r *http.Request, s *State, set codeSet) error {
-	if err := r.ParseForm(); err != nil {
-		return badForm(err)
-	}
 	file, err := e.sealedKit(r.Context(), s, set, r.PostForm)
 	refusal, ok := errors.AsType[*idp.Error](err)
 	switch {
@@ -319,11 +319,13 @@ const mostForm = 16 << 20
 // readForm reads a form. A file in it becomes the value of its field: it is no larger than a form may be, and never
 // touches the disk.
 func readForm(r *http.Request) error {
-	err := r.ParseMultipartForm(mostForm)
-	if errors.Is(err, http.ErrNotMultipart) {
-		return nil // read as any other
+	if err := r.ParseForm(); err != nil {
+		return err
 	}
-	if err != nil {
+	switch err := r.ParseMultipartForm(mostForm); {
+	case errors.Is(err, http.ErrNotMultipart):
+		return nil // read as any other
+	case err != nil:
 		return err
 	}
 	for name, files := range r.MultipartForm.File {
