@@ -137,7 +137,6 @@ func (e *Engine) Routes(mux *http.ServeMux) {
 	page("POST /flows/{flow}/{step}/resend", e.resend)
 	page("POST /flows/{flow}/{step}/way", e.chooseWay)
 	page("POST /flows/{flow}/{step}/challenge", e.challenge)
-	page("GET /flows/{flow}/{step}/file", e.file)
 	page("POST /flows/{flow}/new-password/check", e.checkPassword)
 	page("GET /sign-in", e.signIn)
 	page("GET /sign-out", e.signOutPage)
@@ -147,6 +146,7 @@ func (e *Engine) Routes(mux *http.ServeMux) {
 	e.recoverRoutes(page)
 	page("GET /device", e.devicePage)
 	page("POST /device", e.deviceDecide)
+	e.kitRoutes(page)
 	e.accountRoutes(page)
 }
 
@@ -331,7 +331,7 @@ func (e *Engine) draw(w http.ResponseWriter, r *http.Request, s *State, st Step,
 // submit runs a step. What it was refused for is committed and the page drawn
 // again; any other error takes everything back.
 func (e *Engine) submit(w http.ResponseWriter, r *http.Request) error {
-	if err := r.ParseForm(); err != nil {
+	if err := readForm(r); err != nil {
 		return badForm(err)
 	}
 	s, err := e.load(r)

@@ -232,6 +232,11 @@ func (second) Prepare(ctx context.Context, s *State, form url.Values) error {
 	if err := s.engine.waiting(ctx, s, f.Method()); err != nil {
 		return err
 	}
+	if f.Method() == idp.MethodBackup && form.Get("code") == "" && form.Get("kit") != "" {
+		if form, err = s.engine.kitCode(ctx, s, form); err != nil {
+			return err
+		}
+	}
 	if err := f.Read(form); err != nil { // before work is used up for it
 		return err
 	}

@@ -99,11 +99,20 @@ func doorSamples() []sample {
 func secondSamples() []sample {
 	work := &Work{Challenge: "Gm7sD1XVjKp2bA.1773115200.20", Bits: 20}
 	passkey := &Passkey{Options: "/flows/f1/second/challenge", Action: "/flows/f1/second"}
-	codes := RecoveryCodes{Action: "/flows/f1/recovery-codes", File: "/flows/f1/recovery-codes/file", Login: "lin.wei", Operator: "示范收单", IssuerHost: "localhost:8080",
-		MerchantName: "林记小馆", Made: noon, Steps: true, Codes: []string{"7K3M-Q2XD-0V8R-A9TZ", "C2RW-HN8D-E4KX-Q7MV", "P9VT-3GKX-41ZD-W5NC",
+	codes := RecoveryCodes{Action: "/flows/f1/recovery-codes", Sheet: "/flows/f1/recovery-codes/sheet", Slip: "/flows/f1/recovery-codes/slip", Kit: "/flows/f1/recovery-codes/kit",
+		File: "/flows/f1/recovery-codes/file", Login: "lin.wei", Operator: "示范收单", IssuerHost: "localhost:8080", Made: noon, Steps: true, Codes: []string{"7K3M-Q2XD-0V8R-A9TZ", "C2RW-HN8D-E4KX-Q7MV", "P9VT-3GKX-41ZD-W5NC",
 			"M4XJ-QR7F-TB2H-8DYK", "8DHN-WK2C-P6VR-3XMA", "T6GX-V9MQ-3JFB-C0WZ", "F3CP-7XRD-KH8N-2QVT", "N8WK-2JTH-6MGC-X4RD", "Q5MV-DF4X-R9ZB-7KHP", "H2TR-9KNW-C1XD-G6VM"}}
 	again := codes
-	again.Form, again.Replaces, again.Steps, again.MerchantName = bad("kept", "recovery-codes.keep"), true, false, ""
+	again.Form, again.Replaces, again.Steps = bad("kept", "recovery-codes.keep"), true, false
+	paper := KitPaper{Back: "/flows/f1/recovery-codes", Host: "localhost:8080", Login: "lin.wei", MerchantNo: "822290059430001", MerchantName: "林记小馆", Codes: codes.Codes, Made: noon, QR: qr,
+		Terminals: []KitTerminal{{"4417", "HF-E20", "鼓楼店"}, {"0931", "HF-S9", "五四路店"}, {"7720", "HF-T3", "五四路店"}}}
+	slip := paper
+	slip.Slip = true
+	long, staff := slip, KitPaper{Back: "/x", Host: "localhost:8080", Login: "he.min", Codes: codes.Codes, Made: noon, QR: qr}
+	long.MerchantName, long.Login, long.More = "福州市鼓楼区五四路林记沙县小吃餐饮管理有限公司", "lin.wei.of.the.long.name.20260310", true
+	file := KitFile{Action: "/flows/f1/recovery-codes/kit", Back: "/flows/f1/recovery-codes", Least: 12, Address: "localhost:8080/kit"}
+	weak := file
+	weak.Form = bad("passphrase", "kit.passphrase_weak")
 	enrol := EnrolPasskey{Action: "/flows/f1/enrol-passkey", Options: "/flows/f1/enrol-passkey/challenge", Label: "林薇的手机", Account: "lin.wei",
 		Other: "/flows/f1/factor", Steps: true, Later: "/flows/f1/later"}
 	alone := enrol
@@ -130,6 +139,7 @@ func secondSamples() []sample {
 		{"key-refused", Key{Form: bad("", "key.unknown"), Passkey: passkey, Login: "lin.wei"}},
 		{"key-alone", Key{Passkey: passkey, Login: "lin.wei", Steps: true, RestartURL: "/sign-in"}},
 		{"backup", Backup{Action: "/flows/f1/second", Login: "lin.wei", Work: work, Steps: true, Ways: ways}},
+		{"backup-file", Backup{Form: bad("passphrase", "kit.passphrase_wrong"), Action: "/flows/f1/second", Login: "lin.wei"}},
 		{"backup-typo", Backup{Form: bad("code", "backup.typo"), Action: "/flows/f1/second", Login: "lin.wei"}},
 		{"offer", Offer{Action: "/flows/f1/offer", Until: noon.AddDate(0, 0, 21)}},
 		{"offer-alone", Offer{Action: "/flows/f1/offer", Until: noon.AddDate(0, 0, 21), Alone: true}},
@@ -139,6 +149,8 @@ func secondSamples() []sample {
 		{"choose-factor-passkey", ChooseFactor{Action: "/flows/f1/factor", Passkey: true}},
 		{"enrol-passkey", enrol}, {"enrol-passkey-refused", alone},
 		{"recovery-codes", codes}, {"recovery-codes-refused", again},
+		{"kit-sheet", paper}, {"kit-slip", slip}, {"kit-slip-long", long}, {"kit-sheet-staff", staff}, {"kit-file", file}, {"kit-file-weak", weak},
+		{"kit-open", KitOpen{Action: "/kit"}}, {"kit-open-wrong", KitOpen{Form: bad("kit", "kit.file_wrong"), Action: "/kit"}}, {"kit-contents", KitContents{paper}},
 		{"new-contact-phone", NewContact{Action: "/flows/f1/contact", Kind: "phone", Work: work, Back: "/account/contacts"}},
 		{"new-contact-phone-change", NewContact{Form: bad("contact", "new-contact.malformed_phone"), Action: "/flows/f1/contact", Kind: "phone", Old: "138****0001", Value: "1390000", Back: "/account/contacts"}},
 		{"new-contact-mail", NewContact{Action: "/flows/f1/contact", Kind: "email"}},

@@ -537,7 +537,7 @@ func TestAuditor(t *testing.T) {
 			form = nil
 		}
 		res := b.do(method, h.fill(rt.pattern), form)
-		reading := method == "GET" || slices.Contains([]string{"/console/find", "/console/events"}, res.Request.URL.Path) || strings.HasSuffix(rt.pattern, "/look") || taking
+		reading := method == "GET" || slices.Contains([]string{"/console/find", "/console/events", "/console/kit"}, res.Request.URL.Path) || strings.HasSuffix(rt.pattern, "/look") || taking
 		switch {
 		case may != manage.No && !reading:
 			t.Errorf("%s: an auditor may act", rt.pattern)

@@ -178,6 +178,7 @@ type Throttle struct {
 	Introduced          time.Duration `json:"introduced" range:"1m..1h"` // how long such a code introduces
 	Hashing             Bucket        `json:"hashing"`                   // new passwords and codes that a flow hashes
 	Explain             Bucket        `json:"explain"`                   // refusals that cost nothing and are written to the log all the same, of a network, times f
+	KitFile             Bucket        `json:"kit_file"`                  // files of recovery kits that are opened, of a known browser or a network, times f
 	Checking            Bucket        `json:"checking"`                  // new passwords of a flow that are compared with the rules while they are typed
 	NetworkWork         Bucket        `json:"network_work"`              // strangers' failures of a network, times f, before it must work
 	UserCodeWait        Wait          `json:"user_code_wait"`
@@ -264,8 +265,10 @@ type Links struct {
 
 // RecoveryCodes are the codes on paper.
 type RecoveryCodes struct {
-	Count int `json:"count" range:"4..20"` // a set
-	Low   int `json:"low" range:"0..20"`   // fewer left than so many: a reminder
+	Count       int `json:"count" range:"4..20"`       // a set
+	Low         int `json:"low" range:"0..20"`         // fewer left than so many: a reminder
+	KitLength   int `json:"kit_length" range:"10..64"` // least characters of the passphrase of the kit's file
+	KitStrength int `json:"kit_strength" range:"2..4"` // least score of it, of zxcvbn: it is guessed at where nobody counts
 }
 
 // Work is the proof of work that strangers pay for a guess or a costly message with:
