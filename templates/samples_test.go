@@ -15,7 +15,7 @@ type sample struct {
 var noon = time.Date(2026, 3, 10, 12, 0, 0, 0, china)
 
 func samples() []sample {
-	return slices.Concat(doorSamples(), roomSamples(), accountSamples(), deskSamples(), consoleSamples(), policySamples())
+	return slices.Concat(doorSamples(), roomSamples(), accountSamples(), deskSamples(), consoleSamples(), policySamples(), helpSamples())
 }
 
 func bad(field, key string, args ...any) Form {

@@ -44,7 +44,7 @@ const (
 var classes = map[string]class{
 	"GET /{$}": demo, "GET /dev/messages": demo,
 	"GET /static/": open, "GET /healthz": open, "GET /readyz": open, "GET /.well-known/webauthn": open, "/.well-known/oauth-authorization-server": open,
-	"/.well-known/openid-configuration": open, "/jwks": open, "GET /lang": open, "GET /sign-in": open,
+	"/.well-known/openid-configuration": open, "/jwks": open, "GET /lang": open, "GET /help": open, "GET /help/{topic}": open, "GET /sign-in": open,
 	"GET /join": link, "GET /stop": link, "POST /stop": link, "GET /undo": link, "POST /undo": link,
 	"GET /sign-out": leave, "POST /sign-out": leave, "/logout": leave, "/logout/confirm": leave,
 	"GET /flows/{flow}": step, "GET /flows/{flow}/{step}": step, "POST /flows/{flow}/{step}": step, "POST /flows/{flow}/{step}/resend": step,
