@@ -29,6 +29,8 @@ func (e *Engine) steps(k idp.FlowKind) []Step {
 		return []Step{passwordStep{}, second{}, newContact{}, proveContact{}}
 	case idp.FlowUsername:
 		return []Step{passwordStep{}, second{}, newUsername{}}
+	case idp.FlowProve:
+		return []Step{stillMine{}}
 	case idp.FlowReturn:
 		return []Step{passwordStep{}, second{}}
 	case idp.FlowConsent:

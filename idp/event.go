@@ -32,7 +32,7 @@ var EventNames = map[string]bool{
 	"password.expiring": true, "password.must_change": true,
 	"factor.enrolled": true, "factor.removed": true, "factor.replaced": true, "factor.renamed": true, "factor.clone_suspected": true, "code.sent": true,
 	"codes.issued": true, "codes.used": true, "codes.low": true,
-	"channel.added": true, "channel.removed": true, "channel.undone": true, "channel.stale": true, "username.changed": true,
+	"channel.added": true, "channel.removed": true, "channel.undone": true, "channel.stale": true, "channel.confirmed": true, "channel.disputed": true, "username.changed": true,
 	"account.frozen": true, "account.unfrozen": true, "account.notme": true, "account.exported": true,
 	"case.opened": true, "case.closed": true,
 	"message.dead": false, "message.resent": false, "notice.held": false, "sms.breaker": false, "sms.pumping": false,
