@@ -168,10 +168,8 @@ func (e *Engine) where(network, lang string) string {
 
 // loginOf is the name that a person signs in by: his user name, else a masked channel.
 func loginOf(names []idp.Identifier) string {
-	for _, n := range names {
-		if n.Kind == idp.IdentifierUsername && !n.Former {
-			return n.Value
-		}
+	if name := usernameOf(names); name != "" {
+		return name
 	}
 	for _, n := range names {
 		if n.Channel() {
@@ -183,13 +181,16 @@ func loginOf(names []idp.Identifier) string {
 
 // accountName is the name by which an authenticator tells the account from others: it
 // stands on the device, where no number of the person's belongs.
-func accountName(u idp.User, names []idp.Identifier) string {
+func accountName(u idp.User, names []idp.Identifier) string { return cmp.Or(usernameOf(names), u.Name) }
+
+// usernameOf is the present user name, "" for none.
+func usernameOf(names []idp.Identifier) string {
 	for _, n := range names {
 		if n.Kind == idp.IdentifierUsername && !n.Former {
 			return n.Value
 		}
 	}
-	return u.Name
+	return ""
 }
 
 // seconds are the second factors of a person that answer for him.
@@ -237,7 +238,7 @@ func (e *Engine) account(w http.ResponseWriter, r *http.Request, me *session.Sig
 	if err != nil {
 		return err
 	}
-	p := templates.Account{Name: u.Name, Login: loginOf(names), RoleKey: "role." + string(u.Role), Saved: saved(r), Frozen: u.Frozen, FrozenAt: u.FrozenAt,
+	p := templates.Account{Name: u.Name, Login: loginOf(names), Username: usernameOf(names), RoleKey: "role." + string(u.Role), Saved: saved(r), Frozen: u.Frozen, FrozenAt: u.FrozenAt,
 		Checks: e.checks(e.Policy.For(me.Facts()).Password, creds, names, time.Now())}
 	if me.Merchant != nil {
 		p.MerchantName = me.Merchant.LegalName

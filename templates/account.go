@@ -33,6 +33,7 @@ func (p page) Tabs() (all []tab) {
 // Account is the overview: a safety check in plain words and what needs the person now.
 type Account struct {
 	Name, Login, RoleKey, MerchantName string
+	Username                           string // "" for none: Login is masked then
 	Saved                              string // catalogue key of what has just been done
 	Frozen                             bool
 	FrozenAt                           time.Time

@@ -24,13 +24,13 @@ func deeds() []EventRow {
 
 func overviewSamples() []sample {
 	events := deeds()
-	account := Account{Name: "林薇", Login: "lin.wei", RoleKey: "role.owner", MerchantName: "林记小馆", Events: events[:3], Checks: []Check{
+	account := Account{Name: "林薇", Login: "lin.wei", Username: "lin.wei", RoleKey: "role.owner", MerchantName: "林记小馆", Events: events[:3], Checks: []Check{
 		{Done: true, TitleKey: "check.second", TextKey: "check.second.done"},
 		{TitleKey: "check.spare", TextKey: "check.spare.few", Args: []any{2}, URL: "/account/codes", DoKey: "check.spare.do"},
 		{Done: true, TitleKey: "check.channels", TextKey: "check.channels.done"}}}
 	frozen := account
 	frozen.Frozen, frozen.FrozenAt, frozen.CaseNumber, frozen.Saved = true, noon.Add(-time.Hour), "482-913-0576", "account.saved.answered"
-	bare := Account{Name: "陈小雨", Login: "chen.xy", RoleKey: "role.cashier", Checks: []Check{
+	bare := Account{Name: "陈小雨", Login: "139****0003", RoleKey: "role.cashier", Checks: []Check{
 		{TitleKey: "check.second", TextKey: "check.second.none", URL: "/account/enrol", DoKey: "check.second.do"},
 		{TitleKey: "check.spare", TextKey: "check.spare.none", URL: "/account/codes", DoKey: "check.spare.do"},
 		{TitleKey: "check.channels", TextKey: "check.channels.stale_phone", URL: "/account/contacts", DoKey: "check.channels.look"},
@@ -40,7 +40,7 @@ func overviewSamples() []sample {
 	bare.Still = &ContactRow{ID: "i1", Masked: "138****0001", Verified: true, Stale: true, ConfirmAction: "/account/contact/confirm", ChangeURL: "/account/contact/change?id=i1"}
 	frozen.Closed = []ClosedWay{{FactorKey: "factor.backup", All: true, Since: noon.Add(-time.Hour), Until: noon.Add(time.Hour)}}
 	bare.Checks = append(bare.Checks, Check{TitleKey: "check.password", TextKey: "check.password.soon", Args: []any{7}, URL: "/account/password", DoKey: "check.password.do"})
-	safe := Account{Name: "林薇", Login: "lin.wei", RoleKey: "role.owner", Saved: "account.saved.unfrozen", Events: events[1:2], Checks: account.Checks[:1]}
+	safe := Account{Name: "林薇", Login: "lin.wei", Username: "lin.wei", RoleKey: "role.owner", Saved: "account.saved.unfrozen", Events: events[1:2], Checks: account.Checks[:1]}
 	return []sample{{"account", account}, {"account-frozen", frozen}, {"account-bare", bare}, {"account-safe", safe}}
 }
 
