@@ -32,6 +32,7 @@ func (e *Engine) accountRoutes(page func(pattern string, h web.Handler)) {
 	page("GET /account/contacts", e.own(e.contactsPage))
 	page("GET /account/contact/new", e.thawed(e.addContact))
 	page("GET /account/contact/change", e.thawed(e.changeContact))
+	page("POST /account/contact/confirm", e.thawed(e.confirmContact))
 	page("GET /account/contact/remove", e.thawed(e.removeContactPage))
 	page("POST /account/contact/remove", e.thawed(e.removeContact))
 	page("POST /account/contact/undo", e.thawed(e.undoContact))
@@ -207,10 +208,8 @@ func (e *Engine) where(network, lang string) string {
 
 // loginOf is the name that a person signs in by: his user name, else a masked channel.
 func loginOf(names []idp.Identifier) string {
-	for _, n := range names {
-		if n.Kind == idp.IdentifierUsername && !n.Former {
-			return n.Value
-		}
+	if name := usernameOf(names); name != "" {
+		return name
 	}
 	for _, n := range names {
 		if n.Channel() {
@@ -222,13 +221,16 @@ func loginOf(names []idp.Identifier) string {
 
 // accountName is the name by which an authenticator tells the account from others: it
 // stands on the device, where no number of the person's belongs.
-func accountName(u idp.User, names []idp.Identifier) string {
+func accountName(u idp.User, names []idp.Identifier) string { return cmp.Or(usernameOf(names), u.Name) }
+
+// usernameOf is the present user name, "" for none.
+func usernameOf(names []idp.Identifier) string {
 	for _, n := range names {
 		if n.Kind == idp.IdentifierUsername && !n.Former {
 			return n.Value
 		}
 	}
-	return u.Name
+	return ""
 }
 
 // seconds are the second factors of a person that answer for him.
@@ -251,7 +253,7 @@ func of(creds []idp.Credential, m idp.Method) *idp.Credential {
 }
 
 // savedNotes are what a page may say has just been done.
-var savedNotes = []string{"enrolled", "removed", "renamed", "password", "codes", "username", "contact", "contact_removed", "undone", "ended", "ended_all", "revoked", "distrusted",
+var savedNotes = []string{"enrolled", "removed", "renamed", "password", "codes", "username", "contact", "contact_removed", "confirmed", "undone", "ended", "ended_all", "revoked", "distrusted",
 	"withdrawn", "approval_ended", "answered", "unfrozen", "withdrawn_recovery"}
 
 func saved(r *http.Request) string {
@@ -276,13 +278,17 @@ func (e *Engine) account(w http.ResponseWriter, r *http.Request, me *session.Sig
 	if err != nil {
 		return err
 	}
-	p := templates.Account{Name: u.Name, Login: loginOf(names), RoleKey: "role." + string(u.Role), Saved: saved(r), Frozen: u.Frozen, FrozenAt: u.FrozenAt,
+	p := templates.Account{Name: u.Name, Login: loginOf(names), Username: usernameOf(names), RoleKey: "role." + string(u.Role), Saved: saved(r), Frozen: u.Frozen, FrozenAt: u.FrozenAt,
 		Checks: e.checks(e.Policy.For(me.Facts()).Password, creds, names, time.Now())}
 	if me.Merchant != nil {
 		p.MerchantName = me.Merchant.LegalName
 		if u.Role == idp.RoleOwner || u.Role == idp.RoleManager {
 			p.ShopURL = "/console"
 		}
+	}
+	if n := e.unconfirmed(names, time.Now()); n != nil && !u.Frozen {
+		row := e.contactRow(names, nil, *n, time.Now())
+		p.Still = &row
 	}
 	if p.Closed, err = e.closedWays(ctx, u, creds, names, time.Now()); err != nil {
 		return err
@@ -375,21 +381,15 @@ func (e *Engine) spareCheck(creds []idp.Credential) templates.Check {
 
 // channelCheck: notices and codes reach the person by phone and by mail.
 func (e *Engine) channelCheck(names []idp.Identifier, now time.Time) templates.Check {
-	c := templates.Check{TitleKey: "check.channels", TextKey: "check.channels.done", Done: true}
-	for _, kind := range []idp.IdentifierKind{idp.IdentifierEmail, idp.IdentifierPhone} {
-		mine := slices.DeleteFunc(slices.Clone(names), func(n idp.Identifier) bool { return n.Kind != kind || !n.Channel() })
-		old := slices.ContainsFunc(mine, func(n idp.Identifier) bool { return e.stale(n, now) })
-		if kind == idp.IdentifierEmail { // no digest reminds of those: one that works will do
-			old = !slices.ContainsFunc(mine, func(n idp.Identifier) bool { return !e.stale(n, now) })
-		}
-		switch {
-		case len(mine) == 0:
-			c.Done, c.TextKey, c.URL, c.DoKey = false, "check.channels.no_"+string(kind), "/account/contact/new?kind="+string(kind), "check.channels.add"
-		case old:
-			c.Done, c.TextKey, c.URL, c.DoKey = false, "check.channels.stale_"+string(kind), "/account/contacts", "check.channels.look"
+	for _, kind := range []idp.IdentifierKind{idp.IdentifierPhone, idp.IdentifierEmail} {
+		if !slices.ContainsFunc(names, func(n idp.Identifier) bool { return n.Kind == kind && n.Channel() }) {
+			return templates.Check{TitleKey: "check.channels", TextKey: "check.channels.no_" + string(kind), URL: "/account/contact/new?kind=" + string(kind), DoKey: "check.channels.add"}
 		}
 	}
-	return c
+	if n := e.unconfirmed(names, now); n != nil {
+		return templates.Check{TitleKey: "check.channels", TextKey: "check.channels.stale_" + string(n.Kind), URL: "/account/contacts", DoKey: "check.channels.look"}
+	}
+	return templates.Check{TitleKey: "check.channels", TextKey: "check.channels.done", Done: true}
 }
 
 // stale says whether no code has come back from a phone or address for long.

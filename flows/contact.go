@@ -188,10 +188,14 @@ func (proveContact) Submit(ctx context.Context, s *State, _ url.Values) error {
 	if err := s.roomFor(ctx, "code", fresh.Kind); err != nil {
 		return err
 	}
-	if err := e.Store.AddIdentifier(ctx, &fresh); err != nil {
-		if idp.KindOf(err) == idp.Conflict { // he holds it, so he may know
-			return idp.FieldError("code", "new-contact.taken")
+	err = e.Store.Try(ctx, func(ctx context.Context) error { return e.Store.AddIdentifier(ctx, &fresh) })
+	if err != nil && idp.KindOf(err) == idp.Conflict { // he holds it, so he may know, and whose it was hears of it
+		if err := e.dispute(ctx, fresh.Kind, fresh.Value); err != nil {
+			return err
 		}
+		return &idp.Error{Kind: idp.Rejected, Field: "code", Msg: "new-contact.taken", Reason: "taken"}
+	}
+	if err != nil {
 		return err
 	}
 	s.Facts.Changed = true

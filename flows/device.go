@@ -45,7 +45,7 @@ func (e *Engine) devicePage(w http.ResponseWriter, r *http.Request) error {
 	if d := e.approvalDemand(signed, ask); !d.Met(signed.Session.Proofs) {
 		return e.Site.Require(w, r, d)
 	}
-	return e.drawApproval(w, r, ask, http.StatusOK, templates.Form{})
+	return e.drawApproval(w, r, signed, ask, http.StatusOK, templates.Form{})
 }
 
 // approver returns who is signed in; nobody is led to sign in first.
@@ -104,7 +104,7 @@ func (e *Engine) decide(w http.ResponseWriter, r *http.Request, signed *session.
 	if r.PostForm.Get("do") == "approve" {
 		if r.PostForm.Get("match") == "" {
 			form := templates.Form{Errors: []templates.FieldError{{Field: "match", Key: "device-approve.pick"}}}
-			return e.drawApproval(w, r, ask, http.StatusUnprocessableEntity, form)
+			return e.drawApproval(w, r, signed, ask, http.StatusUnprocessableEntity, form)
 		}
 		outcome = "wrong" // one wrong pick ends the request
 		if n, perr := strconv.Atoi(r.PostForm.Get("match")); perr == nil && n == ask.Match {
@@ -389,9 +389,13 @@ func (e *Engine) approvalDemand(signed *session.Signed, ask asking) idp.Demand {
 	return d
 }
 
-func (e *Engine) drawApproval(w http.ResponseWriter, r *http.Request, ask asking, status int, form templates.Form) error {
+func (e *Engine) drawApproval(w http.ResponseWriter, r *http.Request, signed *session.Signed, ask asking, status int, form templates.Form) error {
 	ctx := r.Context()
-	p := templates.DeviceApprove{Form: form, Action: "/device", UserCode: ask.code, Network: ask.Network, Age: time.Since(ask.CreatedAt), AskedAt: ask.CreatedAt,
+	names, err := e.Store.Identifiers(ctx, signed.User.ID)
+	if err != nil {
+		return err
+	}
+	p := templates.DeviceApprove{Form: form, Action: "/device", Name: signed.User.Name, Username: usernameOf(names), UserCode: ask.code, Network: ask.Network, Age: time.Since(ask.CreatedAt), AskedAt: ask.CreatedAt,
 		Scopes: ask.Scopes, Numbers: ask.Choices, Named: ask.terminal != nil, Rekeyed: ask.rekeyed(), Software: ask.Software}
 	if c, err := e.Store.Client(ctx, ask.ClientID); err == nil {
 		p.ClientName = c.Name

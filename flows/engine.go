@@ -81,6 +81,7 @@ type chooser interface {
 type Facts struct {
 	Typed      string                     `json:"typed,omitempty"`  // login name as typed
 	Lookup     []byte                     `json:"lookup,omitempty"` // keyed hash of its normal form
+	Chosen     string                     `json:"chosen,omitempty"` // masked name of who was chosen among those this browser knows, in place of what is typed
 	Proofs     []idp.Proof                `json:"proofs,omitempty"` // gathered in this flow
 	Scratch    map[string]json.RawMessage `json:"scratch,omitempty"`
 	Begun      string                     `json:"begun,omitempty"` // step whose Begin has run

@@ -193,7 +193,7 @@ func (e *Engine) sealedKit(ctx context.Context, s *State, set codeSet, form url.
 // find with it.
 func (s *State) passphrase(ctx context.Context, form url.Values) (string, error) {
 	e, plain := s.engine, form.Get("passphrase")
-	least, rules := e.Policy.Now().Recovery, s.passwordRules()
+	least, rules := e.Policy.Now().Paper, s.passwordRules()
 	rules.MinLength, rules.MinScore, rules.MaxLength = 0, max(rules.MinScore, least.KitStrength), 0
 	switch n := len([]rune(plain)); {
 	case plain == "":

@@ -29,6 +29,8 @@ func (e *Engine) steps(k idp.FlowKind) []Step {
 		return []Step{passwordStep{}, second{}, newContact{}, proveContact{}}
 	case idp.FlowUsername:
 		return []Step{passwordStep{}, second{}, newUsername{}}
+	case idp.FlowProve:
+		return []Step{stillMine{}}
 	case idp.FlowReturn:
 		return []Step{passwordStep{}, second{}}
 	case idp.FlowRecover:
@@ -219,10 +221,14 @@ func (s *State) of(m idp.Method) (out []idp.Credential) {
 	return out
 }
 
-// login is the name to show: as typed, or the person's own first name.
+// login is the name to show: as typed, or masked as long as the person was only chosen, or
+// his own first name.
 func (s *State) login() string {
-	if s.Facts.Typed != "" {
+	switch {
+	case s.Facts.Typed != "":
 		return s.Facts.Typed
+	case s.masked():
+		return s.Facts.Chosen
 	}
 	for _, n := range s.names {
 		if n.Kind == idp.IdentifierUsername && !n.Former {
@@ -235,9 +241,12 @@ func (s *State) login() string {
 	return ""
 }
 
+// masked: the name was chosen on a browser that knows it, and nothing is proved yet.
+func (s *State) masked() bool { return s.Facts.Chosen != "" && len(s.Facts.Proofs) == 0 }
+
 // attempt is what a factor may see.
 func (s *State) attempt(step string, m idp.Method) *factor.Attempt {
-	a := &factor.Attempt{Login: s.login(), Credentials: s.of(m), Known: s.known() != nil, Purpose: "purpose." + string(s.Demand.Kind),
+	a := &factor.Attempt{Login: s.login(), Masked: s.masked(), Credentials: s.of(m), Known: s.known() != nil, Purpose: "purpose." + string(s.Demand.Kind),
 		Scratch: s.Facts.Scratch[step], Form: s.Form, Action: s.path(step), Resend: s.path(step, "resend")}
 	if s.user != nil {
 		a.User, a.Rules = *s.user, s.settings().Factors

@@ -34,7 +34,7 @@ var EventNames = map[string]bool{
 	"codes.issued": true, "codes.used": true, "codes.low": true,
 	"recovery.started": true, "recovery.proof": true, "recovery.delayed": true, "recovery.reminded": true, "recovery.stopped": true, "recovery.completed": true, "recovery.expired": true,
 	"recovery.refused": true, "channel.disputed": true, "username.told": true,
-	"channel.added": true, "channel.removed": true, "channel.undone": true, "channel.stale": true, "username.changed": true,
+	"channel.added": true, "channel.removed": true, "channel.undone": true, "channel.stale": true, "channel.confirmed": true, "username.changed": true,
 	"account.frozen": true, "account.unfrozen": true, "account.notme": true, "account.exported": true,
 	"case.opened": true, "case.closed": true,
 	"message.dead": false, "message.resent": false, "notice.held": false, "sms.breaker": false, "sms.pumping": false,

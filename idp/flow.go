@@ -18,6 +18,7 @@ const (
 	FlowCodes    FlowKind = "codes"    // the signed-in person gets new recovery codes
 	FlowContact  FlowKind = "contact"  // the signed-in person adds or changes a phone or an e-mail
 	FlowUsername FlowKind = "username" // the signed-in person changes his user name
+	FlowProve    FlowKind = "prove"    // the signed-in person shows that a phone or e-mail still reaches him
 	FlowReturn   FlowKind = "return"   // the signed-in person lifts his freeze by a strong return
 	FlowRecover  FlowKind = "recover"  // somebody who cannot sign in gets back what he has lost
 	FlowName     FlowKind = "name"     // somebody has forgotten his user name

@@ -135,6 +135,15 @@ func TestMasked(t *testing.T) {
 	}
 }
 
+// A masked user name is never all of it, and as short for a long one.
+func TestMaskName(t *testing.T) {
+	for name, want := range map[string]string{"lin.wei": "l***i", "abc": "a***c", "ab": "a***", "a": "a***", "": "***", "林晓薇": "林***薇", "林薇": "林***", "a.very.long.name": "a***e"} {
+		if got := idp.MaskName(name); got != want {
+			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
+}
+
 // A secret prints nowhere, whatever it is inside of.
 func TestSecretNeverPrints(t *testing.T) {
 	const word = "hunter2"

@@ -14,6 +14,7 @@ type DeviceCode struct {
 type DeviceApprove struct {
 	Form
 	Action, UserCode                    string
+	Name, Username                      string // of who approves; Username is "" for none
 	ClientName, MerchantName, StoreName string
 	Model, KindKey                      string // KindKey is a catalogue key: kind.esign
 	SerialTail, Network                 string

@@ -15,7 +15,7 @@ type sample struct {
 var noon = time.Date(2026, 3, 10, 12, 0, 0, 0, china)
 
 func samples() []sample {
-	return slices.Concat(doorSamples(), roomSamples(), accountSamples(), deskSamples(), consoleSamples(), policySamples(), recoverSamples())
+	return slices.Concat(doorSamples(), roomSamples(), accountSamples(), deskSamples(), consoleSamples(), policySamples(), recoverSamples(), helpSamples())
 }
 
 func bad(field, key string, args ...any) Form {
@@ -40,7 +40,7 @@ func doorSamples() []sample {
 	refused := enrol
 	refused.Form = withHint(bad("code", "otp.wrong"), "otp.hint")
 	refused.Steps, refused.Later = false, ""
-	approve := DeviceApprove{Action: "/device", UserCode: "BCDF-GHJK", ClientName: "收银", MerchantName: "林记小馆", StoreName: "鼓楼店",
+	approve := DeviceApprove{Action: "/device", UserCode: "BCDF-GHJK", Name: "林薇", Username: "lin.wei", ClientName: "收银", MerchantName: "林记小馆", StoreName: "鼓楼店",
 		Model: "HF-E20", KindKey: "kind.esign", SerialTail: "4417", Network: "112.5.*.*", Age: 40 * time.Second, AskedAt: noon.Add(-40 * time.Second),
 		Scopes: []string{"payments:read", "terminal", "x:unheard-of"}, Numbers: []int{18, 7, 63}, Named: true}
 	unnamed := approve
@@ -51,6 +51,8 @@ func doorSamples() []sample {
 		{"identify-passkey", Identify{Action: "/flows/f1/identify", ClientName: "商户 App", Passkey: &Passkey{Options: "/flows/f1/identify/challenge", Action: "/flows/f1/identify", Auto: true}}},
 		{"identify-passkey-unknown", Identify{Form: bad("", "key.unknown"), Action: "/flows/f1/identify", Identifier: "lin.wei",
 			Passkey: &Passkey{Options: "/flows/f1/identify/challenge", Action: "/flows/f1/identify", Auto: true}}},
+		{"identify-known", Identify{Action: "/flows/f1/name", Known: []KnownName{{"l***i", "0"}, {"c***y", "1"}}}},
+		{"password-masked", Password{Action: "/flows/f1/password", Login: "l***i", Masked: true, Face: "L", RestartURL: "/sign-in"}},
 		{"identify", Identify{Action: "/flows/f1/name", ClientName: "商户 App"}},
 		{"identify-refused", Identify{Form: bad("identifier", "identify.empty"), Action: "/flows/f1/name"}},
 		{"password", Password{Action: "/flows/f1/password", Login: "lin.wei", Face: "林", RestartURL: "/sign-in", SecondStep: true}},

@@ -39,6 +39,7 @@ type Factor interface {
 type Attempt struct {
 	User        idp.User         // zero for a name that nobody has
 	Login       string           // the name as it was typed
+	Masked      bool             // the name is not all of it: it belongs in no field
 	Credentials []idp.Credential // of the factor's method, confirmed
 	Channels    []idp.Identifier // bound channels that codes may go to
 	Known       bool             // on a known browser

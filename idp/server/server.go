@@ -1,7 +1,7 @@
 // Package server builds one http.Handler from everything: it opens the store, fills
 // every component by one literal, mounts the routes and runs the background jobs.
 //
-// Routes of its own: / (start), /healthz, /readyz, /static/, and with the flag
+// Routes of its own: / (start), /help, /healthz, /readyz, /static/, and with the flag
 // demo /dev/messages. Invariant: what is drawn, linked or published comes from
 // [Config], never from a request's host.
 package server
@@ -163,6 +163,8 @@ func (s *Server) Close() error {
 func (s *Server) routes() {
 	s.mux.Handle("GET /static/", static.Handler())
 	s.mux.Handle("GET /{$}", s.site.Page(s.start))
+	s.mux.Handle("GET /help", s.site.Page(s.help))
+	s.mux.Handle("GET /help/{topic}", s.site.Page(s.help))
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok") })
 	s.mux.HandleFunc("GET /readyz", s.ready)
 	s.mux.Handle("GET /.well-known/webauthn", s.site.Page(s.relatedOrigins))
