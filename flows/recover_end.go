@@ -142,6 +142,9 @@ func (s *State) sweep(ctx context.Context, now time.Time) error {
 	if err := e.Store.DistrustBrowsers(ctx, s.User); err != nil {
 		return err
 	}
+	if err := e.Store.VoidTerminalNotices(ctx, s.User, now); err != nil {
+		return err
+	}
 	return e.Store.DropLinks(ctx, s.User)
 }
 

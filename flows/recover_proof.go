@@ -27,6 +27,7 @@ const (
 	wayPassword = "password"
 	wayTOTP     = "totp"
 	wayPasskey  = "passkey"
+	wayTerminal = "terminal"
 )
 
 // allows says whether policy lets a kind of proof count.
@@ -51,6 +52,7 @@ func (s *State) recoverWays() (out []templates.Way) {
 		add(idp.ByPhone, wayPhone)
 		add(idp.ByMail, wayMail)
 		add(idp.ByKit, wayKit)
+		add(idp.ByTerminal, wayTerminal)
 		return out
 	}
 	for _, c := range s.channels() {
@@ -69,6 +71,9 @@ func (s *State) recoverWays() (out []templates.Way) {
 	}
 	if len(s.of(idp.MethodPasskey)) > 0 && !s.gaveMethod(idp.MethodPasskey) {
 		add(idp.ByKey, wayPasskey)
+	}
+	if s.merchant != nil && !s.gaveExtra(idp.ByTerminal) {
+		add(idp.ByTerminal, wayTerminal)
 	}
 	return out
 }
@@ -154,6 +159,9 @@ func (s *State) proofAttempt() (factor.Factor, *factor.Attempt) {
 }
 
 func (recoverProof) Begin(ctx context.Context, s *State) error {
+	if s.Facts.Way == wayTerminal {
+		return s.askTerminal(ctx)
+	}
 	if err := s.person(ctx); err != nil {
 		return err
 	}
@@ -186,6 +194,9 @@ func (s *State) start(ctx context.Context) error {
 }
 
 func (recoverProof) Show(ctx context.Context, s *State) (templates.Content, error) {
+	if s.Facts.Way == wayTerminal {
+		return s.showTerminal(ctx)
+	}
 	if err := s.person(ctx); err != nil {
 		return nil, err
 	}
@@ -212,6 +223,9 @@ func (recoverProof) Challenge(ctx context.Context, s *State) ([]byte, error) {
 }
 
 func (recoverProof) Prepare(ctx context.Context, s *State, form url.Values) (err error) {
+	if s.Facts.Way == wayTerminal {
+		return nil
+	}
 	if err := s.person(ctx); err != nil {
 		return err
 	}
@@ -229,6 +243,11 @@ func (recoverProof) Prepare(ctx context.Context, s *State, form url.Values) (err
 	if err := s.engine.waiting(ctx, s, f.Method()); err != nil {
 		return err
 	}
+	if s.Facts.Way == wayKit && form.Get("code") == "" && form.Get("kit") != "" {
+		if form, err = s.engine.kitCode(ctx, s, form); err != nil {
+			return err
+		}
+	}
 	if err := f.Read(form); err != nil { // before work is used up for it
 		return err
 	}
@@ -239,7 +258,10 @@ func (recoverProof) Prepare(ctx context.Context, s *State, form url.Values) (err
 	return err
 }
 
-func (recoverProof) Submit(ctx context.Context, s *State, form url.Values) error {
+func (recoverProof) Submit(ctx context.Context, s *State, _ url.Values) error {
+	if s.Facts.Way == wayTerminal {
+		return s.terminalAnswered(ctx)
+	}
 	if s.answer.Right {
 		s.noteStale(s.answer.Credential)
 	}
@@ -294,7 +316,15 @@ func (s *State) shownNow(ctx context.Context, now time.Time) (out []idp.Shown, e
 	if s.Facts.Recover == nil {
 		return out, nil
 	}
-	return append(out, s.Facts.Recover.Extra...), nil
+	for _, x := range s.Facts.Recover.Extra {
+		if x.By == idp.ByTerminal {
+			if x.Void, err = s.terminalVoid(ctx, x.ID, r, now); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, x)
+	}
+	return out, nil
 }
 
 // desktop says whether a browser's label is of the desktop class: one on a phone is in the

@@ -239,6 +239,9 @@ func (s *State) begunRecovery(ctx context.Context, r idp.Recovery, fresh bool) e
 	if err := e.tellRecovery(ctx, *s.user, "recovery.started", letter); err != nil {
 		return err
 	}
+	if err := e.tellTerminals(ctx, *s.user, r); err != nil {
+		return err
+	}
 	e.wakeRecoveries()
 	return nil
 }
@@ -412,6 +415,9 @@ func (e *Engine) stopRecovery(ctx context.Context, u idp.User, by idp.Event) err
 		}
 		merchant = &m
 	}
+	if err := e.Store.VoidTerminalNotices(ctx, u.ID, now); err != nil {
+		return err
+	}
 	until := now.Add(e.Policy.For(policy.Who(u, merchant)).Recovery.Dispute)
 	for _, v := range r.Shown {
 		if v.By != idp.ByPhone && v.By != idp.ByMail {
@@ -437,6 +443,9 @@ func (e *Engine) endRecovery(ctx context.Context, r idp.Recovery, to idp.Recover
 		return false, err
 	}
 	if err := e.Store.Withhold(ctx, r.UserID, idp.WithholdNothing, time.Time{}); err != nil {
+		return false, err
+	}
+	if err := e.Store.VoidTerminalNotices(ctx, r.UserID, time.Now()); err != nil {
 		return false, err
 	}
 	by.Name, by.Subject, by.Data = "recovery.expired", r.UserID, recoveryData(r)

@@ -106,3 +106,14 @@ func (RecoverCase) Page() string    { return "recover-case" }
 func (RecoverRunning) Page() string { return "recover-running" }
 func (NameWho) Page() string        { return "name-who" }
 func (NameTold) Page() string       { return "name-told" }
+
+// RecoverTerminal asks to have the digits confirmed on a terminal of the shop. Input: none.
+type RecoverTerminal struct {
+	Form
+	Action, Resend string
+	Digits         int
+	Until          time.Time
+	Ways           []Way
+}
+
+func (RecoverTerminal) Page() string { return "recover-terminal" }

@@ -22,6 +22,8 @@ func recoverSamples() (all []sample) {
 		sample{"recover-other", RecoverOther{}}, sample{"recover-done", RecoverDone{}},
 		sample{"recover-hub-before", before}, sample{"recover-hub-now", now}, sample{"recover-hub-w2", wide}, sample{"recover-hub-wait", wait}, sample{"recover-hub-case", people},
 		sample{"recover-hub-nothing", nothing}, sample{"recover-hub-refused", refused},
+		sample{"recover-terminal", RecoverTerminal{Action: "/flows/f1/recover-proof", Resend: "/flows/f1/recover-proof/resend", Digits: 47, Until: noon.Add(5 * time.Minute), Ways: hub.Ways[:1]}},
+		sample{"recover-terminal-wrong", RecoverTerminal{Form: bad("", "recover-terminal.wrong"), Action: "/flows/f1/recover-proof", Resend: "/flows/f1/recover-proof/resend", Digits: 47, Until: noon}},
 		sample{"recover-case", RecoverCase{CaseNumber: "482-913-0576"}}, sample{"recover-case-staff", RecoverCase{CaseNumber: "482-913-0576", Staff: true}},
 		sample{"recover-running", RecoverRunning{Action: "/account/recovery", Start: noon.Add(-time.Hour), Due: noon.Add(23 * time.Hour), Password: true, May: true}},
 		sample{"recover-running-low", RecoverRunning{Action: "/account/recovery", Start: noon.Add(-time.Hour), Due: noon.Add(23 * time.Hour)}},
