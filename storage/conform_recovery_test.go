@@ -98,6 +98,11 @@ func (c *conformity) recoveries(ctx context.Context) {
 	c.did(err, "Identifiers")
 	c.is(names[0].DisputedUntil.Equal(until), "disputed", names)
 
+	c.did(c.s.SettleDisputes(ctx, who.ID), "SettleDisputes")
+	names, err = c.s.Identifiers(ctx, who.ID)
+	c.did(err, "Identifiers")
+	c.is(names[0].DisputedUntil.IsZero(), "settled", names)
+
 	word := idp.Credential{UserID: who.ID, Method: idp.MethodPassword, Data: []byte("hash")}
 	c.did(c.s.AddCredential(ctx, &word), "AddCredential")
 	c.did(c.s.SetVia(ctx, word.ID, []idp.Group{idp.GroupHandset, idp.GroupPaper}), "SetVia")

@@ -182,3 +182,8 @@ func (s *Store) Evidence(ctx context.Context, user string) (map[string][]byte, e
 func (s *Store) EvidenceHash(user, kind, value string) []byte {
 	return s.ring.MAC("evidence", []byte(user+"\x00"+kind+"\x00"+value))[:16]
 }
+
+// SettleDisputes ends what is disputed of a person's phones and addresses.
+func (s *Store) SettleDisputes(ctx context.Context, user string) error {
+	return s.exec(ctx, "UPDATE identifiers SET disputed_until = 0 WHERE user_id = ? AND disputed_until > 0", user)
+}

@@ -69,6 +69,11 @@ func (p *Provider) accessToken(ctx context.Context, r fosite.Requester, now time
 		claims["aud"] = append(slices.Clone(p.audience(c, s.Audience)), p.Issuer)
 	}
 	if s.Redeemed {
+		if slices.ContainsFunc(scopes, idp.MoneyScope) { // a recovery that follows soon is a risk
+			if err := p.Store.NoteMoney(ctx, g.UserID, now); err != nil {
+				return "", err
+			}
+		}
 		claims["sub"], claims["gid"] = g.UserID, g.ID
 		confirmation(claims, g.Key)
 		assurance(claims, g)
