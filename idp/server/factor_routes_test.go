@@ -51,6 +51,8 @@ var classes = map[string]class{
 	"POST /flows/{flow}/{step}/way": step, "POST /flows/{flow}/{step}/challenge": step, "POST /flows/{flow}/new-password/check": step,
 	"GET /flows/{flow}/recovery-codes/sheet": step, "GET /flows/{flow}/recovery-codes/slip": step, "GET /flows/{flow}/recovery-codes/file": step,
 	"GET /flows/{flow}/recovery-codes/kit": step, "POST /flows/{flow}/recovery-codes/kit": step, "GET /kit": open, "POST /kit": open,
+	"GET /recover": open, "POST /recover": open, "GET /recover/other": open, "GET /recover/done": open, "POST /flows/{flow}/recover-wait/stop": step,
+	"GET /account/recovery": own, "POST /account/recovery": own, // whose account nobody recovers
 	"/authorize": money, "/token": client, "/revoke": client, "/userinfo": client, "/introspect": client, "/device_authorization": client, "/par": client,
 	"/terminal/notices": client, "/terminal/notices/{id}": client,
 	"GET /device": approve, "POST /device": approve,
@@ -199,7 +201,7 @@ func (w *demoWorld) standing(t *testing.T, p target) string {
 }
 
 // steps are the names of all steps, and of none.
-var stepNames = strings.Fields("identify introduce password offer second new-password choose-factor enrol-passkey enrol-totp recovery-codes contact contact-code still-mine username consent none")
+var stepNames = strings.Fields("identify introduce password offer second new-password choose-factor enrol-passkey enrol-totp recovery-codes contact contact-code still-mine username consent recover-who recover recover-proof recover-wait name-who name-code name-told none")
 
 // every calls every route with GET and POST: visit is told how it went.
 func (w *demoWorld) every(t *testing.T, b *browser, p target, flow string, skip []class, visit func(route, path string, c class, status int, to, body string)) {
