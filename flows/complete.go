@@ -181,7 +181,7 @@ func (s *State) refusal() string {
 	switch {
 	case s.user.Reason() != "":
 		return s.user.Reason()
-	case s.merchant != nil && s.merchant.Status == idp.MerchantClosed:
+	case s.merchant != nil && s.merchant.Gone(time.Now(), s.engine.Policy.Now().Closing.Export):
 		return "merchant"
 	case s.Demand.User != "" && s.Demand.User != s.user.ID:
 		return "other"

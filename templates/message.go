@@ -111,7 +111,7 @@ func (p letterPage) Stop() string {
 	return p.It.Stop
 }
 
-var unstopped = map[string]bool{"frozen": true, "case.opened": true, "staff.left": true, "terminal.lost": true, "terminal.rekeyed": true}
+var unstopped = map[string]bool{"frozen": true, "case.opened": true, "staff.left": true, "operator.left": true, "terminal.lost": true, "terminal.rekeyed": true}
 
 // Items are the reminders of a digest in words.
 func (p letterPage) Items() (all []string) {

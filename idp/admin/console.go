@@ -89,6 +89,8 @@ func (c *Console) routes() []route {
 		{"GET /console/messages", manage.MessageRead, false, (*visit).messages},
 		{"GET /console/cases", manage.CaseRead, false, (*visit).cases},
 		{"GET /console/cases/{id}", manage.CaseRead, false, (*visit).oneCase},
+		{"GET /console/approvals", manage.ApprovalRead, false, (*visit).approvals},
+		{"GET /console/approvals/{id}", manage.ApprovalRead, false, (*visit).oneApproval},
 		{"GET /console/keys", manage.KeyRead, false, (*visit).keys},
 		{"GET /console/health", manage.HealthRead, false, (*visit).health},
 	}
@@ -247,7 +249,7 @@ func plain(s string) string {
 }
 
 // saved lists what may be said after a form was saved.
-var saved = []string{"created", "invited", "invited-again", "changed", "ended", "nothing"}
+var saved = []string{"asked", "approved", "refused", "withdrawn", "created", "invited", "invited-again", "changed", "ended", "nothing"}
 
 // note is the catalogue key of what has just been done.
 func (v *visit) note() string {
@@ -290,6 +292,7 @@ var deskNav = []navRow{
 	{manage.TerminalList, templates.NavItem{Href: "/console/terminals", Key: "console.terminals", Icon: "terminal", Group: "console.group.things"}},
 	{manage.ClientRead, templates.NavItem{Href: "/console/clients", Key: "console.clients", Icon: "app", Group: "console.group.things"}},
 	{manage.PolicyRead, templates.NavItem{Href: "/console/policies", Key: "console.policies", Icon: "policy", Group: "console.group.rules"}},
+	{manage.ApprovalRead, templates.NavItem{Href: "/console/approvals", Key: "console.approvals", Icon: "check", Group: "console.group.rules"}},
 	{manage.CaseRead, templates.NavItem{Href: "/console/cases", Key: "console.cases", Icon: "case", Group: "console.group.records"}},
 	{manage.KitCheck, templates.NavItem{Href: "/console/kit", Key: "console.kit", Icon: "paper", Group: "console.group.records"}},
 	{manage.MessageRead, templates.NavItem{Href: "/console/messages", Key: "console.messages", Icon: "mail", Group: "console.group.records"}},

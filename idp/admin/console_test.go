@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"log/slog"
@@ -42,6 +43,34 @@ type house struct {
 	notme    idp.Case
 	edition  idp.Edition // a draft
 	run      idp.Simulation
+	asked    idp.Approval // by the support supervisor: to close the merchant
+	witness  idp.User     // another policy administrator, once one was needed
+}
+
+// second is another policy administrator's browser.
+func (h *house) second() *browser {
+	h.t.Helper()
+	if h.witness.ID == "" {
+		h.witness = h.user(idp.RolePolicyAdmin, "", "witness", "何证")
+	}
+	return h.as(h.witness, 0)
+}
+
+// waits reads the answer to an act that takes two people, and returns the page of what waits.
+func (b *browser) waits(res *http.Response) string {
+	b.t.Helper()
+	b.expect(res, 303, "/console/approvals/", "?saved=asked")
+	page, _, _ := strings.Cut(res.Header.Get("Location"), "?")
+	return page
+}
+
+// agreed has it approved by another.
+func (b *browser) agreed(res *http.Response) (page string) {
+	b.t.Helper()
+	page = b.waits(res)
+	other := b.second()
+	other.expect(other.post(page+"/approve", "reason", "seen and agreed"), 303, page+"?saved=approved")
+	return page
 }
 
 func (h *house) must(err error) {
@@ -61,7 +90,10 @@ func newHouse(t *testing.T, s *storage.Store) *house {
 		Manage: &manage.Manager{Store: s, Policy: policy.NewLive(policy.Default()), Issuer: "http://localhost:8080",
 			Invite: func(_ idp.ChannelKind, lang, link, name string) (string, string, string, error) {
 				return "s", link, "h", nil
-			}, Notify: func(context.Context, idp.User, string) error { return nil }}}
+			}, Notify: func(context.Context, idp.User, string) error { return nil },
+			NewKeys: func() ([]storage.SigningKey, error) {
+				return []storage.SigningKey{{ID: idp.NewID(), Alg: "ES256", State: "active", Public: []byte("{}"), Private: []byte("k"), CreatedAt: time.Now()}}, nil
+			}}}
 	h.c.Routes(h.mux)
 	for _, role := range idp.Roles {
 		if role.Operator() {
@@ -90,6 +122,10 @@ func newHouse(t *testing.T, s *storage.Store) *house {
 	h.must(s.CreateEdition(ctx, &h.edition))
 	h.run = idp.Simulation{Edition: h.edition.ID, Revision: 1, By: h.edition.Author, StartedAt: time.Now()}
 	h.must(s.StartSimulation(ctx, &h.run))
+	super := h.staff[idp.RoleSupportSupervisor]
+	h.asked = idp.Approval{Act: string(manage.MerchantClose), Object: h.merchant.ID, Merchant: h.merchant.ID, Input: []byte("null"), Changes: []idp.Difference{{Field: "state", Old: []string{"active"}, New: []string{"closed"}}},
+		Reason: "gave up the shop", AskedBy: super.ID, AskedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)}
+	h.must(s.CreateApproval(ctx, &h.asked))
 	h.must(s.Append(ctx, idp.Event{Name: "signin.failed", Subject: h.owner.ID, Reason: "pw.closed", Network: "112.5.6.0/24", Explain: h.code, Data: map[string]any{"n": 5}}))
 	return h
 }
@@ -196,7 +232,10 @@ func mainOf(text string) string {
 
 func (h *house) fill(pattern string) string {
 	id := map[string]string{"users": h.owner.ID, "merchants": h.merchant.ID, "stores": h.store.ID, "terminals": h.terminal.ID, "clients": "merchant-app", "explain": strings.ReplaceAll(h.code, "-", ""),
-		"messages": h.message, "cases": h.notme.ID, "policies": h.edition.ID, "simulations": h.run.ID}
+		"messages": h.message, "cases": h.notme.ID, "policies": h.edition.ID, "simulations": h.run.ID, "approvals": h.asked.ID}
+	if strings.Contains(pattern, "/staff-") { // of the operator's own
+		id["users"] = h.staff[idp.RoleAuditor].ID
+	}
 	_, path, _ := strings.Cut(pattern, " ")
 	parts := strings.Split(path, "/")
 	if len(parts) > 3 && parts[3] == "{id}" {
@@ -207,7 +246,7 @@ func (h *house) fill(pattern string) string {
 
 // Every row of the table that is an act has a route, and every form both methods.
 func TestEveryActionHasARoute(t *testing.T) {
-	routed := map[manage.Action]bool{manage.OwnerNew: true, manage.StaffEnable: true} // decided by the target, in manage
+	routed := map[manage.Action]bool{manage.OwnerNew: true, manage.StaffEnable: true, manage.TierUp: true} // decided by the target, in manage
 	for _, rt := range (&Console{}).routes() {
 		routed[rt.action] = true
 		method, _, _ := strings.Cut(rt.pattern, " ")
@@ -260,6 +299,8 @@ func TestTheDoor(t *testing.T) {
 	mid.expect(mid.post("/console/users/"+staff.ID+"/disable", "reason", "call 0310"), 303, "?saved=changed")
 	mid.expect(mid.get("/console/users/"+staff.ID+"/enable"), 303, "/flows/")
 	mid.expect(mid.post("/console/users/"+staff.ID+"/enable", "reason", "call 0310"), 422, zh("console.stale"))
+	mid.expect(mid.post("/console/approvals/"+h.asked.ID+"/approve", "reason", "call 0310"), 422, zh("console.stale"))
+	mid.expect(mid.get("/console/approvals/"+h.asked.ID+"/collect"), 303, "/flows/")
 	mid.expect(mid.post("/console/users/"+h.owner.ID+"/enable", "reason", "call 0310"), 303, "?saved=changed")
 }
 
@@ -438,24 +479,55 @@ func TestNarrowTheLog(t *testing.T) {
 }
 
 // Two who change a secret at once: the second is told, and what the first gave out
-// goes on working.
+// goes on working. Who asked collects the secret, once; who approved never sees it.
 func TestSecretOfAClientThatChanged(t *testing.T) {
-	h := newHouse(t, storagetest.New(t, storage.SQLite))
-	b, path := h.as(h.staff[idp.RolePolicyAdmin], 0), "/console/clients/settlement/secret"
-	version := func(text string) string {
-		return regexp.MustCompile(`name="version" value="(\d+)"`).FindStringSubmatch(text)[1]
-	}
-	seen := version(b.expect(b.get(path), 200))
-	b.expect(b.post(path, "reason", "rotation", "version", seen), 200, "只显示这一次")
-	first, err := h.c.Store.ClientNow(t.Context(), "settlement")
-	h.must(err)
-	b.expect(b.post(path, "reason", "no", "version", seen), 422, `value="`+seen+`"`)
-	text := b.expect(b.post(path, "reason", "rotation", "version", seen), 422, zh("error.moved"), "rotation")
-	if after, err := h.c.Store.ClientNow(t.Context(), "settlement"); err != nil || after.Version != first.Version || string(after.SecretHashes[0]) != string(first.SecretHashes[0]) {
-		t.Error("the first one's secret is gone")
-	}
-	b.expect(b.post(path, "reason", "rotation"), 422, zh("error.moved"))
-	b.expect(b.post(path, "reason", "rotation", "version", version(text)), 200, "只显示这一次")
+	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
+		h := newHouse(t, s)
+		b, path := h.as(h.staff[idp.RolePolicyAdmin], 0), "/console/clients/settlement/secret"
+		version := func(text string) string {
+			return regexp.MustCompile(`name="version" value="(\d+)"`).FindStringSubmatch(text)[1]
+		}
+		seen := version(b.expect(b.get(path), 200, zh("approval.alone")))
+		b.expect(b.get("/console/users/new"), 200, zh("approval.alone"))
+		h.second()
+		b.expect(b.get(path), 200, zh("approval.note"))
+		b.expect(b.post(path, "reason", "no", "version", seen), 422, `value="`+seen+`"`)
+		page := b.waits(b.post(path, "reason", "rotation", "version", seen))
+		b.expect(b.post(path, "reason", "rotation", "version", seen), 422, zh("approval.waits"))
+		if c, err := s.ClientNow(t.Context(), "settlement"); err != nil || c.Version != 1 {
+			t.Error("done by one")
+		}
+		b.expect(b.post(page+"/collect"), 422, zh("approval.no_secret"))
+		b.expect(b.post(page+"/approve", "reason", "myself"), 403, zh("approval.own"))
+		other := h.second()
+		other.expect(other.get(page), 200, zh("approval.old_secret.void"), "rotation", page+"/approve", page+"/refuse")
+		other.expect(other.get(page+"/approve"), 200, zh("approval.old_secret.void"), "rotation")
+		other.expect(other.post(page+"/approve", "reason", "seen and agreed"), 303, page+"?saved=approved")
+		other.expect(other.get(page+"?saved=approved"), 200, zh("console.saved.approved"), zh("event.approval.approved"))
+		other.expect(other.post(page+"/approve", "reason", "once more"), 422, zh("approval.over"))
+		first, err := s.ClientNow(t.Context(), "settlement")
+		h.must(err)
+
+		other.expect(other.post(page+"/collect"), 422, zh("approval.no_secret"))
+		b.expect(b.get("/console"), 200, "1 个新密钥等您来取")
+		b.expect(b.get(page), 200, page+"/collect")
+		res := b.post(page + "/collect")
+		secret := regexp.MustCompile(`id="secret">([A-Za-z0-9_-]{43})<`).FindStringSubmatch(b.expect(res, 200, "只显示这一次"))
+		if secret == nil || res.Header.Get("Cache-Control") != "no-store" {
+			t.Fatal("the secret is kept somewhere or not shown")
+		}
+		if sum := sha256.Sum256([]byte(secret[1])); string(first.SecretHashes[0]) != string(sum[:]) {
+			t.Error("the secret does not work")
+		}
+		b.expect(b.post(page+"/collect"), 422, zh("approval.no_secret"))
+
+		text := b.expect(b.post(path, "reason", "rotation", "version", seen), 422, zh("error.moved"), "rotation")
+		if after, err := s.ClientNow(t.Context(), "settlement"); err != nil || after.Version != first.Version || string(after.SecretHashes[0]) != string(first.SecretHashes[0]) {
+			t.Error("the first one's secret is gone")
+		}
+		b.expect(b.post(path, "reason", "rotation"), 422, zh("error.moved"))
+		b.agreed(b.post(path, "reason", "rotation", "version", version(text)))
+	})
 }
 
 func TestUnknownIsNotFound(t *testing.T) {
@@ -537,7 +609,7 @@ func TestStory(t *testing.T) {
 		b.expect(b.post(m+"/suspend", "reason", why), 303, "?saved=changed")
 		b.expect(b.post(m+"/suspend", "reason", why), 422, zh("error.moved"))
 		b.expect(b.get(m+"?saved=changed"), 200, why, "恢复")
-		b.expect(b.post(m+"/return", "reason", why), 303)
+		b.agreed(b.post(m+"/return", "reason", why))
 		b.expect(b.post("/console/terminals/"+h.terminal.ID+"/lost", "reason", why), 303)
 		u := "/console/users/" + h.owner.ID
 		b.expect(b.get(u+"/disable"), 303, u+"/look?to=")
@@ -549,20 +621,21 @@ func TestStory(t *testing.T) {
 		b.expect(b.get(u), 200, "账户被锁定", why)
 		b.expect(b.post("/console/users/"+h.staff[idp.RolePolicyAdmin].ID+"/lock", "reason", why), 403)
 
-		res = b.post("/console/clients/new", "id", "shop-web", "name", "网店", "kind", "confidential", "grants", "authorization_code", "grants", "refresh_token", "redirects", "https://shop.example/cb\nhttp://localhost:9/cb",
-			"scopes", "openid payments:read", "reason", why, "first_party", "true", "secret", "mine")
-		text = b.expect(res, 200, "只显示这一次")
-		if res.Header.Get("Cache-Control") != "no-store" || !regexp.MustCompile(`id="secret">[A-Za-z0-9_-]{43}<`).MatchString(text) {
-			t.Error("the secret is kept somewhere or not shown")
-		}
+		page = b.agreed(b.post("/console/clients/new", "id", "shop-web", "name", "网店", "kind", "confidential", "grants", "authorization_code", "grants", "refresh_token", "redirects", "https://shop.example/cb\nhttp://localhost:9/cb",
+			"scopes", "openid payments:read", "reason", why, "first_party", "true", "secret", "mine"))
+		b.expect(b.post(page+"/collect"), 200, "只显示这一次")
 		c, err := s.Client(t.Context(), "shop-web")
 		if err != nil || c.FirstParty || c.Public() || len(c.Redirects) != 2 || len(c.Grants) != 2 {
 			t.Errorf("client %+v, %v", c, err)
 		}
 		b.expect(b.post("/console/clients/new", "id", "shop-web", "name", "网店", "kind", "public", "grants", "authorization_code", "redirects", "https://*.example/cb", "scopes", "openid", "reason", why), 422, "https://*.example/cb", "checked")
-		b.expect(b.post("/console/clients/shop-web/secret", "reason", why, "keep", "1", "version", "1"), 200, "只显示这一次")
+		b.agreed(b.post("/console/clients/shop-web/secret", "reason", why, "keep", "1", "version", "1"))
 		b.expect(b.post("/console/clients/merchant-app/secret", "reason", why), 422, zh("error.public_client"))
-		b.expect(b.post("/console/clients/shop-web/disable", "reason", why), 303)
+		b.expect(b.get("/console/clients/shop-web/change"), 200, "https://shop.example/cb", `name="version" value="2"`)
+		b.expect(b.post("/console/clients/shop-web/change", "name", "网店", "grants", "authorization_code", "redirects", "https://*.example/cb", "scopes", "openid", "reason", why, "version", "2"), 422, "https://*.example/cb")
+		page = b.agreed(b.post("/console/clients/shop-web/change", "name", "网店二", "grants", "authorization_code", "redirects", "https://shop.example/cb", "scopes", "openid", "reason", why, "version", "2", "id", "merchant-app"))
+		b.expect(b.get(page), 200, "网店二", zh("approval.field.redirects"), "http://localhost:9/cb")
+		b.agreed(b.post("/console/clients/shop-web/disable", "reason", why))
 		b.expect(b.get("/console/clients/shop-web?saved=changed"), 200, "已经改好", "停用", why)
 		b.expect(b.get("/console/events?name=client.disabled"), 200, "停用应用", why)
 		b.expect(b.get("/console"), 200, "1 个账户锁定", "1 家商户还没有启用")
@@ -646,6 +719,7 @@ func TestScreens(t *testing.T) {
 				save("console-users-id-lock-stale", old.expect(old.post("/console/users/"+h.owner.ID+"/lock", "reason", "call 0310-017, phone stolen"), 422))
 			}
 			b.post("/console/merchants/"+h.merchant.ID+"/look", "reason", "call 0310-017")
+			b.post("/console/users/"+h.staff[idp.RoleAuditor].ID+"/look", "reason", "call 0310-017")
 			for _, rt := range h.c.routes() {
 				if !strings.HasPrefix(rt.pattern, "GET") || refuses(role, rt) || strings.HasSuffix(rt.pattern, "/look") {
 					continue

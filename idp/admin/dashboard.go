@@ -22,7 +22,11 @@ func (v *visit) dashboard() error {
 	if err != nil {
 		return err
 	}
-	p.Todo = v.todo(b)
+	w, err := v.Manage.WaitsFor(v.r.Context(), v.User, time.Now())
+	if err != nil {
+		return err
+	}
+	p.Todo = v.todo(b, w)
 	if !v.may(manage.UserList) { // one subject at a time, found by an exact name
 		p.Doors = []templates.Way{{Icon: "search", Title: v.t("console.agent.find"), Small: v.t("console.agent.find_small"), URL: "#q"}}
 		return v.write(p)
@@ -37,7 +41,7 @@ func (v *visit) dashboard() error {
 
 // todo is what waits for this person today, the most urgent first; each leads to where
 // it is done.
-func (v *visit) todo(b manage.Board) (list []templates.ConsoleTodo) {
+func (v *visit) todo(b manage.Board, w manage.Waits) (list []templates.ConsoleTodo) {
 	add := func(may bool, count int64, key, url string) {
 		if may && count > 0 {
 			list = append(list, templates.ConsoleTodo{Text: v.t(key, int(count)), Small: v.t(key + "_small"), URL: url})
@@ -48,6 +52,9 @@ func (v *visit) todo(b manage.Board) (list []templates.ConsoleTodo) {
 		due = b.Now.StaffCasesDue
 	}
 	add(v.may(manage.CaseRead) && v.User.Role != idp.RoleAuditor, due, "console.todo.cases", "/console/cases?state=due")
+	add(true, w.Approvals, "console.todo.approvals", "/console/approvals")
+	add(true, w.Editions, "console.todo.editions", "/console/policies?state=submitted")
+	add(true, w.Secrets, "console.todo.secrets", "/console/approvals?state=approved")
 	add(v.may(manage.MessageResend), total(b.Now.Dead), "console.todo.messages", "/console/messages?state=dead")
 	add(v.may(manage.UserUnlock), b.Now.Locked, "console.todo.locked", "/console/users?state=locked")
 	add(v.may(manage.MerchantOpen), b.Now.Merchants[string(idp.MerchantPending)], "console.todo.pending", "/console/merchants?status=pending")

@@ -42,6 +42,7 @@ var exports = []export{
 	{"terminals", manage.TerminalList, terminalExportColumns, (*visit).terminalFilters, nil, (*visit).exportTerminals, nil},
 	{"clients", manage.ClientRead, clientExportColumns, (*visit).clientFilters, nil, (*visit).exportClients, nil},
 	{"cases", manage.CaseRead, caseExportColumns, (*visit).caseFilters, nil, (*visit).exportCases, nil},
+	{"approvals", manage.ApprovalRead, approvalExportColumns, (*visit).approvalFilters, nil, (*visit).exportApprovals, nil},
 	{"messages", manage.MessageRead, messageExportColumns, (*visit).messageFilters, nil, (*visit).exportMessages, nil},
 	{"events", manage.EventRead, eventExportColumns, (*visit).eventFilters, (*visit).eventsOpen, (*visit).exportEvents, (*visit).eventsOf},
 }

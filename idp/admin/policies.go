@@ -414,7 +414,7 @@ func (v *visit) approvePolicy() (string, error) {
 }
 
 // approval reads when an edition comes into force, in the site's zone, and whom it is tried out on.
-func (v *visit) approval() (how manage.Approval, err error) {
+func (v *visit) approval() (how manage.Rollout, err error) {
 	var wrong []error
 	how.Merchants = strings.Fields(v.r.PostFormValue("merchants"))
 	if s := strings.TrimSpace(v.r.PostFormValue("percent")); s != "" {

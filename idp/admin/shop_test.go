@@ -315,6 +315,15 @@ func (h *house) snapshot() (string, *strings.Replacer) {
 		name(m.ID, m.Template+m.To)
 		add("message %s %s %s %s %s", m.UserID, m.To, m.Template, m.Language, m.State())
 	}
+	approvals, err := s.Approvals(ctx, storage.ApprovalFilter{}, 100)
+	h.must(err)
+	for _, a := range approvals {
+		name(a.ID, "approval of "+a.Act)
+		add("approval %s %s %s by %s %s %s secret=%t %v", a.Act, a.Object, a.Merchant, a.AskedBy, a.State, a.DecidedBy, !a.SecretUntil.IsZero(), a.Changes)
+	}
+	keys, err := s.SigningKeys(ctx)
+	h.must(err)
+	add("keys %d", len(keys))
 	events, err := s.Events(ctx, storage.EventFilter{}, 500)
 	h.must(err)
 	for _, e := range events {
@@ -387,6 +396,12 @@ func merchantIs(status idp.MerchantStatus) func(h *house) {
 	}
 }
 
+// askedByAdmin replaces what waits by something that the policy administrator asked for.
+func askedByAdmin(h *house) {
+	h.asked = idp.Approval{Act: string(manage.ClientSecret), Object: "settlement", Input: []byte("null"), Reason: "rotation", AskedBy: h.staff[idp.RolePolicyAdmin].ID, AskedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)}
+	h.must(h.c.Store.CreateApproval(h.t.Context(), &h.asked))
+}
+
 // filledForms has an entry for every form of the console: a new one has to be put here.
 var filledForms = map[string]filled{
 	"/console/merchants/new":             {nil, values("legal_name", "新商户", "no", "822290059430007", "tier", "micro")},
@@ -423,7 +438,23 @@ var filledForms = map[string]filled{
 	"/console/clients/{id}/disable":   {nil, values()},
 	"/console/clients/{id}/enable":    {func(h *house) { h.must(second(h.c.Store.SetClientDisabled(h.t.Context(), "settlement", true))) }, values()},
 	"/console/clients/{id}/secret":    {nil, values("version", "1", "keep", "")},
-	"/console/messages/{id}/resend":   {nil, values()},
+	"/console/clients/{id}/change":    {nil, values("version", "1", "name", "结算二", "grants", "client_credentials", "scopes", "settlement:manage", "redirects", "", "post_logout", "")},
+	"/console/keys/rotate":            {nil, values()},
+	"/console/merchants/{id}/close": {func(h *house) {
+		h.must(second(h.c.Store.DecideApproval(h.t.Context(), h.asked.ID, idp.ApprovalRefused, "x", "", time.Now())))
+	}, values()},
+	"/console/merchants/{id}/tier":     {nil, values("tier", "micro", "was", "standard")},
+	"/console/users/{id}/staff-role":   {nil, values("role", "support_agent", "was", "auditor")},
+	"/console/users/{id}/staff-leave":  {nil, values()},
+	"/console/approvals/{id}/approve":  {nil, values()},
+	"/console/approvals/{id}/refuse":   {nil, values()},
+	"/console/approvals/{id}/withdraw": {askedByAdmin, values()},
+	"/console/approvals/{id}/collect": {func(h *house) {
+		askedByAdmin(h)
+		h.must(second(h.c.Store.DecideApproval(h.t.Context(), h.asked.ID, idp.ApprovalApproved, "x", "", time.Now())))
+		h.must(h.c.Store.KeepSecret(h.t.Context(), h.asked.ID, "s3cret", time.Now().Add(time.Hour)))
+	}, func(*house) url.Values { return url.Values{} }},
+	"/console/messages/{id}/resend": {nil, values()},
 }
 
 var fieldName = regexp.MustCompile(`<(?:input|select|textarea)[^>]* name="([a-z_]+)"`)
@@ -464,15 +495,16 @@ func tryForm(t *testing.T, role idp.Role, f form, more bool) string {
 		u = h.staff[role]
 	}
 	b := h.as(u, 0)
+	try := filledForms[f.path]
+	if try.ready != nil {
+		try.ready(h)
+	}
 	path := strings.Replace(h.fill("POST "+f.path), "/users/"+h.owner.ID, "/users/"+h.shop[idp.RoleCashier].ID, 1)
 	path = strings.Replace(path, "/clients/merchant-app", "/clients/settlement", 1)
 	if role.Operator() {
 		b.look(h.shop[idp.RoleCashier].ID)
+		b.look(h.staff[idp.RoleAuditor].ID)
 		b.expect(b.post("/console/merchants/"+h.merchant.ID+"/look", "reason", "call 0310"), 303)
-	}
-	try := filledForms[f.path]
-	if try.ready != nil {
-		try.ready(h)
 	}
 	if f.action == manage.UserEnable && !role.Operator() { // the shop's own doing
 		h.must(h.c.Store.Append(t.Context(), idp.Event{Name: "account.disabled", Subject: h.shop[idp.RoleCashier].ID, Actor: h.owner.ID}))
@@ -502,8 +534,8 @@ func tryForm(t *testing.T, role idp.Role, f form, more bool) string {
 
 // allFields are all names that a form of the console knows, and what a table could.
 var allFields = []string{"reason", "typed", "to", "q", "legal_name", "no", "tier", "name", "place", "role", "merchant_no", "username", "email", "phone", "language", "store", "serial", "model", "kind", "id",
-	"grants", "redirects", "post_logout", "scopes", "keep", "version", "merchant_id", "merchant", "store_id", "status", "state", "user_id", "user", "subject", "actor", "locked", "frozen", "must_change",
-	"grace_from", "verified_at", "disabled", "first_party", "secret", "audience", "terminal_id", "activated_at", "created_at", "policy", "acr", "owner"}
+	"grants", "redirects", "post_logout", "scopes", "keep", "version", "was", "merchant_id", "merchant", "store_id", "status", "state", "user_id", "user", "subject", "actor", "locked", "frozen", "must_change",
+	"grace_from", "asked_by", "decided_by", "object", "act", "input", "changes", "verified_at", "disabled", "first_party", "secret", "audience", "terminal_id", "activated_at", "created_at", "policy", "acr", "owner"}
 
 // everyField fills every one of them with what would hurt.
 func everyField(h *house, other idp.Merchant, st idp.Store) url.Values {

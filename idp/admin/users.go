@@ -435,10 +435,12 @@ func (v *visit) userActs(u idp.User) []templates.ActLink {
 	offer(manage.UserEnable, u.Status == idp.UserDisabled, "enable", false)
 	offer(manage.UserInvite, u.Status == idp.UserInvited, "invite-again", false)
 	offer(manage.RoleChange, usable, "role", false)
+	offer(manage.StaffRole, usable && u.Role.Operator(), "staff-role", false)
 	offer(manage.UserEnd, u.Status == idp.UserActive, "end-sessions", false)
 	offer(manage.UserLock, usable && u.Locked == "", "lock", true)
 	offer(manage.UserDisable, usable, "disable", true)
 	offer(manage.UserLeave, usable || u.Status == idp.UserDisabled, "leave", true)
+	offer(manage.StaffLeave, u.Role.Operator() && (usable || u.Status == idp.UserDisabled), "staff-leave", true)
 	return out
 }
 
@@ -718,10 +720,51 @@ func userAct(name string, danger bool) func(v *visit) (templates.ConsoleForm, er
 		}
 		login, err := v.login(v.r.Context(), u.ID)
 		key := "console.user." + name
-		return templates.ConsoleForm{Desk: v.desk("/console/users"), Title: v.t(key+"_title", u.Name), Lead: v.t(key + "_lead"), Crumbs: v.userCrumbs(u, v.t(key)),
+		if err != nil {
+			return templates.ConsoleForm{}, err
+		}
+		p := templates.ConsoleForm{Desk: v.desk("/console/users"), Title: v.t(key+"_title", u.Name), Lead: v.t(key + "_lead"), Crumbs: v.userCrumbs(u, v.t(key)),
 			Facts:  []templates.Fact{{Key: "col.login", Lines: []templates.Cell{{Text: login, Mono: true}}}, {Key: "col.role", Lines: []templates.Cell{{Key: "role." + string(u.Role)}}}, {Key: "console.col.state", Lines: []templates.Cell{{State: userState(u)}}}},
-			Inputs: []templates.Input{v.reasonField()}, Submit: key, Danger: danger, Cancel: "/console/users/" + u.ID}, err
+			Inputs: []templates.Input{v.reasonField()}, Submit: key, Danger: danger, Cancel: "/console/users/" + u.ID}
+		if v.action == manage.UserEnable && u.Role.Operator() { // which the row of the route does not say
+			p.Submit = "approval.ask"
+			err = v.needsSecond(&p, manage.StaffEnable, "approval.note")
+		}
+		return p, err
 	}
+}
+
+// operatorPathOpen is userPathOpen for one of the operator's own.
+func (v *visit) operatorPathOpen() (bool, error) {
+	u, err := v.userOfPath()
+	if err == nil && !u.Role.Operator() {
+		err = idp.Errorf(idp.NotFound, "error.notfound")
+	}
+	if err != nil {
+		return false, err
+	}
+	return v.userOpen(u)
+}
+
+// askStaffRole is the form of another role for one of the operator's own.
+func (v *visit) askStaffRole() (templates.ConsoleForm, error) {
+	p, err := userAct("staff-role", false)(v)
+	if err != nil {
+		return p, err
+	}
+	u, err := v.userOfPath()
+	p.Inputs = append([]templates.Input{{Name: "role", Label: "col.role", Kind: "select", Options: choices(v, "role.", u.Role, manage.OperatorRoles...)}}, p.Inputs...)
+	p.Inputs = append(p.Inputs, templates.Input{Name: "was", Kind: "hidden", Value: string(u.Role)})
+	return p, err
+}
+
+func (v *visit) changeStaffRole() (string, error) {
+	id, err := v.id()
+	if err != nil {
+		return "", err
+	}
+	in := manage.NewRole{User: id, Was: idp.Role(v.r.PostFormValue("was")), To: idp.Role(v.r.PostFormValue("role"))}
+	return "/console/users/" + id + "?saved=changed", v.Manage.ChangeStaffRole(v.r.Context(), v.actor(), in)
 }
 
 func userDo(do act, saved string) func(v *visit) (string, error) {
@@ -736,14 +779,15 @@ func (v *visit) newUser() (templates.ConsoleForm, error) {
 	if !slices.Contains(invitable, role) {
 		role = idp.RoleOwner
 	}
-	return templates.ConsoleForm{Desk: v.desk("/console/users"), Title: v.t("console.user.new"), Lead: v.t("console.user.new_lead", int(v.Manage.Policy.Now().Links.Invite.Hours()/24)),
+	p := templates.ConsoleForm{Desk: v.desk("/console/users"), Title: v.t("console.user.new"), Lead: v.t("console.user.new_lead", int(v.Manage.Policy.Now().Links.Invite.Hours()/24)),
 		Crumbs: []templates.Crumb{{Text: v.t("console.users"), URL: "/console/users"}, {Text: v.t("console.user.new")}},
 		Inputs: []templates.Input{{Name: "name", Label: "console.col.name", Most: 64}, {Name: "role", Label: "col.role", Hint: "console.user.role_hint", Kind: "select", Options: choices(v, "role.", role, invitable...)},
 			{Name: "merchant_no", Label: "console.merchant.no", Hint: "console.user.merchant_hint", Mode: "numeric", Most: 40, Value: v.query("merchant_no"), Optional: true},
 			{Name: "username", Label: "console.user.username", Hint: "console.user.username_hint", Most: 64},
 			{Name: "email", Label: "console.user.email", Type: "email", Optional: true}, {Name: "phone", Label: "console.user.phone", Hint: "console.user.channel_hint", Type: "tel", Most: 40, Optional: true},
 			{Name: "language", Label: "console.user.language", Kind: "select", Options: languageOptions()}, reasonInput()},
-		Submit: "console.user.invite", Cancel: "/console/users"}, nil
+		Submit: "console.user.invite", Cancel: "/console/users"}
+	return p, v.needsSecond(&p, manage.StaffNew, "approval.note_staff")
 }
 
 func languageOptions() []templates.Option {

@@ -7,7 +7,8 @@
 // Invariants: what the table does not list is refused; what is another merchant's does
 // not exist; nobody acts on himself; support agents never act on the operator's staff; a
 // merchant's people act on those below them alone; one active policy administrator is
-// always left; who locked an account cannot unlock it; an act that somebody else did
+// always left; who locked an account cannot unlock it; what hands out or brings back power
+// is done by two people alone; an act that somebody else did
 // first writes no second event. It draws no page and sends no message: those it queues
 // in the outbox.
 package manage
@@ -15,6 +16,7 @@ package manage
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -36,6 +38,8 @@ type Manager struct {
 	Invite func(to idp.ChannelKind, lang, link, name string) (subject, text, html string, err error)
 	// Wake tells a worker that a simulation waits; nil: it looks now and again.
 	Wake chan struct{}
+	// NewKeys makes a signing key of each algorithm.
+	NewKeys func() ([]storage.SigningKey, error)
 	// Notify queues a notice to a person, on all his channels, in the transaction of what
 	// it tells of.
 	Notify func(ctx context.Context, u idp.User, template string) error
@@ -49,6 +53,8 @@ type Actor struct {
 	Session string
 	Network string
 	Reason  string
+
+	approved *approved // by a second person; nil: nobody has yet
 }
 
 // system acts for whoever holds the server itself.
@@ -90,6 +96,13 @@ func (m *Manager) record(ctx context.Context, a Actor, e idp.Event) error {
 	}
 	if e.Reason == "" {
 		e.Reason, _ = e.Data["cause"].(string)
+	}
+	if ap := a.approved; ap != nil {
+		e.Data = maps.Clone(e.Data)
+		if e.Data == nil {
+			e.Data = map[string]any{}
+		}
+		e.Data["approval"], e.Data["approved_by"] = ap.id, ap.by.ID
 	}
 	return m.Store.Append(ctx, e)
 }

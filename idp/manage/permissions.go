@@ -1,6 +1,10 @@
 package manage
 
-import "hufu/idp"
+import (
+	"slices"
+
+	"hufu/idp"
+)
 
 // Action is something that somebody does in the console; each is one row of the table
 // of permissions.
@@ -14,6 +18,9 @@ const (
 	MerchantOpen    Action = "merchant.open" // pending → active
 	MerchantStop    Action = "merchant.suspend"
 	MerchantBack    Action = "merchant.return"
+	MerchantClose   Action = "merchant.close"
+	TierUp          Action = "merchant.tier"
+	TierDown        Action = "merchant.tier_down"
 	StoreList       Action = "store.list"
 	StoreView       Action = "store.view" // with its terminals and staff
 	StoreNew        Action = "store.new"
@@ -41,8 +48,11 @@ const (
 	UserDisable     Action = "user.disable"
 	UserEnable      Action = "user.enable"
 	StaffEnable     Action = "staff.enable"
+	StaffRole       Action = "staff.role"  // of the operator's own people
+	StaffLeave      Action = "staff.leave" // removes one of them for good
 	ClientRead      Action = "client.read" // without secrets
 	ClientNew       Action = "client.new"
+	ClientChange    Action = "client.change"
 	ClientDisable   Action = "client.disable"
 	ClientEnable    Action = "client.enable"
 	ClientSecret    Action = "client.secret"
@@ -61,8 +71,13 @@ const (
 	PolicyEmergency Action = "policy.emergency"
 	PolicyExport    Action = "policy.export" // whom a draft would touch
 	KeyRead         Action = "key.read"      // which keys sign, never what they hold
+	KeyRotate       Action = "key.rotate"
 	HealthRead      Action = "health.read"
-	Export          Action = "export" // any list that the role may read, as a file
+	ApprovalRead    Action = "approval.read"   // what waits for a second person, of the acts that are one's own
+	ApprovalDecide  Action = "approval.decide" // approve or refuse what another asked for
+	ApprovalEnd     Action = "approval.withdraw"
+	ApprovalCollect Action = "approval.collect" // a secret that an approved act made, once
+	Export          Action = "export"           // any list that the role may read, as a file
 )
 
 // Right says how a role may do an action, and with whose things: a level and a scope.
@@ -73,13 +88,15 @@ const (
 	No     Right = iota
 	Yes          // may
 	Reason       // may, giving a reason
-	Four         // may, giving a reason and a fresher proof
+	Four         // may ask for it, giving a reason and a fresher proof: another person approves
 )
 
-// Four marks the acts that hand out or bring back power, keys and whole merchants.
-// An act of this level asks for a policy administrator, a reason and a proof of
-// possession younger than policy's StepUp.ConsoleSecret (300 s). The approval of a
-// second person is not part of this version.
+// Four marks the acts that hand out or bring back power, keys and whole merchants. Who
+// may do such an act asks for it, and another one who may does it by approving
+// ([Manager.Approve]); both give a reason and a proof of possession younger than policy's
+// StepUp.ConsoleSecret (300 s). Of the policy, an edition is what waits: its rows of this
+// level are the approval itself, by another than the author, and the submission of an
+// older one.
 
 // Scope is whose things a right is about.
 type Scope int
@@ -119,6 +136,9 @@ var table = map[Action]row{
 	MerchantOpen:    {No, No, No, Reason, No, No, No},
 	MerchantStop:    {No, No, No, Reason, No, Reason, No},
 	MerchantBack:    {No, No, No, Four, No, No, No},
+	MerchantClose:   {No, No, No, Four, No, Four, No},
+	TierUp:          {No, No, No, Reason, No, No, No},
+	TierDown:        {No, No, No, Four, No, No, No},
 	StoreList:       {yesM, yesS, No, Yes, No, Yes, Yes},
 	StoreView:       {yesM, yesS, No, Reason, Reason, Reason, Yes},
 	StoreNew:        {yesM, No, No, Reason, No, No, No},
@@ -146,8 +166,11 @@ var table = map[Action]row{
 	UserDisable:     {whyM, whyS, No, Reason, No, Reason, No},
 	UserEnable:      {whyM, whyS, No, Reason, No, Reason, No},
 	StaffEnable:     {No, No, No, Four, No, No, No},
+	StaffRole:       {No, No, No, Four, No, No, No},
+	StaffLeave:      {No, No, No, Four, No, No, No},
 	ClientRead:      {No, No, No, Yes, No, No, Yes},
 	ClientNew:       {No, No, No, Four, No, No, No},
+	ClientChange:    {No, No, No, Four, No, No, No},
 	ClientDisable:   {No, No, No, Four, No, No, No},
 	ClientEnable:    {No, No, No, Four, No, No, No},
 	ClientSecret:    {No, No, No, Four, No, No, No},
@@ -163,10 +186,15 @@ var table = map[Action]row{
 	PolicySubmit:    {No, No, No, Reason, No, No, No},
 	PolicyApprove:   {No, No, No, Four, No, No, No},
 	PolicyRollBack:  {No, No, No, Four, No, No, No},
-	PolicyEmergency: {No, No, No, Four, No, No, No},
-	PolicyExport:    {No, No, No, Four, No, No, Reason},
+	PolicyEmergency: {No, No, No, Reason, No, No, No},
+	PolicyExport:    {No, No, No, Reason, No, No, Reason},
 	KeyRead:         {No, No, No, Yes, No, No, Yes},
+	KeyRotate:       {No, No, No, Four, No, No, No},
 	HealthRead:      {No, No, No, Yes, No, Yes, Yes},
+	ApprovalRead:    {No, No, No, Yes, No, Yes, Yes},
+	ApprovalDecide:  {No, No, No, Reason, No, Reason, No},
+	ApprovalEnd:     {No, No, No, Yes, No, Yes, No},
+	ApprovalCollect: {No, No, No, Yes, No, No, No},
 	Export:          {yesM, No, No, Reason, No, No, Reason},
 }
 
@@ -270,8 +298,10 @@ func MayCase(reader, about idp.User) bool {
 func OnlyStaffCases(reader idp.User) bool { return reader.Role == idp.RolePolicyAdmin }
 
 // Grave says whether an act asks for a fresher proof than others: those of level
-// Four, and what takes a whole list out of the house.
-func Grave(act Action) bool { return table[act].admin == Four || act == Export }
+// Four, their approval and what comes of it, and what takes a whole list out of the house.
+func Grave(act Action) bool {
+	return table[act].admin == Four || slices.Contains([]Action{ApprovalDecide, ApprovalCollect, PolicyEmergency, PolicyExport, Export}, act)
+}
 
 // Actions lists every row of the table.
 func Actions() []Action {

@@ -112,15 +112,15 @@ func (m *Manager) SubmitPolicy(ctx context.Context, a Actor, id string, revision
 	})
 }
 
-// Approval is when an edition comes into force, and whom it is tried out on until then.
-type Approval struct {
+// Rollout is when an edition comes into force, and whom it is tried out on until then.
+type Rollout struct {
 	ActivateAt time.Time // zero: at once
 	Percent    int
 	Merchants  []string // numbers
 }
 
 // ApprovePolicy lets a submitted edition come into force. Its author does not.
-func (m *Manager) ApprovePolicy(ctx context.Context, a Actor, id string, how Approval) error {
+func (m *Manager) ApprovePolicy(ctx context.Context, a Actor, id string, how Rollout) error {
 	if err := a.allow(PolicyApprove); err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (m *Manager) ApprovePolicy(ctx context.Context, a Actor, id string, how App
 		return forbidden("policy.own")
 	}
 	now := time.Now()
-	if err := m.checkApproval(ctx, &how, now); err != nil {
+	if err := m.checkRollout(ctx, &how, now); err != nil {
 		return err
 	}
 	if err := m.usable(ctx, e); err != nil {
@@ -149,13 +149,13 @@ func (m *Manager) ApprovePolicy(ctx context.Context, a Actor, id string, how App
 	})
 }
 
-// Bounds of an approval.
+// Bounds of a rollout.
 const (
 	latestActivation = 90 * 24 * time.Hour
 	mostMerchants    = 10_000
 )
 
-func (m *Manager) checkApproval(ctx context.Context, how *Approval, now time.Time) error {
+func (m *Manager) checkRollout(ctx context.Context, how *Rollout, now time.Time) error {
 	var all checks
 	if how.ActivateAt.IsZero() {
 		how.ActivateAt = now

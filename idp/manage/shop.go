@@ -178,20 +178,25 @@ func (m *Manager) RemoveStaff(ctx context.Context, a Actor, id string) error {
 		if u.Status == idp.UserLeft || u.Status == idp.UserErased {
 			return moved()
 		}
-		if ok, err := m.Store.SetUserStatus(ctx, id, u.Status, idp.UserLeft); err != nil || !ok {
-			return orMoved(err)
-		}
-		if err := m.Store.VoidInvites(ctx, id); err != nil {
-			return err
-		}
-		if err := m.endAll(ctx, a, u, "left"); err != nil {
-			return err
-		}
-		if err := m.record(ctx, a, userEvent("staff.left", u)); err != nil {
-			return err
-		}
-		return m.Notify(ctx, u, "staff.left")
+		return m.leave(ctx, a, u, "staff.left")
 	})
+}
+
+// leave ends an account for good and tells its person by a message of the template.
+func (m *Manager) leave(ctx context.Context, a Actor, u idp.User, template string) error {
+	if ok, err := m.Store.SetUserStatus(ctx, u.ID, u.Status, idp.UserLeft); err != nil || !ok {
+		return orMoved(err)
+	}
+	if err := m.Store.VoidInvites(ctx, u.ID); err != nil {
+		return err
+	}
+	if err := m.endAll(ctx, a, u, "left"); err != nil {
+		return err
+	}
+	if err := m.record(ctx, a, userEvent("staff.left", u)); err != nil {
+		return err
+	}
+	return m.Notify(ctx, u, template)
 }
 
 // mayEnable: what the operator has closed a merchant's people do not open.

@@ -45,6 +45,8 @@ type All struct {
 	Notices  Notices       `json:"notices"`
 	Cases    Cases         `json:"cases"`
 	Contacts Contacts      `json:"contacts"`
+	Approval Approval      `json:"approval"`
+	Closing  Closing       `json:"closing"`
 }
 
 // Factors say who must prove what at a sign-in, and what may be enrolled.
@@ -308,6 +310,17 @@ type Cases struct {
 	LinkFreezes int           `json:"link_freezes" range:"1..10"` // by link within LinkWindow without a strong return; more only open a case
 	LinkWindow  time.Duration `json:"link_window" range:"1d..30d"`
 	Ask         time.Duration `json:"ask" range:"7d..180d"` // how long a person is asked of an event whether it was he
+}
+
+// Approval bounds the acts that take two people.
+type Approval struct {
+	Wait   time.Duration `json:"wait" range:"1h..30d"`       // for the second one
+	Secret time.Duration `json:"secret_wait" range:"5m..7d"` // that a secret is kept for who asked for it
+}
+
+// Closing is the end of a merchant.
+type Closing struct {
+	Export time.Duration `json:"export" range:"0s..365d"` // that the owner may still come in, read, and take the data
 }
 
 const day = 24 * time.Hour

@@ -199,7 +199,7 @@ func (b *browser) submit(fields ...string) *browser {
 	b.t.Helper()
 	for _, form := range all(b.Doc, "form") {
 		values, has := url.Values{}, false
-		for _, in := range all(form, "input") {
+		for _, in := range append(all(form, "input"), all(form, "textarea")...) {
 			name := attr(in, "name")
 			has = has || name == fields[0]
 			if attr(in, "type") == "hidden" || attr(in, "type") == "text" && attr(in, "value") != "" {
