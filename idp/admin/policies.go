@@ -31,8 +31,8 @@ var policyForms = []form{
 	{"/console/policies/{id}/edit", manage.PolicyDraft, true, nil, (*visit).editPolicy, (*visit).savePolicy},
 	{"/console/policies/{id}/submit", manage.PolicySubmit, true, nil, policyAct("submit", false), (*visit).submitPolicy},
 	{"/console/policies/{id}/approve", manage.PolicyApprove, true, nil, (*visit).askApproval, (*visit).approvePolicy},
-	{"/console/policies/{id}/refuse", manage.PolicySubmit, true, nil, policyAct("refuse", true), policyDo((*manage.Manager).RefusePolicy)},
-	{"/console/policies/{id}/withdraw", manage.PolicySubmit, true, nil, policyAct("withdraw", true), policyDo((*manage.Manager).WithdrawPolicy)},
+	{"/console/policies/{id}/refuse", manage.PolicyEnd, true, nil, policyAct("refuse", true), policyDo((*manage.Manager).RefusePolicy)},
+	{"/console/policies/{id}/withdraw", manage.PolicyEnd, true, nil, policyAct("withdraw", true), policyDo((*manage.Manager).WithdrawPolicy)},
 	{"/console/policies/{id}/rollback", manage.PolicyRollBack, true, nil, policyAct("rollback", true), (*visit).rollBackPolicy},
 	{"/console/policies/{id}/emergency", manage.PolicyEmergency, true, nil, (*visit).askEmergency, (*visit).activateInEmergency},
 	{"/console/policies/{id}/simulate", manage.PolicyDraft, true, nil, policyAct("simulate", false), (*visit).simulate},
@@ -236,8 +236,8 @@ func (v *visit) editionActs(e idp.Edition) (out []templates.ActLink) {
 	offer(manage.PolicyDraft, open, "simulate", false)
 	offer(manage.PolicySubmit, draft, "submit", false)
 	offer(manage.PolicyApprove, submitted && e.Author != v.User.ID, "approve", false)
-	offer(manage.PolicySubmit, submitted, "refuse", true)
-	offer(manage.PolicySubmit, open, "withdraw", true)
+	offer(manage.PolicyEnd, submitted, "refuse", true)
+	offer(manage.PolicyEnd, open, "withdraw", true)
 	offer(manage.PolicyRollBack, e.State == idp.EditionRetired, "rollback", true)
 	offer(manage.PolicyEmergency, open, "emergency", true)
 	return out

@@ -53,8 +53,9 @@ const (
 	MessageResend   Action = "message.resend"
 	CaseRead        Action = "case.read"
 	PolicyRead      Action = "policy.read"
-	PolicyDraft     Action = "policy.draft"  // with simulations of it
-	PolicySubmit    Action = "policy.submit" // also refuse and withdraw
+	PolicyDraft     Action = "policy.draft" // with simulations of it
+	PolicySubmit    Action = "policy.submit"
+	PolicyEnd       Action = "policy.end" // refuse and withdraw: what only stops asks no passkey
 	PolicyApprove   Action = "policy.approve"
 	PolicyRollBack  Action = "policy.rollback"
 	PolicyEmergency Action = "policy.emergency"
@@ -76,8 +77,8 @@ const (
 )
 
 // Four marks the acts that hand out or bring back power, keys and whole merchants.
-// An act of this level asks for a policy administrator, a reason and a proof of
-// possession younger than policy's StepUp.ConsoleSecret (300 s). The approval of a
+// An act of this level asks for a policy administrator, a reason and the class of
+// policy's StepUp.ConsoleACR (a passkey), one proof younger than ConsoleSecret (300 s). The approval of a
 // second person is not part of this version.
 
 // Scope is whose things a right is about.
@@ -158,7 +159,8 @@ var table = map[Action]row{
 	CaseRead:        {yesM, No, No, Yes, Yes, Yes, Yes},
 	PolicyRead:      {No, No, No, Yes, No, No, Yes},
 	PolicyDraft:     {No, No, No, Yes, No, No, No},
-	PolicySubmit:    {No, No, No, Reason, No, No, No},
+	PolicySubmit:    {No, No, No, Four, No, No, No},
+	PolicyEnd:       {No, No, No, Reason, No, No, No},
 	PolicyApprove:   {No, No, No, Four, No, No, No},
 	PolicyRollBack:  {No, No, No, Four, No, No, No},
 	PolicyEmergency: {No, No, No, Four, No, No, No},

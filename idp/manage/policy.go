@@ -187,12 +187,12 @@ func (m *Manager) checkApproval(ctx context.Context, how *Approval, now time.Tim
 
 // RefusePolicy ends a submitted edition, WithdrawPolicy a draft, or one that waits for approval or for its time.
 func (m *Manager) RefusePolicy(ctx context.Context, a Actor, id string) error {
-	return m.endPolicy(ctx, a, id, PolicySubmit, "policy.refused", idp.EditionRefused, idp.EditionSubmitted)
+	return m.endPolicy(ctx, a, id, PolicyEnd, "policy.refused", idp.EditionRefused, idp.EditionSubmitted)
 }
 
 // WithdrawPolicy ends an edition that has not come into force.
 func (m *Manager) WithdrawPolicy(ctx context.Context, a Actor, id string) error {
-	return m.endPolicy(ctx, a, id, PolicySubmit, "policy.withdrawn", idp.EditionWithdrawn, idp.EditionDraft, idp.EditionSubmitted, idp.EditionApproved)
+	return m.endPolicy(ctx, a, id, PolicyEnd, "policy.withdrawn", idp.EditionWithdrawn, idp.EditionDraft, idp.EditionSubmitted, idp.EditionApproved)
 }
 
 func (m *Manager) endPolicy(ctx context.Context, a Actor, id string, act Action, event string, to idp.EditionState, from ...idp.EditionState) error {

@@ -103,7 +103,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 		return nil, errors.Join(err, store.Close())
 	}
 	s.replica = newReplica()
-	console := &admin.Console{Manage: manager, Site: s.site, Store: store, Version: s.replica.Version, Replica: s.replica.ID}
+	console := &admin.Console{Manage: manager, Site: s.site, Store: store, Passkeys: engine.Passkey != nil, Version: s.replica.Version, Replica: s.replica.ID}
 	if cfg.Demo {
 		engine.Loopback, provider.Loopback = 100, 100
 		if s.demo, err = openWorld(ctx, store, hasher, cfg); err != nil {
