@@ -40,6 +40,16 @@ var policyForms = []form{
 	{"/console/simulations/{id}/export", manage.PolicyExport, true, nil, (*visit).askExport, (*visit).exportSimulation},
 }
 
+// Room is how large a request may be that pastes a document of the policy or a list of
+// merchants, whatever the limit of other forms; 0 for those.
+func Room(r *http.Request) int64 {
+	_, act, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/console/policies/"), "/")
+	if r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/console/policies/") && (act == "edit" || act == "approve") {
+		return 4 << 20 // a document of 1 MiB, as a form writes it
+	}
+	return 0
+}
+
 // editionState is the catalogue's word for where an edition stands.
 func editionState(e idp.Edition) string {
 	switch {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -316,7 +317,7 @@ func (m *Manager) ActivateDue(ctx context.Context, now time.Time) error {
 			return err
 		})
 		if err != nil {
-			return err
+			return fmt.Errorf("version %d: %w", e.Version, err)
 		}
 	}
 	return nil
