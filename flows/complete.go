@@ -237,10 +237,14 @@ func (e *Engine) completeStepUp(ctx context.Context, s *State) (*finish, error) 
 	if err := e.speak(ctx, s); err != nil {
 		return nil, err
 	}
-	if len(s.own()) == 0 { // the session had shown enough
-		return &finish{token: token, next: s.Demand.Return}, nil
+	next := s.Demand.Return
+	if s.Demand.Else != "" && s.outOfReach() && s.Facts.Later { // not with less, either
+		next = s.Demand.Else
 	}
-	return &finish{token: token, next: s.Demand.Return}, e.event(ctx, s, idp.Event{Name: "signin.stepup", Session: s.signed.Session.ID,
+	if len(s.own()) == 0 { // the session had shown enough
+		return &finish{token: token, next: next}, nil
+	}
+	return &finish{token: token, next: next}, e.event(ctx, s, idp.Event{Name: "signin.stepup", Session: s.signed.Session.ID,
 		Data: map[string]any{"acr": a.ACR.String(), "amr": strings.Join(a.AMR, " ")}})
 }
 

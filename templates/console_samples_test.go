@@ -60,8 +60,10 @@ func consoleSamples() []sample {
 	empty := Chart{ID: "locks", Title: "console.chart.locks", Says: "没有。", First: "console.chart.waits", Head: "console.chart.day", Points: []Point{{Label: "3 月 10 日", Short: "10"}}}
 	shares := Shares{ID: "causes", Title: "console.chart.causes", Name: "console.chart.cause", Count: "console.chart.times", Of: 7000, None: "console.chart.no_failures", Rows: []Share{{"密码不对", "", 5210}, {"其他原因", "很少", 3}}}
 	none14 := Shares{ID: "adoption", Title: "console.chart.adoption", Name: "console.col.method", Count: "console.chart.people", None: "console.none.users"}
+	adopted := chart
+	adopted.ID, adopted.Title, adopted.First, adopted.Second = "adopted", "console.chart.adopted", "console.chart.second", "console.chart.without"
 	delivery := Block{ID: "delivery", Key: "console.chart.delivery", Table: Table{Caption: "console.chart.delivery", Columns: []string{"console.message.channel", "console.chart.sent"}, Rows: [][]Cell{{{Key: "channel.sms"}, {Text: "12"}}}}}
-	dashboard := ConsoleDashboard{At: noon, Pairs: []ChartPair{{Chart: &chart, Shares: &shares}, {Second: &empty}, {Shares: &none14, Table: &delivery}}, Desk: desk("/console"), Todo: []ConsoleTodo{{"2 个账户锁定", "锁定的人不能自己解除，要另一个人来解", "/console/users?state=locked"}},
+	dashboard := ConsoleDashboard{At: noon, Pairs: []ChartPair{{Chart: &chart, Shares: &shares}, {Second: &empty}, {Chart: &adopted, Shares: &none14}, {Table: &delivery}}, Desk: desk("/console"), Todo: []ConsoleTodo{{"2 个账户锁定", "锁定的人不能自己解除，要另一个人来解", "/console/users?state=locked"}},
 		Stats: []ConsoleStat{{"console.stat.users", 4100, "另有 3 人还没有接受邀请"}, {"console.stat.cases", 12, "一天内到期 1 张"}, {"console.stat.online", 8206, "共 9,114 台"}, {"console.stat.failures", 37, "密码或动态码不对"}},
 		Doors: []Way{{Icon: "users", Title: "人员", Small: "谁能登录，现在是什么状态", URL: "/console/users"}, {Icon: "log", Title: "日志", URL: "/console/events"}}}
 	approval := ConsoleObject{Desk: desk("/console/approvals"), Saved: "console.saved.asked", Crumbs: []Crumb{{"要两个人的事", "/console/approvals"}, {"改应用", ""}}, Title: "改应用", State: "asked", FactsKey: "console.facts",

@@ -34,6 +34,9 @@ type Console struct {
 	Manage *manage.Manager
 	Site   *web.Site
 	Store  *storage.Store
+	// Passkeys says whether there are any: an issuer without a name has none, and asks for two
+	// factors where policy asks for a passkey, as its sign-in does.
+	Passkeys bool
 	// Version and Replica name the program that serves this page.
 	Version, Replica string
 }
@@ -141,7 +144,7 @@ func back(r *http.Request) string {
 }
 
 // proved holds the session to what an act asks: two factors always and, if fresh,
-// possession shown lately, or all of it where the act says so. What a person may stop
+// possession shown lately, or all of it where the act says so; a passkey for grave acts. What a person may stop
 // he may stop with what he signed in with. Otherwise it has sent the browser to prove it,
 // but never away from a form that was filled in: then the visit is stale.
 func (v *visit) proved(act manage.Action, fresh bool) (bool, error) {
@@ -152,12 +155,8 @@ func (v *visit) proved(act manage.Action, fresh bool) (bool, error) {
 	twice := d.Met(v.Session.Proofs)
 	if fresh {
 		d.One, d.Since = !manage.Whole(act), time.Now().Add(-v.age(act))
-		held, err := v.holdsPasskey(act)
-		if err != nil {
-			return false, err
-		}
-		if held {
-			d.ACR = v.Manage.Policy.For(v.Facts()).StepUp.ConsoleACR
+		if v.grave(act) && v.Passkeys { // whoever has no passkey is led to add one, or back
+			d.ACR, d.Else = v.Manage.Policy.For(v.Facts()).StepUp.ConsoleACR, "/console"
 		}
 	}
 	switch {
@@ -170,14 +169,10 @@ func (v *visit) proved(act manage.Action, fresh bool) (bool, error) {
 	return false, v.Site.Require(v.w, v.r, d)
 }
 
-// holdsPasskey says whether a grave act can be asked a passkey of this person. Whoever has
-// none shows the two factors that he signed in with.
-func (v *visit) holdsPasskey(act manage.Action) (bool, error) {
-	if !manage.Grave(act) {
-		return false, nil
-	}
-	creds, err := v.Store.Credentials(v.r.Context(), v.User.ID)
-	return slices.ContainsFunc(creds, func(c idp.Credential) bool { return c.Method == idp.MethodPasskey && c.Blocked == "" }), err
+// grave says whether an act is one that policy asks a passkey for: of the operator's people.
+// A merchant's own, who act on what is theirs, show two factors.
+func (v *visit) grave(act manage.Action) bool {
+	return manage.Grave(act) && manage.May(v.User.Role, act).Scope() == manage.Everything
 }
 
 // age is how old the proof for an act may be. The form asks a little more than the
@@ -188,7 +183,7 @@ func (v *visit) age(act manage.Action) time.Duration {
 	switch {
 	case act == manage.PolicyEmergency:
 		age = need.ConsoleEmergency
-	case manage.Grave(act):
+	case v.grave(act):
 		age = need.ConsoleSecret
 	case manage.May(v.User.Role, act).Scope() != manage.Everything: // a merchant's own people
 		age = need.Own

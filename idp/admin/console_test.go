@@ -86,7 +86,7 @@ func newHouse(t *testing.T, s *storage.Store) *house {
 	sessions := &session.Manager{Store: s, Policy: policy.NewLive(policy.Default()), Ring: storagetest.Ring(), Network: func(context.Context) string { return "112.5.6.0/24" },
 		Device: func(*http.Request) string { return "Chrome · Android" }, Admit: func(*http.Request) error { return nil }, Log: log}
 	h := &house{t: t, mux: http.NewServeMux(), staff: map[idp.Role]idp.User{}, code: idp.NewExplainCode()}
-	h.c = &Console{Store: s, Site: &web.Site{Sessions: sessions, Issuer: "http://localhost:8080", Operator: "示范收单", Log: log},
+	h.c = &Console{Store: s, Passkeys: true, Site: &web.Site{Sessions: sessions, Issuer: "http://localhost:8080", Operator: "示范收单", Log: log},
 		Manage: &manage.Manager{Store: s, Policy: policy.NewLive(policy.Default()), Issuer: "http://localhost:8080",
 			Invite: func(_ idp.ChannelKind, lang, link, name string) (string, string, string, error) {
 				return "s", link, "h", nil
@@ -148,8 +148,19 @@ type browser struct {
 	lang    string
 }
 
-// as signs a person in with proofs of the given ages: a password and a code.
+// as signs a person in with proofs of the given ages: a password and, of staff, a passkey, of
+// others a code.
 func (h *house) as(u idp.User, age time.Duration) *browser {
+	h.t.Helper()
+	if !u.Role.Operator() {
+		return h.byApp(u, age)
+	}
+	at := time.Now().Add(-age)
+	return h.with(u, idp.Proof{User: u.ID, Method: idp.MethodPassword, Channels: []string{"memory"}, At: at}, idp.Proof{User: u.ID, Method: idp.MethodPasskey, Channels: []string{"key:1"}, UserVerified: true, At: at})
+}
+
+// byApp signs a person in with a password and a code.
+func (h *house) byApp(u idp.User, age time.Duration) *browser {
 	h.t.Helper()
 	at := time.Now().Add(-age)
 	return h.with(u, idp.Proof{User: u.ID, Method: idp.MethodPassword, Channels: []string{"memory"}, At: at}, idp.Proof{User: u.ID, Method: idp.MethodTOTP, Channels: []string{"totp:1"}, At: at})
@@ -302,6 +313,64 @@ func TestTheDoor(t *testing.T) {
 	mid.expect(mid.post("/console/approvals/"+h.asked.ID+"/approve", "reason", "call 0310"), 422, zh("console.stale"))
 	mid.expect(mid.get("/console/approvals/"+h.asked.ID+"/collect"), 303, "/flows/")
 	mid.expect(mid.post("/console/users/"+h.owner.ID+"/enable", "reason", "call 0310"), 303, "?saved=changed")
+}
+
+// What policy calls grave wants a passkey of the operator's people, on every route: a code that
+// was tricked out of somebody does not do. Nothing else wants one, nor does a shop's own list.
+func TestGraveActsWantAPasskey(t *testing.T) {
+	h := newHouse(t, storagetest.New(t, storage.SQLite))
+	app, key := h.byApp(h.staff[idp.RolePolicyAdmin], 0), h.as(h.staff[idp.RolePolicyAdmin], 0)
+	asked := func(b *browser, rt route) bool {
+		method, _, _ := strings.Cut(rt.pattern, " ")
+		res := b.do(method, h.fill(rt.pattern), map[string]url.Values{"POST": {"reason": {"x"}}}[method]) // no reason yet: nothing is done
+		text, err := io.ReadAll(res.Body)
+		h.must(err)
+		return strings.HasPrefix(res.Header.Get("Location"), "/flows/") || strings.Contains(string(text), zh("console.stale"))
+	}
+	grave := 0
+	for _, look := range []string{"/console/users/" + h.owner.ID, "/console/merchants/" + h.merchant.ID} {
+		app.expect(app.post(look+"/look", "reason", "call 0310-017"), 303)
+		key.expect(key.post(look+"/look", "reason", "call 0310-017"), 303)
+	}
+	for _, rt := range h.c.routes() {
+		if !rt.fresh || manage.May(idp.RolePolicyAdmin, rt.action) == manage.No {
+			continue
+		}
+		if manage.Grave(rt.action) {
+			grave++
+		}
+		if got := asked(app, rt); got != manage.Grave(rt.action) {
+			t.Errorf("%s by an app: asked again: %v", rt.pattern, got)
+		}
+		if asked(key, rt) {
+			t.Errorf("%s by a passkey: asked again", rt.pattern)
+		}
+	}
+	if grave < 20 {
+		t.Errorf("%d grave routes", grave)
+	}
+	submit := route{pattern: "POST /console/policies/{id}/submit"}
+	for age, want := range map[time.Duration]bool{4 * time.Minute: false, 6 * time.Minute: true} { // RULES 1: mode one, 300 s
+		if got := asked(h.as(h.staff[idp.RolePolicyAdmin], age), submit); got != want {
+			t.Errorf("submitted with a passkey shown %s ago: asked again: %v", age, got)
+		}
+	}
+	auditor := h.byApp(h.staff[idp.RoleAuditor], 0)
+	auditor.expect(auditor.get("/console/users/export"), 303, "/flows/")
+	owner := h.as(h.owner, 0)
+	owner.expect(owner.get("/console/users/export"), 200)
+
+	app = h.byApp(h.staff[idp.RolePolicyAdmin], 0) // staff have three sessions at most
+	d := policy.Default().Document
+	d.Rules[0].Set["step_up.console_acr"] = idp.ACR2
+	p, err := policy.Compile(d, 2)
+	h.must(err)
+	h.c.Manage.Policy.Use(p, nil) // policy asks for less
+	app.expect(app.get("/console/clients/new"), 200)
+	h.c.Manage.Policy.Use(policy.Default(), nil)
+	app.expect(app.get("/console/clients/new"), 303)
+	h.c.Passkeys = false // there are none here
+	app.expect(app.get("/console/clients/new"), 200)
 }
 
 // look gives a reason to see a person.

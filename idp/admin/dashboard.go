@@ -32,7 +32,7 @@ func (v *visit) dashboard() error {
 		return v.write(p)
 	}
 	p.At, p.Stats = b.At, v.stats(b)
-	p.Pairs = []templates.ChartPair{{Chart: v.signInChart(b), Shares: v.causes(b)}, {Chart: v.lockChart(b), Second: v.freezeChart(b)}, {Shares: v.adoption(b), Table: v.delivery(b)}}
+	p.Pairs = []templates.ChartPair{{Chart: v.signInChart(b), Shares: v.causes(b)}, {Chart: v.lockChart(b), Second: v.freezeChart(b)}, {Chart: v.adoptionChart(b), Shares: v.adoption(b)}, {Table: v.delivery(b)}}
 	for _, door := range p.Items[1:] {
 		p.Doors = append(p.Doors, templates.Way{Icon: door.Icon, Title: v.t(door.Key), Small: v.t(door.Key + "_small"), URL: door.Href})
 	}
@@ -160,6 +160,18 @@ func (v *visit) causes(b manage.Board) *templates.Shares {
 		s.Rows = append(s.Rows, templates.Share{Name: reason, N: by[reason]})
 	}
 	return s
+}
+
+// adoptionChart is how many hold a second factor at the end of each day, and how many none.
+func (v *visit) adoptionChart(b manage.Board) *templates.Chart {
+	c := &templates.Chart{ID: "adopted", Title: "console.chart.adopted", First: "console.chart.second", Second: "console.chart.without", Head: "console.chart.day"}
+	c.Points = v.points(b, func(d storage.Day) (int64, int64) {
+		i := slices.IndexFunc(b.Days, func(other storage.Day) bool { return other.Start.Equal(d.Start) })
+		return b.Adopted[i].Second, b.Adopted[i].People - b.Adopted[i].Second
+	})
+	now := b.Adopted[len(b.Adopted)-1]
+	c.Says = v.t("console.chart.adopted_says", templates.Number(now.Second), templates.Number(now.People))
+	return c
 }
 
 func (v *visit) adoption(b manage.Board) *templates.Shares {

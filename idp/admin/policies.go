@@ -31,13 +31,23 @@ var policyForms = []form{
 	{"/console/policies/{id}/edit", manage.PolicyDraft, true, nil, (*visit).editPolicy, (*visit).savePolicy},
 	{"/console/policies/{id}/submit", manage.PolicySubmit, true, nil, policyAct("submit", false), (*visit).submitPolicy},
 	{"/console/policies/{id}/approve", manage.PolicyApprove, true, nil, (*visit).askApproval, (*visit).approvePolicy},
-	{"/console/policies/{id}/refuse", manage.PolicySubmit, true, nil, policyAct("refuse", true), policyDo((*manage.Manager).RefusePolicy)},
-	{"/console/policies/{id}/withdraw", manage.PolicySubmit, true, nil, policyAct("withdraw", true), policyDo((*manage.Manager).WithdrawPolicy)},
+	{"/console/policies/{id}/refuse", manage.PolicyEnd, true, nil, policyAct("refuse", true), policyDo((*manage.Manager).RefusePolicy)},
+	{"/console/policies/{id}/withdraw", manage.PolicyEnd, true, nil, policyAct("withdraw", true), policyDo((*manage.Manager).WithdrawPolicy)},
 	{"/console/policies/{id}/rollback", manage.PolicyRollBack, true, nil, policyAct("rollback", true), (*visit).rollBackPolicy},
 	{"/console/policies/{id}/emergency", manage.PolicyEmergency, true, nil, (*visit).askEmergency, (*visit).activateInEmergency},
 	{"/console/policies/{id}/simulate", manage.PolicyDraft, true, nil, policyAct("simulate", false), (*visit).simulate},
 	{"/console/simulations/{id}/stop", manage.PolicyDraft, true, nil, (*visit).askStop, (*visit).stopSimulation},
 	{"/console/simulations/{id}/export", manage.PolicyExport, true, nil, (*visit).askExport, (*visit).exportSimulation},
+}
+
+// Room is how large a request may be that pastes a document of the policy or a list of
+// merchants, whatever the limit of other forms; 0 for those.
+func Room(r *http.Request) int64 {
+	_, act, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/console/policies/"), "/")
+	if r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/console/policies/") && (act == "edit" || act == "approve") {
+		return 4 << 20 // a document of 1 MiB, as a form writes it
+	}
+	return 0
 }
 
 // editionState is the catalogue's word for where an edition stands.
@@ -236,8 +246,8 @@ func (v *visit) editionActs(e idp.Edition) (out []templates.ActLink) {
 	offer(manage.PolicyDraft, open, "simulate", false)
 	offer(manage.PolicySubmit, draft, "submit", false)
 	offer(manage.PolicyApprove, submitted && e.Author != v.User.ID, "approve", false)
-	offer(manage.PolicySubmit, submitted, "refuse", true)
-	offer(manage.PolicySubmit, open, "withdraw", true)
+	offer(manage.PolicyEnd, submitted, "refuse", true)
+	offer(manage.PolicyEnd, open, "withdraw", true)
 	offer(manage.PolicyRollBack, e.State == idp.EditionRetired, "rollback", true)
 	offer(manage.PolicyEmergency, open, "emergency", true)
 	return out

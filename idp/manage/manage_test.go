@@ -155,7 +155,7 @@ func TestTableOfPermissions(t *testing.T) {
 		UserInvite: "ms-rrr-", UserLock: "---rrr-", UserUnlock: "---r-r-", UserEnd: "ms-rrr-", UserDisable: "MS-r-r-", UserEnable: "MS-r-r-", StaffEnable: "---4---", StaffRole: "---4---", StaffLeave: "---4---",
 		ClientRead: "---✓--✓", ClientNew: "---4---", ClientChange: "---4---", ClientDisable: "---4---", ClientEnable: "---4---", ClientSecret: "---4---", EventRead: "m--✓-✓✓", EventSubject: "ms-✓✓✓✓", ExplainRead: "----✓✓-", KitCheck: "---✓✓✓✓",
 		MessageRead: "---✓✓✓✓", MessageResend: "---rrr-", CaseRead: "m--✓✓✓✓",
-		PolicyRead: "---✓--✓", PolicyDraft: "---✓---", PolicySubmit: "---r---", PolicyApprove: "---4---", PolicyRollBack: "---4---", PolicyEmergency: "---r---", PolicyExport: "---r--r",
+		PolicyRead: "---✓--✓", PolicyDraft: "---✓---", PolicySubmit: "---r---", PolicyEnd: "---r---", PolicyApprove: "---4---", PolicyRollBack: "---4---", PolicyEmergency: "---r---", PolicyExport: "---r--r",
 		KeyRead: "---✓--✓", HealthRead: "---✓-✓✓", KeyRotate: "---4---", ApprovalRead: "---✓-✓✓", ApprovalDecide: "---r-r-", ApprovalEnd: "---✓-✓-", ApprovalCollect: "---✓---", Export: "m--r--r",
 	}
 	if len(want) != len(Actions()) {
@@ -236,7 +236,8 @@ func (h *house) calls() map[Action]func(a Actor) error {
 		Export:          func(a Actor) error { return h.Export(ctx, a, Exported{List: "users"}) },
 
 		PolicyDraft:     func(a Actor) error { _, err := h.SimulatePolicy(ctx, a, "none"); return err },
-		PolicySubmit:    func(a Actor) error { return h.WithdrawPolicy(ctx, a, "none") },
+		PolicySubmit:    func(a Actor) error { return h.SubmitPolicy(ctx, a, "none", 1) },
+		PolicyEnd:       func(a Actor) error { return h.WithdrawPolicy(ctx, a, "none") },
 		PolicyApprove:   func(a Actor) error { return h.ApprovePolicy(ctx, a, "none", Rollout{}) },
 		PolicyRollBack:  func(a Actor) error { _, err := h.RollBackPolicy(ctx, a, 99); return err },
 		PolicyEmergency: func(a Actor) error { return h.ActivateInEmergency(ctx, a, "none", 1, a.Reason+", again") },

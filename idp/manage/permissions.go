@@ -64,8 +64,9 @@ const (
 	MessageResend   Action = "message.resend"
 	CaseRead        Action = "case.read"
 	PolicyRead      Action = "policy.read"
-	PolicyDraft     Action = "policy.draft"  // with simulations of it
-	PolicySubmit    Action = "policy.submit" // also refuse and withdraw
+	PolicyDraft     Action = "policy.draft" // with simulations of it
+	PolicySubmit    Action = "policy.submit"
+	PolicyEnd       Action = "policy.end" // refuse and withdraw: what only stops asks no passkey
 	PolicyApprove   Action = "policy.approve"
 	PolicyRollBack  Action = "policy.rollback"
 	PolicyEmergency Action = "policy.emergency"
@@ -93,8 +94,8 @@ const (
 
 // Four marks the acts that hand out or bring back power, keys and whole merchants. Who
 // may do such an act asks for it, and another one who may does it by approving
-// ([Manager.Approve]); both give a reason and a proof of possession younger than policy's
-// StepUp.ConsoleSecret (300 s). Of the policy, an edition is what waits: its rows of this
+// ([Manager.Approve]); both give a reason and show the
+// class of policy's StepUp.ConsoleACR (a passkey), one proof younger than ConsoleSecret (300 s). Of the policy, an edition is what waits: its rows of this
 // level are the approval itself, by another than the author, and the submission of an
 // older one.
 
@@ -184,6 +185,7 @@ var table = map[Action]row{
 	PolicyRead:      {No, No, No, Yes, No, No, Yes},
 	PolicyDraft:     {No, No, No, Yes, No, No, No},
 	PolicySubmit:    {No, No, No, Reason, No, No, No},
+	PolicyEnd:       {No, No, No, Reason, No, No, No},
 	PolicyApprove:   {No, No, No, Four, No, No, No},
 	PolicyRollBack:  {No, No, No, Four, No, No, No},
 	PolicyEmergency: {No, No, No, Reason, No, No, No},
@@ -300,7 +302,7 @@ func OnlyStaffCases(reader idp.User) bool { return reader.Role == idp.RolePolicy
 // Grave says whether an act asks for a fresher proof than others: those of level
 // Four, their approval and what comes of it, and what takes a whole list out of the house.
 func Grave(act Action) bool {
-	return table[act].admin == Four || slices.Contains([]Action{ApprovalDecide, ApprovalCollect, PolicyEmergency, PolicyExport, Export}, act)
+	return table[act].admin == Four || slices.Contains([]Action{ApprovalDecide, ApprovalCollect, PolicySubmit, PolicyEmergency, PolicyExport, Export}, act)
 }
 
 // Actions lists every row of the table.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -187,12 +188,12 @@ func (m *Manager) checkRollout(ctx context.Context, how *Rollout, now time.Time)
 
 // RefusePolicy ends a submitted edition, WithdrawPolicy a draft, or one that waits for approval or for its time.
 func (m *Manager) RefusePolicy(ctx context.Context, a Actor, id string) error {
-	return m.endPolicy(ctx, a, id, PolicySubmit, "policy.refused", idp.EditionRefused, idp.EditionSubmitted)
+	return m.endPolicy(ctx, a, id, PolicyEnd, "policy.refused", idp.EditionRefused, idp.EditionSubmitted)
 }
 
 // WithdrawPolicy ends an edition that has not come into force.
 func (m *Manager) WithdrawPolicy(ctx context.Context, a Actor, id string) error {
-	return m.endPolicy(ctx, a, id, PolicySubmit, "policy.withdrawn", idp.EditionWithdrawn, idp.EditionDraft, idp.EditionSubmitted, idp.EditionApproved)
+	return m.endPolicy(ctx, a, id, PolicyEnd, "policy.withdrawn", idp.EditionWithdrawn, idp.EditionDraft, idp.EditionSubmitted, idp.EditionApproved)
 }
 
 func (m *Manager) endPolicy(ctx context.Context, a Actor, id string, act Action, event string, to idp.EditionState, from ...idp.EditionState) error {
@@ -316,7 +317,7 @@ func (m *Manager) ActivateDue(ctx context.Context, now time.Time) error {
 			return err
 		})
 		if err != nil {
-			return err
+			return fmt.Errorf("version %d: %w", e.Version, err)
 		}
 	}
 	return nil

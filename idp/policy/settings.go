@@ -85,7 +85,7 @@ type StepUp struct {
 	ConsoleAct       time.Duration `json:"console_act" merge:"least" range:"60s..1h"`
 	ConsoleSecret    time.Duration `json:"console_secret" merge:"least" range:"60s..1h"`     // client secrets, staff roles, policy
 	ConsoleEmergency time.Duration `json:"console_emergency" merge:"least" range:"60s..10m"` // a policy put in force by one person: all proofs younger
-	ConsoleACR       idp.ACR       `json:"console_acr" merge:"largest"`                      // of those, as soon as it can be reached
+	ConsoleACR       idp.ACR       `json:"console_acr" merge:"largest"`                      // of those
 	ConsoleLook      time.Duration `json:"console_look" merge:"least" range:"5m..8h"`        // how long a reason given to look at somebody's page lasts
 }
 

@@ -258,6 +258,20 @@ func TestRefusedRequests(t *testing.T) {
 	})
 }
 
+// There is room for a policy document and a list of merchants that somebody pastes, and there only; not without end.
+func TestRoomForDocuments(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		b := w.from(t, "203.0.113.9").open("/console").signIn("policy_admin")
+		for path, want := range map[string]map[int]int{"/console/policies/none/edit": {200_000: 404, 5 << 20: 413}, "/console/merchants/new": {60_000: 422, 200_000: 413}} {
+			for size, status := range want {
+				if res := b.once("POST", path, url.Values{"document": {strings.Repeat("8", size)}}); res.StatusCode != status {
+					t.Errorf("POST %s of %d bytes: %d, want %d", path, size, res.StatusCode, status)
+				}
+			}
+		}
+	})
+}
+
 // Whatever is sent to whichever route: no 500.
 func TestNothingBreaks(t *testing.T) {
 	eachHour(t, func(t *testing.T, w *demoWorld) {

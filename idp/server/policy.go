@@ -21,6 +21,7 @@ type keeper struct {
 	checked time.Time
 	beaten  time.Time
 	moved   int64
+	told    string // what was last logged of an edition that does not come into force
 }
 
 const policyAge = time.Second
@@ -35,14 +36,26 @@ func (k *keeper) found(ctx context.Context) error {
 }
 
 func (k *keeper) look(ctx context.Context, now time.Time) error {
-	if err := k.manage.ActivateDue(ctx, now); err != nil {
-		k.log.Warn("policy is not activated", "error", err)
-	}
+	err := k.manage.ActivateDue(ctx, now)
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.tell(err)
 	moved, err := k.manage.Enforce(ctx, k.moved)
 	k.moved = moved
 	return err
+}
+
+// tell logs why what is due does not come into force: once, not each second until somebody
+// does something about it.
+func (k *keeper) tell(err error) {
+	var why string
+	if err != nil {
+		why = err.Error()
+	}
+	if why != "" && why != k.told {
+		k.log.Warn("policy is not activated", "error", err)
+	}
+	k.told = why
 }
 
 // fresh looks before a request, in nobody's transaction. What cannot be read leaves the

@@ -103,7 +103,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 		return nil, errors.Join(err, store.Close())
 	}
 	s.replica = newReplica()
-	console := &admin.Console{Manage: manager, Site: s.site, Store: store, Version: s.replica.Version, Replica: s.replica.ID}
+	console := &admin.Console{Manage: manager, Site: s.site, Store: store, Passkeys: engine.Passkey != nil, Version: s.replica.Version, Replica: s.replica.ID}
 	if cfg.Demo {
 		engine.Loopback, provider.Loopback = 100, 100
 		if s.demo, err = openWorld(ctx, store, hasher, cfg); err != nil {
@@ -124,7 +124,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 	provider.Routes(s.mux)
 	console.Routes(s.mux)
 	s.routes()
-	guard := &web.Guard{Peer: func(r *http.Request) netip.Addr { return ClientAddr(r, cfg.Proxies) }, BodyBytes: cfg.Limits.BodyBytes, Secure: cfg.Secure(),
+	guard := &web.Guard{Peer: func(r *http.Request) netip.Addr { return ClientAddr(r, cfg.Proxies) }, BodyBytes: cfg.Limits.BodyBytes, Room: admin.Room, Secure: cfg.Secure(),
 		Flood: &web.Flood{PerMinute: cfg.Limits.RequestsPerMinute}, Site: s.site, Log: log}
 	s.handler = guard.Wrap(keep.fresh(s.sameOrigin(http.HandlerFunc(s.route))))
 	s.run(engine, keep)
@@ -279,6 +279,7 @@ func (s *Server) run(engine *flows.Engine, keep *keeper) {
 	s.every(ctx, time.Hour, "heartbeat", func() error { return s.beat(ctx) })
 	s.every(ctx, time.Hour, "sweep", func() error { return s.Store.Sweep(ctx, time.Now()) })
 	s.jobs.Go(func() { s.recoveries(ctx, engine) })
+	s.every(ctx, manage.AdoptionPause, "adoption", func() error { return keep.manage.KeepAdoption(ctx, time.Now()) })
 	s.every(ctx, 6*time.Hour, "digest", func() error { return engine.Digest(ctx) })
 }
 
