@@ -328,7 +328,7 @@ func TestGraveActsWantAPasskey(t *testing.T) {
 		return strings.HasPrefix(res.Header.Get("Location"), "/flows/") || strings.Contains(string(text), zh("console.stale"))
 	}
 	grave := 0
-	for _, look := range []string{"/console/users/" + h.owner.ID, "/console/merchants/" + h.merchant.ID} {
+	for _, look := range []string{"/console/users/" + h.owner.ID, "/console/users/" + h.staff[idp.RoleAuditor].ID, "/console/merchants/" + h.merchant.ID} {
 		app.expect(app.post(look+"/look", "reason", "call 0310-017"), 303)
 		key.expect(key.post(look+"/look", "reason", "call 0310-017"), 303)
 	}

@@ -739,10 +739,10 @@ func TestOldSecretStaysAway(t *testing.T) {
 	}
 }
 
-// Every act of level Four asks for the fresher proof, and what comes of one, and what takes a
-// list out of the house; and support does none of them but ask for an end.
+// Every act of level Four asks for the fresher proof, and what comes of one, what submits or
+// forces a policy, and what takes a list out of the house; and support does none of them but ask for an end.
 func TestGraveIsLevelFour(t *testing.T) {
-	also := []Action{ApprovalDecide, ApprovalCollect, PolicyEmergency, PolicyExport, Export}
+	also := []Action{ApprovalDecide, ApprovalCollect, PolicySubmit, PolicyEmergency, PolicyExport, Export}
 	for _, act := range Actions() {
 		if Grave(act) != (May(idp.RolePolicyAdmin, act) == Four || slices.Contains(also, act)) {
 			t.Errorf("%s: grave %v", act, Grave(act))
