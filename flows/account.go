@@ -47,6 +47,8 @@ func (e *Engine) accountRoutes(page func(pattern string, h web.Handler)) {
 	page("POST /account/activity", e.own(e.answerEvent))
 	page("GET /account/data", e.own(e.dataPage))
 	page("POST /account/data", e.own(e.exportData))
+	page("GET /account/leave", e.leaving(e.leavePage))
+	page("POST /account/leave", e.leaving(e.setLeave))
 	page("GET /account/freeze", e.own(e.freezePage))
 	page("POST /account/freeze", e.own(e.freezeMe))
 	page("GET /account/unfreeze", e.own(e.unfreezePage))
@@ -114,7 +116,7 @@ func (e *Engine) alter(ctx context.Context, me *session.Signed, change func(ctx 
 		switch {
 		case err != nil:
 			return err
-		case !live || u.Reason() != "":
+		case !live || u.Reason(time.Now()) != "":
 			return errExpired
 		case u.Frozen:
 			return errFrozen
@@ -212,7 +214,7 @@ func of(creds []idp.Credential, m idp.Method) *idp.Credential {
 
 // savedNotes are what a page may say has just been done.
 var savedNotes = []string{"enrolled", "removed", "renamed", "password", "codes", "username", "contact", "contact_removed", "undone", "ended", "ended_all", "revoked", "distrusted",
-	"withdrawn", "approval_ended", "answered", "unfrozen"}
+	"withdrawn", "approval_ended", "answered", "unfrozen", "leaving"}
 
 func saved(r *http.Request) string {
 	if note := r.URL.Query().Get("saved"); slices.Contains(savedNotes, note) {
@@ -243,6 +245,13 @@ func (e *Engine) account(w http.ResponseWriter, r *http.Request, me *session.Sig
 		if u.Role == idp.RoleOwner || u.Role == idp.RoleManager {
 			p.ShopURL = "/console"
 		}
+	}
+	p.Leaves = lastDay(u)
+	if mayLeave(u) {
+		p.LeaveURL = "/account/leave"
+	}
+	if p.Handover, err = e.handoverNote(ctx, u); err != nil {
+		return err
 	}
 	if p.Closed, err = e.closedWays(ctx, u, creds, names, time.Now()); err != nil {
 		return err

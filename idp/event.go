@@ -44,6 +44,8 @@ var EventNames = map[string]bool{
 	"terminal.created": false, "terminal.activated": true, "terminal.suspended": true, "terminal.lost": true,
 	"terminal.returned": true, "terminal.retired": true,
 	"staff.invited": true, "staff.role": true, "staff.left": true,
+	"staff.leaving": true, "account.left": true, "staff.helped": true, "owner.proposed": true, "owner.accepted": true, "owner.stopped": true, "owner.done": true,
+	"recovery.stopped": true,
 	"merchant.created": false, "merchant.activated": true, "merchant.viewed": false, "merchant.suspended": true, "merchant.returned": true, "store.created": false, "store.renamed": false,
 	"client.created": false, "client.disabled": false, "client.enabled": false, "client.secret": false,
 	"key.created": false, "config.demo": false, "list.exported": true,

@@ -64,7 +64,18 @@ func consoleSamples() []sample {
 	dashboard := ConsoleDashboard{At: noon, Pairs: []ChartPair{{Chart: &chart, Shares: &shares}, {Second: &empty}, {Shares: &none14, Table: &delivery}}, Desk: desk("/console"), Todo: []ConsoleTodo{{"2 个账户锁定", "锁定的人不能自己解除，要另一个人来解", "/console/users?state=locked"}},
 		Stats: []ConsoleStat{{"console.stat.users", 4100, "另有 3 人还没有接受邀请"}, {"console.stat.cases", 12, "一天内到期 1 张"}, {"console.stat.online", 8206, "共 9,114 台"}, {"console.stat.failures", 37, "密码或动态码不对"}},
 		Doors: []Way{{Icon: "users", Title: "人员", Small: "谁能登录，现在是什么状态", URL: "/console/users"}, {Icon: "log", Title: "日志", URL: "/console/events"}}}
-	return []sample{{"console-dashboard", dashboard}, {"console-dashboard-quiet", ConsoleDashboard{Desk: desk("/console"), Saved: "console.saved.nothing"}},
+	handover := ConsoleObject{Desk: desk("/console/users"), Crumbs: []Crumb{{"门店", "/console/stores"}, {"林记小馆", "/console/merchants/m1"}, {"店铺交接", ""}}, Title: "店铺交接", State: "handover_cooling", FactsKey: "console.facts",
+		Notes: []Note{{Icon: "info", Text: "到 3 月 11 日 12:00 自动完成。在那以前两位随时都能停止。"}}, Acts: []ActLink{{"handover.accept", "/console/handovers/h1/accept", false}, {"handover.stop", "/console/handovers/h1/stop", true}},
+		Facts: []Fact{{"handover.from", []Cell{{Text: "林薇", Small: "离开这家店"}}}, {"handover.to", []Cell{{Text: "何东"}}}, {"handover.due", []Cell{{Time: noon.AddDate(0, 0, 1)}}}}}
+	propose := ConsoleForm{Desk: desk("/console/users"), Form: bad("username", "error.empty"), Title: "把店交给谁？", Lead: "新店主同意以后还要等 24 小时。", Crumbs: []Crumb{{"人员", "/console/users"}, {"交给新店主", ""}}, Action: "/console/hand-over", Submit: "handover.propose", Danger: true, Cancel: "/console",
+		Inputs: []Input{{Name: "to", Label: "handover.to", Hint: "handover.to_hint", Kind: "select", Options: []Option{{"u2", "何东", false}, {"", "邀请新人", true}}}, {Name: "name", Label: "handover.newcomer", Optional: true}, {Name: "username", Label: "console.user.username", Optional: true},
+			{Name: "after", Label: "handover.after", Kind: "select", Options: []Option{{"left", "离开这家店", true}, {"manager", "留下当店长", false}}}}}
+	leaving := ConsoleForm{Desk: desk("/console/users"), Title: "陈小雨哪天离店？", Action: "/console/users/u2/leaving", Submit: "console.user.leaving", Danger: true, Cancel: "/console/users/u2", Also: []Submit{{"clear", "不离店了"}},
+		Inputs: []Input{{Name: "day", Label: "console.user.leaving_day", Hint: "console.user.leaving_hint", Type: "date", Value: "2026-03-31"}, {Name: "reason", Label: "reason.label", Kind: "reason"}}}
+	code := ConsoleCode{Desk: desk("/console/users"), Crumbs: []Crumb{{"员工", "/console/users"}, {"陈小雨", "/console/users/u2"}, {"帮他重新登录", ""}}, Name: "陈小雨", Code: "4821 9130", Minutes: 15, Next: "/console/users/u2"}
+	shown := code
+	shown.Shown = true
+	return []sample{{"console-handover", handover}, {"console-handover-new", propose}, {"console-leaving", leaving}, {"console-code", code}, {"console-code-shown", shown}, {"console-dashboard", dashboard}, {"console-dashboard-quiet", ConsoleDashboard{Desk: desk("/console"), Saved: "console.saved.nothing"}},
 		{"console-users", users}, {"console-users-none", none}, {"console-events", events}, {"console-user", user}, {"console-explain", explain},
 		{"console-act", act}, {"console-act-stale", stale}, {"console-act-refused", refused}, {"console-client-refused", client},
 		{"console-secret", ConsoleSecret{Desk: desk("/console/clients"), Crumbs: []Crumb{{"应用", "/console/clients"}, {"应用密钥", ""}}, ClientID: "merchant-web", Secret: "q3J9v0n4Yb1kTzX8wPd5rLs7uAeC2mHfG6oIiN-_tQ0", Next: "/console/clients/merchant-web"}}}

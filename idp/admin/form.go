@@ -40,6 +40,8 @@ var forms = []form{
 	{"/console/users/{id}/enable", manage.UserEnable, true, (*visit).enableOpen, userAct("enable", false), userDo((*manage.Manager).EnableUser, "changed")},
 	{"/console/users/{id}/role", manage.RoleChange, true, (*visit).userPathOpen, (*visit).askRole, (*visit).changeRole},
 	{"/console/users/{id}/leave", manage.UserLeave, true, (*visit).userPathOpen, userAct("leave", true), userDo((*manage.Manager).RemoveStaff, "changed")},
+	{"/console/users/{id}/leaving", manage.UserLeave, true, (*visit).userPathOpen, (*visit).askLeaving, (*visit).setLeaving},
+	{"/console/users/{id}/help", manage.UserHelp, true, (*visit).userPathOpen, userAct("help", false), (*visit).helpStaff},
 	{"/console/staff/new", manage.CashierNew, true, nil, (*visit).newStaff, (*visit).inviteStaff},
 
 	{"/console/stores/{id}/rename", manage.StoreRename, true, (*visit).storePathOpen, (*visit).askRename, (*visit).renameStore},

@@ -25,6 +25,7 @@ type Settings struct {
 	StepUp   StepUp        `json:"step_up"`
 	Grants   Grants        `json:"grants"`
 	Recovery Recovery      `json:"recovery"`
+	Handover Handover      `json:"handover"`
 	All
 }
 
@@ -92,6 +93,13 @@ type Grants struct {
 	Absolute         time.Duration `json:"absolute" merge:"least" range:"1d..365d"`
 	TerminalIdle     time.Duration `json:"terminal_idle" merge:"least" range:"1h..180d"`
 	TerminalAbsolute time.Duration `json:"terminal_absolute" merge:"least" range:"1d..730d"`
+}
+
+// Handover bounds how a merchant passes to another owner.
+type Handover struct {
+	Cooling time.Duration `json:"cooling" merge:"largest" range:"1h..30d"` // from the new owner's word on, while both can stop it
+	Case    time.Duration `json:"case" merge:"largest" range:"1h..30d"`    // where two of the operator's staff speak for an owner who is gone
+	Hold    time.Duration `json:"hold" merge:"largest" range:"0s..30d"`    // the new owner's settlement is held
 }
 
 // FlowLife bounds a walk through a flow.
@@ -228,6 +236,7 @@ type Links struct {
 	Invite time.Duration `json:"invite" range:"1h..30d"`
 	Freeze time.Duration `json:"freeze" range:"1d..90d"`
 	Undo   time.Duration `json:"undo" range:"24h..30d"`
+	Accept time.Duration `json:"accept" range:"1h..14d"` // of a hand-over, by the new owner
 }
 
 // RecoveryCodes are the codes on paper.
