@@ -48,6 +48,8 @@ func (e *Engine) accountRoutes(page func(pattern string, h web.Handler)) {
 	page("POST /account/activity", e.own(e.answerEvent))
 	page("GET /account/data", e.own(e.dataPage))
 	page("POST /account/data", e.own(e.exportData))
+	page("GET /account/leave", e.leaving(e.leavePage))
+	page("POST /account/leave", e.leaving(e.setLeave))
 	page("GET /account/freeze", e.own(e.freezePage))
 	page("POST /account/freeze", e.own(e.freezeMe))
 	page("GET /account/unfreeze", e.own(e.unfreezePage))
@@ -154,7 +156,7 @@ func (e *Engine) alter(ctx context.Context, me *session.Signed, change func(ctx 
 		switch {
 		case err != nil:
 			return err
-		case !live || u.Reason() != "":
+		case !live || u.Reason(time.Now()) != "":
 			return errExpired
 		}
 		if err := barred(u, idp.FlowEnrol, time.Now()); err != nil {
@@ -254,7 +256,7 @@ func of(creds []idp.Credential, m idp.Method) *idp.Credential {
 
 // savedNotes are what a page may say has just been done.
 var savedNotes = []string{"enrolled", "removed", "renamed", "password", "codes", "username", "contact", "contact_removed", "confirmed", "undone", "ended", "ended_all", "revoked", "distrusted",
-	"withdrawn", "approval_ended", "answered", "unfrozen", "withdrawn_recovery"}
+	"withdrawn", "approval_ended", "answered", "unfrozen", "withdrawn_recovery", "leaving"}
 
 func saved(r *http.Request) string {
 	if note := r.URL.Query().Get("saved"); slices.Contains(savedNotes, note) {
@@ -289,6 +291,13 @@ func (e *Engine) account(w http.ResponseWriter, r *http.Request, me *session.Sig
 	if n := e.unconfirmed(names, time.Now()); n != nil && !u.Frozen {
 		row := e.contactRow(names, nil, *n, time.Now())
 		p.Still = &row
+	}
+	p.Leaves = lastDay(u)
+	if mayLeave(u) {
+		p.LeaveURL = "/account/leave"
+	}
+	if p.Handover, err = e.handoverNote(ctx, u); err != nil {
+		return err
 	}
 	if p.Closed, err = e.closedWays(ctx, u, creds, names, time.Now()); err != nil {
 		return err

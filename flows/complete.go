@@ -178,9 +178,10 @@ func (e *Engine) place(ctx context.Context, s *State, now time.Time) error {
 // learns it, and he changes nothing before: an account that was locked because its
 // secrets are in other hands stays as it is.
 func (s *State) refusal() string {
+	why := s.user.Reason(time.Now())
 	switch {
-	case s.user.Reason() != "":
-		return s.user.Reason()
+	case why != "":
+		return why
 	case s.merchant != nil && s.merchant.Gone(time.Now(), s.engine.Policy.Now().Closing.Export):
 		return "merchant"
 	case s.Demand.User != "" && s.Demand.User != s.user.ID:

@@ -42,6 +42,9 @@ func (e *Engine) freeze(r *http.Request, user string, c freezeCause) (out stoppe
 		if err != nil {
 			return err
 		}
+		if err := e.stopHandover(ctx, u, c, "frozen"); err != nil {
+			return err
+		}
 		if err := e.stopRecovery(ctx, u, e.frozenBy(ctx, u, c)); err != nil { // whatever becomes of the freeze
 			return err
 		}
@@ -101,6 +104,31 @@ func (e *Engine) freeze(r *http.Request, user string, c freezeCause) (out stoppe
 		return nil
 	})
 	return out, err
+}
+
+// stopHandover stops the hand-over of the merchant that a person gives or takes in: whoever
+// stops an account stops that too, however often he did before.
+func (e *Engine) stopHandover(ctx context.Context, u idp.User, c freezeCause, cause string) error {
+	if u.MerchantID == "" {
+		return nil
+	}
+	h, err := e.Store.RunningHandover(ctx, u.MerchantID)
+	if err != nil || h == nil || !h.Party(u.ID) {
+		return err
+	}
+	people, err := e.Store.UsersOf(ctx, []string{h.From, h.To})
+	if err != nil {
+		return err
+	}
+	if ok, err := e.Store.DropHandover(ctx, *h, idp.HandoverStopped, cause, time.Now(), e.frozenBy(ctx, u, c)); err != nil || !ok {
+		return err
+	}
+	for _, id := range []string{h.From, h.To} {
+		if err := e.Announce(ctx, people[id], idp.Announcement{Template: "owner.stopped", Object: h.ID, Giver: people[h.From].Name, Taker: people[h.To].Name}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // waitingCase is the open case that a freeze goes on with, nil for none: for an event

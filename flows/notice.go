@@ -111,6 +111,16 @@ func (e *Engine) Notice(ctx context.Context, u idp.User, template string) error 
 	return e.notify(ctx, u, template, templates.Letter{Name: u.Name, Login: loginOf(names), At: time.Now()})
 }
 
+// Announce tells a person of what he and another have to do with, or of what happens at a
+// time.
+func (e *Engine) Announce(ctx context.Context, u idp.User, n idp.Announcement) error {
+	names, err := e.Store.Identifiers(ctx, u.ID)
+	if err != nil {
+		return err
+	}
+	return e.notify(ctx, u, n.Template, templates.Letter{Name: u.Name, Login: loginOf(names), At: time.Now(), Object: n.Object, Giver: n.Giver, Taker: n.Taker, Until: n.Until})
+}
+
 // Copied tells a person that somebody came with a copied mark of a browser of his.
 func (e *Engine) Copied(ctx context.Context, user string) error {
 	u, err := e.Store.User(ctx, user)

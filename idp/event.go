@@ -47,7 +47,7 @@ var EventNames = map[string]bool{
 	"terminal.returned": true, "terminal.retired": true,
 	"terminal.keyed": true, "terminal.rekeyed": true, "terminal.answered": true, "device.refused": false,
 	"staff.invited": true, "staff.role": true, "staff.left": true,
-	"merchant.created": false, "merchant.activated": true, "merchant.viewed": false, "merchant.suspended": true, "merchant.returned": true, "merchant.closed": true, "merchant.tier": true, "store.created": false, "store.renamed": false,
+	"staff.leaving": true, "account.left": true, "staff.helped": true, "owner.proposed": true, "owner.accepted": true, "owner.stopped": true, "owner.done": true, "merchant.created": false, "merchant.activated": true, "merchant.viewed": false, "merchant.suspended": true, "merchant.returned": true, "merchant.closed": true, "merchant.tier": true, "store.created": false, "store.renamed": false,
 	"client.created": false, "client.changed": false, "client.disabled": false, "client.enabled": false, "client.secret": false,
 	"key.created": false, "key.rotated": false, "config.demo": false, "list.exported": true,
 	"policy.drafted": false, "policy.submitted": false, "policy.approved": false, "policy.refused": false, "policy.withdrawn": false, "policy.activated": false,

@@ -29,6 +29,8 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 		s.sweep(ctx, "links", "hash", "expires_at < ?", micros(now.Add(-day))),
 		s.sweep(ctx, "changes", "id", "until < ?", micros(now.Add(-30*day))),
 		s.sweep(ctx, "identifiers", "id", "removed_at > 0 AND removed_at < ? AND kind IN ('phone', 'email')", micros(now.Add(-180*day))),
+		s.sweep(ctx, "shop_codes", "user_id", "expires_at < ?", micros(now.Add(-day))),
+		s.sweep(ctx, "handovers", "id", "ended_at > 0 AND ended_at < ?", micros(now.Add(-3*365*day))),
 		s.sweep(ctx, "places", "place", "last_at < ?", micros(now.Add(-365*day))),
 		s.sweep(ctx, "cases", "id", "closed_at > 0 AND closed_at < ?", micros(now.Add(-3*365*day))),
 		s.sweep(ctx, "approvals", "id", "expires_at < ?", micros(now.Add(-3*365*day))),

@@ -86,7 +86,7 @@ var tones = map[string]string{
 	"key_active": "ok", "well": "ok", "unwell": "bad", "silent": "warn", "blocked": "bad",
 	"sent": "ok", "due": "info", "open": "info", "dead": "bad",
 	"new": "info", "pending": "info", "redeemed": "info", "invited": "info", "opening": "info",
-	"suspended": "warn", "shut": "warn",
+	"suspended": "warn", "shut": "warn", "handover_proposed": "info", "handover_cooling": "warn", "handover_done": "ok",
 	"locked": "bad", "frozen": "bad", "lost": "bad", "closed": "bad", "denied": "bad",
 }
 

@@ -80,6 +80,7 @@ func (c *Console) routes() []route {
 		{"GET /console/users", manage.UserList, false, (*visit).users},
 		{"GET /console/users/{id}", manage.UserView, false, (*visit).user},
 		{"GET /console/users/{id}/events", manage.EventSubject, false, (*visit).userEvents},
+		{"GET /console/handovers/{id}", manage.HandoverView, false, (*visit).handover},
 		{"GET /console/clients", manage.ClientRead, false, (*visit).clients},
 		{"GET /console/clients/{id}", manage.ClientRead, false, (*visit).client},
 		{"GET /console/terminals", manage.TerminalList, false, (*visit).terminals},
@@ -98,7 +99,7 @@ func (c *Console) routes() []route {
 		{"GET /console/health", manage.HealthRead, false, (*visit).health},
 	}
 	list = append(list, policyRoutes...)
-	for _, f := range slices.Concat(exportForms(), forms, policyForms) {
+	for _, f := range slices.Concat(exportForms(), forms, policyForms, handoverForms) {
 		list = append(list, route{"GET " + f.path, f.action, f.fresh, func(v *visit) error { return v.show(f) }},
 			route{"POST " + f.path, f.action, f.fresh, func(v *visit) error { return v.submit(f) }})
 	}

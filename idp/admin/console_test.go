@@ -45,6 +45,8 @@ type house struct {
 	run      idp.Simulation
 	asked    idp.Approval // by the support supervisor: to close the merchant
 	witness  idp.User     // another policy administrator, once one was needed
+	handover idp.Handover // from the owner to the manager
+	gone     idp.Case     // for an owner who is gone
 }
 
 // second is another policy administrator's browser.
@@ -90,7 +92,7 @@ func newHouse(t *testing.T, s *storage.Store) *house {
 		Manage: &manage.Manager{Store: s, Policy: policy.NewLive(policy.Default()), Issuer: "http://localhost:8080",
 			Invite: func(_ idp.ChannelKind, lang, link, name string) (string, string, string, error) {
 				return "s", link, "h", nil
-			}, Notify: func(context.Context, idp.User, string) error { return nil },
+			}, Notify: func(context.Context, idp.User, string) error { return nil }, Announce: func(context.Context, idp.User, idp.Announcement) error { return nil },
 			NewKeys: func() ([]storage.SigningKey, error) {
 				return []storage.SigningKey{{ID: idp.NewID(), Alg: "ES256", State: "active", Public: []byte("{}"), Private: []byte("k"), CreatedAt: time.Now()}}, nil
 			}}}
@@ -117,6 +119,11 @@ func newHouse(t *testing.T, s *storage.Store) *house {
 	h.message = h.deadMessage("frozen")
 	h.notme = idp.Case{Kind: "notme", UserID: h.owner.ID, Merchant: h.merchant.ID, OpenedAt: time.Now(), DueAt: time.Now().Add(24 * time.Hour)}
 	h.must(s.OpenCase(ctx, &h.notme))
+	h.handover = idp.Handover{MerchantID: h.merchant.ID, From: h.owner.ID, To: h.shop[idp.RoleManager].ID, ProposedAt: time.Now(), DueAt: time.Now().Add(72 * time.Hour)}
+	h.must(s.AddHandover(ctx, &h.handover))
+	h.gone = idp.Case{Kind: "handover", UserID: h.owner.ID, Merchant: h.merchant.ID, OpenedBy: h.staff[idp.RoleSupportAgent].ID, OpenedAt: time.Now(), DueAt: time.Now().Add(24 * time.Hour),
+		Data: map[string]any{"to": h.shop[idp.RoleManager].ID, "reason": "saw the licence"}}
+	h.must(s.OpenCase(ctx, &h.gone))
 	h.must(s.FoundEdition(ctx, policy.Default().Document.Format(), time.Now()))
 	h.edition = idp.Edition{Base: 1, Document: policy.Default().Document.Format(), Author: h.staff[idp.RolePolicyAdmin].ID, CreatedAt: time.Now()}
 	h.must(s.CreateEdition(ctx, &h.edition))
@@ -243,7 +250,7 @@ func mainOf(text string) string {
 
 func (h *house) fill(pattern string) string {
 	id := map[string]string{"users": h.owner.ID, "merchants": h.merchant.ID, "stores": h.store.ID, "terminals": h.terminal.ID, "clients": "merchant-app", "explain": strings.ReplaceAll(h.code, "-", ""),
-		"messages": h.message, "cases": h.notme.ID, "policies": h.edition.ID, "simulations": h.run.ID, "approvals": h.asked.ID}
+		"messages": h.message, "cases": h.notme.ID, "policies": h.edition.ID, "simulations": h.run.ID, "approvals": h.asked.ID, "handovers": h.handover.ID, "handover-cases": h.gone.ID}
 	if strings.Contains(pattern, "/staff-") { // of the operator's own
 		id["users"] = h.staff[idp.RoleAuditor].ID
 	}
@@ -796,6 +803,9 @@ func TestScreens(t *testing.T) {
 				path := h.fillFor(role, rt.pattern)
 				if role == idp.RolePolicyAdmin && strings.Contains(path, h.notme.ID) { // of a merchant's person
 					continue
+				}
+				if path == "/console/hand-over" { // it leads to the one that runs
+					noRunningHandover(h)
 				}
 				text := b.expect(b.get(path), 200)
 				save(strings.NewReplacer("/", "-", "{", "", "}", "").Replace(strings.TrimPrefix(rt.pattern, "GET /")), text)

@@ -45,6 +45,8 @@ var forms = []form{
 	{"/console/users/{id}/leave", manage.UserLeave, true, (*visit).userPathOpen, userAct("leave", true), userDo((*manage.Manager).RemoveStaff, "changed")},
 	{"/console/users/{id}/staff-role", manage.StaffRole, true, (*visit).operatorPathOpen, (*visit).askStaffRole, (*visit).changeStaffRole},
 	{"/console/users/{id}/staff-leave", manage.StaffLeave, true, (*visit).operatorPathOpen, userAct("staff-leave", true), userDo((*manage.Manager).RemoveOperator, "changed")},
+	{"/console/users/{id}/leaving", manage.UserLeave, true, (*visit).userPathOpen, (*visit).askLeaving, (*visit).setLeaving},
+	{"/console/users/{id}/help", manage.UserHelp, true, (*visit).userPathOpen, userAct("help", false), (*visit).helpStaff},
 	{"/console/staff/new", manage.CashierNew, true, nil, (*visit).newStaff, (*visit).inviteStaff},
 
 	{"/console/stores/{id}/rename", manage.StoreRename, true, (*visit).storePathOpen, (*visit).askRename, (*visit).renameStore},

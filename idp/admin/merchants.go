@@ -94,6 +94,11 @@ func (v *visit) merchant() error {
 	}
 	p := templates.ConsoleObject{Desk: v.desk("/console/merchants"), Saved: v.note(), Crumbs: v.merchantCrumbs(m, ""), Title: m.LegalName, State: merchantState(m.Status),
 		Pills: []string{v.t("tier." + string(m.Tier))}, FactsKey: "console.facts", Acts: v.merchantActs(m)}
+	handover, err := v.handoverActs(m)
+	if err != nil {
+		return err
+	}
+	p.Acts = append(p.Acts, handover...)
 	if p.Notes, err = v.why(storage.EventFilter{Merchant: m.ID}, map[idp.MerchantStatus]string{idp.MerchantSuspended: "merchant.suspended", idp.MerchantClosed: "merchant.closed"}[m.Status], "warn"); err != nil {
 		return err
 	}

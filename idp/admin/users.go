@@ -23,6 +23,8 @@ func userState(u idp.User) string {
 	switch {
 	case u.Status == idp.UserErased, u.Status == idp.UserLeft, u.Status == idp.UserDisabled:
 		return string(u.Status)
+	case u.Leaving(time.Now()):
+		return string(idp.UserLeft)
 	case u.Locked != "":
 		return "locked"
 	case u.Frozen:
@@ -240,9 +242,17 @@ func (v *visit) userRows(ctx context.Context, users []idp.User) (rows [][]templa
 		if !v.whole() {
 			row = []templates.Cell{name, login, role, workplace(u, c.stores)}
 		}
-		rows = append(rows, append(row, templates.Cell{State: userState(u)}, templates.Cell{Text: v.second(c.methods[u.ID])}))
+		rows = append(rows, append(row, small(templates.Cell{State: userState(u)}, v.leaves(u)), templates.Cell{Text: v.second(c.methods[u.ID])}))
 	}
 	return rows, err
+}
+
+// leaves says when somebody leaves, "" when he does not.
+func (v *visit) leaves(u idp.User) string {
+	if u.LeavesAt.IsZero() {
+		return ""
+	}
+	return v.t("console.user.leaves", templates.Frame{Lang: v.lang, Zone: v.zone(), Now: time.Now()}.Date(lastDay(u, v.zone())))
 }
 
 var userExportColumns = []string{"console.id", "console.col.name", "console.col.login", "console.user.phone", "console.user.email", "console.merchant.no", "console.merchant", "console.store",
@@ -439,6 +449,8 @@ func (v *visit) userActs(u idp.User) []templates.ActLink {
 	offer(manage.UserEnd, u.Status == idp.UserActive, "end-sessions", false)
 	offer(manage.UserLock, usable && u.Locked == "", "lock", true)
 	offer(manage.UserDisable, usable, "disable", true)
+	offer(manage.UserHelp, u.Reason(time.Now()) == "" && !u.Frozen, "help", false)
+	offer(manage.UserLeave, usable || u.Status == idp.UserDisabled, "leaving", false)
 	offer(manage.UserLeave, usable || u.Status == idp.UserDisabled, "leave", true)
 	offer(manage.StaffLeave, u.Role.Operator() && (usable || u.Status == idp.UserDisabled), "staff-leave", true)
 	return out
@@ -454,6 +466,14 @@ func (v *visit) userNotes(u idp.User) (notes []templates.Note, err error) {
 	}
 	if notes, err = v.why(storage.EventFilter{Subject: u.ID}, events[state], tone); err != nil {
 		return nil, err
+	}
+	if state == "left" && len(notes) == 0 { // by himself: his last day was over
+		if notes, err = v.why(storage.EventFilter{Subject: u.ID}, "account.left", tone); err != nil {
+			return nil, err
+		}
+	}
+	if leaves := v.leaves(u); leaves != "" {
+		notes = append(notes, templates.Note{Tone: "warn", Icon: "info", Text: leaves})
 	}
 	for _, other := range []struct {
 		is         bool

@@ -244,7 +244,7 @@ func (m *Manager) carry(ctx context.Context, ap idp.Approval, by *approved) erro
 	if err != nil {
 		return err
 	}
-	if author.Reason() != "" || author.Frozen || May(author.Role, by.act) != Four {
+	if author.Reason(time.Now()) != "" || author.Frozen || May(author.Role, by.act) != Four {
 		return forbidden("approval.author")
 	}
 	do, ok := carried[by.act]
@@ -367,7 +367,7 @@ func (m *Manager) HasSecond(ctx context.Context, u idp.User, act Action) (bool, 
 		if err != nil {
 			return false, err
 		}
-		if slices.ContainsFunc(found, func(o idp.User) bool { return o.ID != u.ID && o.Reason() == "" && !o.Frozen }) {
+		if slices.ContainsFunc(found, func(o idp.User) bool { return o.ID != u.ID && o.Reason(time.Now()) == "" && !o.Frozen }) {
 			return true, nil
 		}
 	}

@@ -114,7 +114,7 @@ func (m *Manager) dismissAll(ctx context.Context, a Actor, merchant string) erro
 			if u.Role == idp.RoleOwner || u.Status == idp.UserLeft || u.Status == idp.UserErased {
 				continue
 			}
-			if err := m.leave(ctx, a, u, "staff.left"); err != nil {
+			if err := m.leave(ctx, a, u, "staff.left", "staff.left"); err != nil {
 				return err
 			}
 		}

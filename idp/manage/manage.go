@@ -18,6 +18,7 @@ import (
 	"errors"
 	"maps"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -43,6 +44,12 @@ type Manager struct {
 	// Notify queues a notice to a person, on all his channels, in the transaction of what
 	// it tells of.
 	Notify func(ctx context.Context, u idp.User, template string) error
+	// Announce is Notify of what two people have to do with, or what happens at a time.
+	Announce func(ctx context.Context, u idp.User, n idp.Announcement) error
+	// ShowOnTerminal shows a code on a terminal of a person's store, in the transaction that
+	// made it, and says whether one will; nil: whoever acts reads it on his own screen alone.
+	ShowOnTerminal func(ctx context.Context, u idp.User, code idp.Secret, until time.Time) (bool, error)
+	Zone           *time.Location // of the operator: where a day begins and ends
 
 	board board
 }

@@ -84,6 +84,9 @@ func newHouse(t *testing.T, s *storage.Store) *house {
 	h.Notify = func(ctx context.Context, u idp.User, template string) error {
 		return s.Queue(ctx, &idp.Message{UserID: u.ID, Channel: idp.ChannelMail, To: "a@example.com", Template: template})
 	}
+	h.Announce = func(ctx context.Context, u idp.User, n idp.Announcement) error {
+		return s.Queue(ctx, &idp.Message{UserID: u.ID, Channel: idp.ChannelMail, To: "a@example.com", Template: n.Template, Body: n.Giver + " → " + n.Taker + " " + n.Until.Format(time.RFC3339)})
+	}
 	for _, role := range idp.Roles {
 		if role.Operator() {
 			h.staff[role] = h.user(role, "", string(role))
@@ -151,7 +154,8 @@ func TestTableOfPermissions(t *testing.T) {
 		Console: "ms-✓✓✓✓", MerchantList: "---✓-✓✓", MerchantView: "m--rrr✓", MerchantNew: "---r---", MerchantOpen: "---r---", MerchantStop: "---r-r-", MerchantBack: "---4---", MerchantClose: "---4-4-", TierUp: "---r---", TierDown: "---4---",
 		StoreList: "ms-✓-✓✓", StoreView: "ms-rrr✓", StoreNew: "m--r---", StoreRename: "m--r---", TerminalList: "ms-✓-✓✓", TerminalView: "ms-rrr✓", TerminalNew: "---r---",
 		TerminalStop: "MS-r-r-", TerminalLost: "mssrrr-", TerminalBack: "MS-----", TerminalFound: "M------", TerminalEnd: "M--r-r-",
-		UserList: "ms-✓-✓✓", UserView: "ms-rrr✓", OwnerNew: "---r---", StaffNew: "---4---", ManagerNew: "m------", CashierNew: "ms-----", RoleChange: "m------", UserLeave: "MS-----",
+		UserList: "ms-✓-✓✓", UserView: "ms-rrr✓", OwnerNew: "---r---", StaffNew: "---4---", ManagerNew: "m------", CashierNew: "ms-----", RoleChange: "m------", UserLeave: "MS-----", UserHelp: "MS-----",
+		HandoverView: "mm-rrr✓", HandoverNew: "m------", HandoverAccept: "-m-----", HandoverStop: "mm-----", HandoverAsk: "---r-r-", HandoverDecide: "---r-r-",
 		UserInvite: "ms-rrr-", UserLock: "---rrr-", UserUnlock: "---r-r-", UserEnd: "ms-rrr-", UserDisable: "MS-r-r-", UserEnable: "MS-r-r-", StaffEnable: "---4---", StaffRole: "---4---", StaffLeave: "---4---",
 		ClientRead: "---✓--✓", ClientNew: "---4---", ClientChange: "---4---", ClientDisable: "---4---", ClientEnable: "---4---", ClientSecret: "---4---", EventRead: "m--✓-✓✓", EventSubject: "ms-✓✓✓✓", ExplainRead: "----✓✓-", KitCheck: "---✓✓✓✓",
 		MessageRead: "---✓✓✓✓", MessageResend: "---rrr-", CaseRead: "m--✓✓✓✓",
@@ -235,6 +239,13 @@ func (h *house) calls() map[Action]func(a Actor) error {
 		UserLeave:       func(a Actor) error { return h.RemoveStaff(ctx, a, "none") },
 		Export:          func(a Actor) error { return h.Export(ctx, a, Exported{List: "users"}) },
 
+		UserHelp:       func(a Actor) error { _, _, _, err := h.HelpStaff(ctx, a, "none"); return err },
+		HandoverNew:    func(a Actor) error { _, err := h.ProposeHandover(ctx, a, NewHandover{}); return err },
+		HandoverAccept: func(a Actor) error { return h.AcceptHandover(ctx, a, "none") },
+		HandoverStop:   func(a Actor) error { return h.StopHandover(ctx, a, "none") },
+		HandoverAsk:    func(a Actor) error { _, err := h.AskHandover(ctx, a, "none", NewHandover{}); return err },
+		HandoverDecide: func(a Actor) error { _, err := h.DecideHandover(ctx, a, "none", true); return err },
+
 		PolicyDraft:     func(a Actor) error { _, err := h.SimulatePolicy(ctx, a, "none"); return err },
 		PolicySubmit:    func(a Actor) error { return h.SubmitPolicy(ctx, a, "none", 1) },
 		PolicyEnd:       func(a Actor) error { return h.WithdrawPolicy(ctx, a, "none") },
@@ -248,7 +259,7 @@ func (h *house) calls() map[Action]func(a Actor) error {
 
 func TestEveryActHoldsTheTable(t *testing.T) {
 	h := newHouse(t, storagetest.New(t, storage.SQLite))
-	looking := []Action{Console, MerchantList, StoreList, StoreView, TerminalList, TerminalView, UserList, ClientRead, EventRead, EventSubject, MessageRead, CaseRead, PolicyRead, KeyRead, HealthRead, ApprovalRead}
+	looking := []Action{Console, MerchantList, StoreList, StoreView, TerminalList, TerminalView, UserList, ClientRead, EventRead, EventSubject, MessageRead, CaseRead, PolicyRead, KeyRead, HealthRead, ApprovalRead, HandoverView}
 	calls := h.calls()
 	for _, act := range Actions() {
 		call, ok := calls[act]
@@ -397,7 +408,7 @@ func TestLockIsLiftedByAnother(t *testing.T) {
 	_, grant, _ := h.live(h.owner)
 	super, admin := h.as(idp.RoleSupportSupervisor), h.as(idp.RolePolicyAdmin)
 	h.must(h.LockUser(ctx, super, h.owner.ID))
-	if u, _ := h.Store.User(ctx, h.owner.ID); u.Locked != "call 0310-017" || u.Reason() != "locked" || !h.ended(grant) {
+	if u, _ := h.Store.User(ctx, h.owner.ID); u.Locked != "call 0310-017" || u.Reason(time.Now()) != "locked" || !h.ended(grant) {
 		t.Errorf("locked %q, grant ended %t", u.Locked, h.ended(grant))
 	}
 	wants(t, h.LockUser(ctx, admin, h.owner.ID), idp.Conflict, "error.moved")
@@ -740,9 +751,9 @@ func TestOldSecretStaysAway(t *testing.T) {
 }
 
 // Every act of level Four asks for the fresher proof, and what comes of one, what submits or
-// forces a policy, and what takes a list out of the house; and support does none of them but ask for an end.
+// forces a policy, the second word on a hand-over, and what takes a list out of the house; and support does none of them but ask for an end.
 func TestGraveIsLevelFour(t *testing.T) {
-	also := []Action{ApprovalDecide, ApprovalCollect, PolicySubmit, PolicyEmergency, PolicyExport, Export}
+	also := []Action{ApprovalDecide, ApprovalCollect, PolicySubmit, PolicyEmergency, PolicyExport, Export, HandoverDecide}
 	for _, act := range Actions() {
 		if Grave(act) != (May(idp.RolePolicyAdmin, act) == Four || slices.Contains(also, act)) {
 			t.Errorf("%s: grave %v", act, Grave(act))

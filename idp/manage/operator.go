@@ -69,7 +69,7 @@ func (m *Manager) RemoveOperator(ctx context.Context, a Actor, id string) error 
 		if u.Status == idp.UserLeft || u.Status == idp.UserErased {
 			return nil, moved()
 		}
-		return turned(u.Status, idp.UserLeft), m.leave(ctx, a, u, "operator.left")
+		return turned(u.Status, idp.UserLeft), m.leave(ctx, a, u, "staff.left", "operator.left")
 	})
 }
 

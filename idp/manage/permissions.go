@@ -39,9 +39,16 @@ const (
 	StaffNew        Action = "staff.new"   // of the operator
 	ManagerNew      Action = "manager.new" // of a merchant
 	CashierNew      Action = "cashier.new"
-	RoleChange      Action = "user.role"   // of a merchant's own people, or their store
-	UserLeave       Action = "user.leave"  // removes one of them for good
-	UserInvite      Action = "user.invite" // once more
+	RoleChange      Action = "user.role"  // of a merchant's own people, or their store
+	UserLeave       Action = "user.leave" // removes one of them for good, now or at the end of a day
+	UserHelp        Action = "user.help"  // lets one of them in again
+	HandoverView    Action = "owner.view"
+	HandoverNew     Action = "owner.propose" // another owner of the own merchant
+	HandoverAccept  Action = "owner.accept"  // as who was proposed
+	HandoverStop    Action = "owner.stop"
+	HandoverAsk     Action = "owner.ask"    // for a merchant whose owner is gone
+	HandoverDecide  Action = "owner.decide" // what another has asked
+	UserInvite      Action = "user.invite"  // once more
 	UserLock        Action = "user.lock"
 	UserUnlock      Action = "user.unlock"
 	UserEnd         Action = "user.sessions" // end them
@@ -160,6 +167,13 @@ var table = map[Action]row{
 	CashierNew:      {yesM, yesS, No, No, No, No, No},
 	RoleChange:      {yesM, No, No, No, No, No, No},
 	UserLeave:       {whyM, whyS, No, No, No, No, No},
+	UserHelp:        {whyM, whyS, No, No, No, No, No},
+	HandoverView:    {yesM, yesM, No, Reason, Reason, Reason, Yes},
+	HandoverNew:     {yesM, No, No, No, No, No, No},
+	HandoverAccept:  {No, yesM, No, No, No, No, No},
+	HandoverStop:    {yesM, yesM, No, No, No, No, No},
+	HandoverAsk:     {No, No, No, Reason, No, Reason, No},
+	HandoverDecide:  {No, No, No, Reason, No, Reason, No},
 	UserInvite:      {yesM, yesS, No, Reason, Reason, Reason, No},
 	UserLock:        {No, No, No, Reason, Reason, Reason, No},
 	UserUnlock:      {No, No, No, Reason, No, Reason, No},
@@ -282,12 +296,15 @@ var below = map[idp.Role][]idp.Role{
 // Safe says whether an act only stops something that is a role's own: stopping asks for
 // no more than a session.
 func Safe(role idp.Role, act Action) bool {
-	return act == TerminalLost && May(role, act).Scope() != Everything
+	return (act == TerminalLost || act == HandoverStop) && May(role, act).Scope() != Everything
 }
 
 // Whole says whether an act asks that all proofs be fresh, not one of possession: a
-// thief at an unlocked browser must not bring back what he stole, nor put a policy in force.
-func Whole(act Action) bool { return act == TerminalFound || act == PolicyEmergency }
+// thief at an unlocked browser must not bring back what he stole, give the shop away or put a
+// policy in force.
+func Whole(act Action) bool {
+	return slices.Contains([]Action{TerminalFound, PolicyEmergency, HandoverNew, HandoverAccept}, act)
+}
 
 // MayCase says whether somebody may read the cases of a person. Whoever works for the
 // merchants' people is the operator's support: a policy administrator reads those of the
@@ -300,9 +317,10 @@ func MayCase(reader, about idp.User) bool {
 func OnlyStaffCases(reader idp.User) bool { return reader.Role == idp.RolePolicyAdmin }
 
 // Grave says whether an act asks for a fresher proof than others: those of level
-// Four, their approval and what comes of it, and what takes a whole list out of the house.
+// Four, their approval and what comes of it, the second word on a
+// hand-over, and what takes a whole list out of the house.
 func Grave(act Action) bool {
-	return table[act].admin == Four || slices.Contains([]Action{ApprovalDecide, ApprovalCollect, PolicySubmit, PolicyEmergency, PolicyExport, Export}, act)
+	return table[act].admin == Four || slices.Contains([]Action{ApprovalDecide, ApprovalCollect, PolicySubmit, PolicyEmergency, PolicyExport, Export, HandoverDecide}, act)
 }
 
 // Actions lists every row of the table.

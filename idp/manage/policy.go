@@ -372,7 +372,7 @@ func compiled(e idp.Edition) (*policy.Policy, error) {
 // who has no passkey yet comes in by what he has: the sign-in asks for the most that he can show.
 func (m *Manager) canSignIn(ctx context.Context, u idp.User, s *policy.Settings) (bool, error) {
 	creds, err := m.Store.Credentials(ctx, u.ID)
-	if err != nil || u.Reason() != "" {
+	if err != nil || u.Reason(time.Now()) != "" {
 		return false, err
 	}
 	holds := func(want idp.Method) bool {

@@ -45,6 +45,19 @@ type Returns struct {
 	DayTo    int           `json:"day_to" range:"1..24"`
 }
 
+// RemindAt is when people are reminded of an end: before it and by day, where end is.
+func (r Returns) RemindAt(end time.Time) time.Time {
+	at := end.Add(-r.Remind)
+	hour := func(n int) time.Time { return time.Date(at.Year(), at.Month(), at.Day(), n, 0, 0, 0, at.Location()) }
+	switch {
+	case at.Before(hour(r.DayFrom)):
+		return hour(r.DayTo).AddDate(0, 0, -1)
+	case at.After(hour(r.DayTo)):
+		return hour(r.DayTo)
+	}
+	return at
+}
+
 // RecoveryFacts are what decides a recovery.
 type RecoveryFacts struct {
 	Lost     idp.Lost

@@ -26,6 +26,7 @@ type Settings struct {
 	Grants   Grants        `json:"grants"`
 	Recovery Recovery      `json:"recovery"`
 	Terminal Terminals     `json:"terminals"`
+	Handover Handover      `json:"handover"`
 	All
 }
 
@@ -123,6 +124,13 @@ type Software struct {
 	ESign       Version `json:"esign" merge:"largest"`
 	Traditional Version `json:"traditional" merge:"largest"`
 	Smart       Version `json:"smart" merge:"largest"`
+}
+
+// Handover bounds how a merchant passes to another owner.
+type Handover struct {
+	Cooling time.Duration `json:"cooling" merge:"largest" range:"1h..30d"` // from the new owner's word on, while both can stop it
+	Case    time.Duration `json:"case" merge:"largest" range:"1h..30d"`    // where two of the operator's staff speak for an owner who is gone
+	Hold    time.Duration `json:"hold" merge:"largest" range:"0s..30d"`    // the new owner's settlement is held
 }
 
 // FlowLife bounds a walk through a flow.
@@ -263,6 +271,7 @@ type Links struct {
 	Invite time.Duration `json:"invite" range:"1h..30d"`
 	Freeze time.Duration `json:"freeze" range:"1d..90d"`
 	Undo   time.Duration `json:"undo" range:"24h..30d"`
+	Accept time.Duration `json:"accept" range:"1h..14d"` // of a hand-over, by the new owner
 }
 
 // RecoveryCodes are the codes on paper.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -12,7 +13,8 @@ import (
 
 // keeper keeps the policy that is asked up to date with the one in the database: it looks
 // at most once in a while, when somebody asks anything, so that what one replica activates
-// holds on every other within that time, and what was due comes into force.
+// holds on every other within that time, and what was due comes into force: policies, the
+// hand-overs of shops, and the end of people's last days.
 type keeper struct {
 	*Server
 	manage *manage.Manager
@@ -36,6 +38,9 @@ func (k *keeper) found(ctx context.Context) error {
 }
 
 func (k *keeper) look(ctx context.Context, now time.Time) error {
+	if err := errors.Join(k.manage.HandoversDue(ctx, now), k.manage.LeaversDue(ctx, now)); err != nil {
+		k.log.Warn("a hand-over or a last day is not carried out", "error", err)
+	}
 	err := k.manage.ActivateDue(ctx, now)
 	k.mu.Lock()
 	defer k.mu.Unlock()
