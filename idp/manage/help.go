@@ -61,11 +61,11 @@ func (m *Manager) mayHelp(ctx context.Context, a Actor, u idp.User, now time.Tim
 		return err
 	}
 	if u.Reason(now) != "" || u.Frozen {
-		return &idp.Error{Kind: idp.Conflict, Msg: "help.closed"}
+		return &idp.Error{Kind: idp.Conflict, Msg: "staff-help.closed"}
 	}
 	h, err := m.Store.RunningHandover(ctx, u.MerchantID)
 	if err == nil && h != nil && h.Party(u.ID) {
-		return &idp.Error{Kind: idp.Conflict, Msg: "help.handover"}
+		return &idp.Error{Kind: idp.Conflict, Msg: "staff-help.handover"}
 	}
 	return err
 }

@@ -99,11 +99,11 @@ func TestHelpStaff(t *testing.T) {
 				continue
 			}
 			undo := spoil(cashier.ID)
-			wants(t, help(manager, cashier.ID), idp.Conflict, "help.closed")
+			wants(t, help(manager, cashier.ID), idp.Conflict, "staff-help.closed")
 			undo()
 		}
 		hand := h.offered(true)
-		wants(t, help(owner, manager.User.ID), idp.Conflict, "help.handover")
+		wants(t, help(owner, manager.User.ID), idp.Conflict, "staff-help.handover")
 		h.must(h.StopHandover(ctx, owner, hand.ID))
 		h.must(help(owner, manager.User.ID))
 
