@@ -362,6 +362,18 @@ func TestGraveActsWantAPasskey(t *testing.T) {
 			t.Errorf("submitted with a passkey shown %s ago: asked again: %v", age, got)
 		}
 	}
+	emergency, admin := route{pattern: "POST /console/policies/{id}/emergency"}, h.staff[idp.RolePolicyAdmin]
+	for age, want := range map[time.Duration]bool{time.Minute: false, 3 * time.Minute: true} { // mode all, 120 s
+		if got := asked(h.as(admin, age), emergency); got != want {
+			t.Errorf("emergency with proofs of %s ago: asked again: %v", age, got)
+		}
+	}
+	now := time.Now()
+	half := h.with(admin, idp.Proof{User: admin.ID, Method: idp.MethodPasskey, Channels: []string{"key:1"}, UserVerified: true, At: now.Add(-10 * time.Minute)},
+		idp.Proof{User: admin.ID, Method: idp.MethodPassword, Channels: []string{"memory"}, At: now}, idp.Proof{User: admin.ID, Method: idp.MethodTOTP, Channels: []string{"totp:1"}, At: now})
+	if !asked(half, emergency) || asked(half, submit) {
+		t.Error("a passkey of long ago counts for all proofs, or not for one beside a fresh one")
+	}
 	auditor := h.byApp(h.staff[idp.RoleAuditor], 0)
 	auditor.expect(auditor.get("/console/users/export"), 303, "/flows/")
 	owner := h.as(h.owner, 0)

@@ -87,23 +87,22 @@ var editionStates = []struct {
 
 // policies lists the editions, newest first.
 func (v *visit) policies() error {
-	c, state := v.cursor("before"), v.query("state")
-	var options []templates.Option
-	for _, s := range editionStates {
-		options = append(options, templates.Option{Value: string(s.state), Text: v.t("state." + s.words), Chosen: string(s.state) == state})
+	filters, err := v.policyFilters()
+	if err != nil {
+		return err
 	}
-	p := templates.ConsoleList{Desk: v.desk("/console/policies"), Title: "console.policies", Saved: v.note(), Action: "/console/policies",
-		Filters: []templates.Input{{Name: "state", Label: "console.col.state", Kind: "select", Options: v.all(options)}},
-		Acts:    []templates.ActLink{{Key: "policy.effective", URL: "/console/policies/effective"}},
-		Table:   templates.Table{Caption: "console.policies", Columns: []string{"policy.title", "policy.version", "console.col.state", "policy.author", "console.col.created", "policy.in_force"}},
-		None:    templates.Empty{Icon: "policy", Title: v.t("console.none.policies")}}
+	c := v.cursor("before")
+	p := templates.ConsoleList{Desk: v.desk("/console/policies"), Title: "console.policies", Saved: v.note(), Action: "/console/policies", Filters: filters, Export: v.exportLink(),
+		Acts:  []templates.ActLink{{Key: "policy.effective", URL: "/console/policies/effective"}},
+		Table: templates.Table{Caption: "console.policies", Columns: []string{"policy.title", "policy.version", "console.col.state", "policy.author", "console.col.created", "policy.in_force"}},
+		None:  templates.Empty{Icon: "policy", Title: v.t("console.none.policies")}}
 	if v.may(manage.PolicyDraft) {
 		p.NewURL, p.NewKey = "/console/policies/new", "policy.new"
 	}
 	if v.may(manage.PolicyEmergency) {
 		p.Acts = append(p.Acts, templates.ActLink{Key: "policy.new_emergency", URL: "/console/policies/new?then=emergency", Danger: true})
 	}
-	rows, err := v.Store.Editions(v.r.Context(), storage.EditionFilter{Before: c.at, State: idp.EditionState(state)}, pageSize+1)
+	rows, err := v.Store.Editions(v.r.Context(), storage.EditionFilter{Before: c.at, State: idp.EditionState(v.query("state"))}, pageSize+1)
 	if err != nil {
 		return err
 	}
@@ -114,6 +113,26 @@ func (v *visit) policies() error {
 			{Text: names.of(e.Author)}, {Time: e.CreatedAt}, {Time: e.ActivatedAt, Clock: true}})
 	}
 	return v.write(p)
+}
+
+func (v *visit) policyFilters() ([]templates.Input, error) {
+	var options []templates.Option
+	for _, s := range editionStates {
+		options = append(options, templates.Option{Value: string(s.state), Text: v.t("state." + s.words), Chosen: string(s.state) == v.query("state")})
+	}
+	return []templates.Input{{Name: "state", Label: "console.col.state", Kind: "select", Options: v.all(options)}}, nil
+}
+
+var policyExportColumns = []string{"policy.title", "policy.version", "policy.base", "console.col.state", "policy.author", "console.col.created", "policy.approver", "policy.in_force", "policy.ended"}
+
+func (v *visit) exportPolicies(at string) (rows [][]string, next string, err error) {
+	list, err := v.Store.Editions(v.r.Context(), storage.EditionFilter{Before: at, State: idp.EditionState(v.query("state"))}, exportPage)
+	names := v.names()
+	for _, e := range list {
+		rows = append(rows, []string{e.Title, versionCell(e.Version).Text, versionCell(e.Base).Text, v.state(editionState(e)), names.of(e.Author), v.stamp(e.CreatedAt), names.of(e.DecidedBy),
+			v.stamp(cmp.Or(e.ActivatedAt, e.ActivateAt)), v.stamp(e.EndedAt)})
+	}
+	return rows, after(list, func(e idp.Edition) string { return e.ID }), err
 }
 
 func versionCell(version int64) templates.Cell {
@@ -178,8 +197,11 @@ func (v *visit) version(name string) int64 {
 // editionDiff is what an edition changes in another, 0 for the one that it was written from. The first one has none.
 func (v *visit) editionDiff(e idp.Edition, from int64) (templates.PolicyDiff, error) {
 	from = cmp.Or(from, e.Base)
-	other := "v" + strconv.FormatInt(from, 10)
-	d := templates.PolicyDiff{ID: "diff", Title: v.t("policy.diff", other), Sides: v.t("policy.diff_sides", other, v.editionName(e))}
+	other, own := "v"+strconv.FormatInt(from, 10), v.t("state.draft") // the head of a column: no title, however long
+	if e.Version > 0 {
+		own = v.editionName(e)
+	}
+	d := templates.PolicyDiff{ID: "diff", Title: v.t("policy.diff", other), Sides: v.t("policy.diff_sides", other, own)}
 	if from == 0 {
 		d.Title = v.t("policy.diff", "–")
 		return d, nil

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 
 	"hufu/idp"
 	"hufu/idp/manage"
+	"hufu/idp/policy"
 	"hufu/storage"
 	"hufu/storage/storagetest"
 	"hufu/templates"
@@ -331,6 +333,18 @@ func (h *house) snapshot() (string, *strings.Replacer) {
 	keys, err := s.SigningKeys(ctx)
 	h.must(err)
 	add("keys %d", len(keys))
+	editions, err := s.Editions(ctx, storage.EditionFilter{}, 100)
+	h.must(err)
+	for _, e := range editions {
+		name(e.ID, fmt.Sprint("edition ", e.Version, e.Title))
+		add("edition v%d of v%d %s %s %s by %s decided %s %d%% %v emergency=%t revision=%d %x", e.Version, e.Base, e.Title, e.State, e.Reason, e.Author, e.DecidedBy, e.Percent, e.Merchants, e.Emergency, e.Revision, sha256.Sum256(e.Document))
+		runs, err := s.Simulations(ctx, e.ID, 100)
+		h.must(err)
+		for _, r := range runs {
+			name(r.ID, "run "+string(r.State))
+			add("run of %s by %s %s", e.ID, r.By, r.State)
+		}
+	}
 	events, err := s.Events(ctx, storage.EventFilter{}, 500)
 	h.must(err)
 	for _, e := range events {
@@ -473,6 +487,20 @@ var filledForms = map[string]filled{
 		h.must(h.c.Store.KeepSecret(h.t.Context(), h.asked.ID, "s3cret", time.Now().Add(time.Hour)))
 	}, func(*house) url.Values { return url.Values{} }},
 	"/console/messages/{id}/resend": {nil, values()},
+
+	"/console/policies/new": {nil, values("from", "1")},
+	"/console/policies/{id}/edit": {nil, func(h *house) url.Values {
+		return revised("title", "新规则", "document", string(h.edition.Document), "active", "1")(h)
+	}},
+	"/console/policies/{id}/submit":    {named, revised()},
+	"/console/policies/{id}/approve":   {submitted, revised("activate_at", "", "percent", "", "merchants", "")},
+	"/console/policies/{id}/refuse":    {submitted, revised()},
+	"/console/policies/{id}/withdraw":  {nil, revised()},
+	"/console/policies/{id}/rollback":  {superseded, revised()},
+	"/console/policies/{id}/emergency": {named, revised("second", "the hotline melts")},
+	"/console/policies/{id}/simulate":  {nil, values()},
+	"/console/simulations/{id}/stop":   {nil, values()},
+	"/console/simulations/{id}/export": {simulated, values("effect", "")},
 }
 
 // noRunningHandover and noHandover leave the way free for one; a case that waits is in the
@@ -495,14 +523,20 @@ var fieldName = regexp.MustCompile(`<(?:input|select|textarea)[^>]* name="([a-z_
 // Nothing but a form's own fields is taken from a form: with all other fields that any
 // form knows beside them it does what it does without.
 func TestMassAssignment(t *testing.T) {
-	every := slices.Concat(forms, handoverForms)
-	for _, f := range every {
+	all := slices.Concat(forms, handoverForms, policyForms, exportForms())
+	for i, f := range all {
+		if strings.HasSuffix(f.path, "/export") && f.action == manage.Export { // nothing is asked but why
+			filledForms[f.path] = filled{nil, values()}
+		}
 		if _, ok := filledForms[f.path]; !ok {
-			t.Errorf("%s is not tried", f.path)
+			t.Errorf("%s is not tried", all[i].path)
 		}
 	}
 	for _, role := range []idp.Role{idp.RolePolicyAdmin, idp.RoleOwner, idp.RoleManager} {
-		for _, f := range every {
+		for _, f := range all {
+			if f.action == manage.Export && !mayList(role, f.path) {
+				continue
+			}
 			if manage.May(role, f.action) == manage.No {
 				continue
 			}
@@ -514,6 +548,68 @@ func TestMassAssignment(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// mayList says whether a role has the list that a form takes away.
+func mayList(role idp.Role, path string) bool {
+	i := slices.IndexFunc(exports, func(e export) bool { return "/console/"+e.list+"/export" == path })
+	return manage.May(role, exports[i].may) != manage.No
+}
+
+// submitted puts a draft of the edition in the house where an administrator who did not write
+// it may approve it.
+func submitted(h *house) {
+	ctx := h.t.Context()
+	h.edition = idp.Edition{Base: 1, Document: policy.Default().Document.Format(), Author: h.staff[idp.RoleAuditor].ID, CreatedAt: time.Now()}
+	h.must(h.c.Store.CreateEdition(ctx, &h.edition))
+	named(h)
+	h.must(second(h.c.Store.SubmitEdition(ctx, h.edition.ID, h.edition.Revision, "reason", time.Now())))
+	h.edition = h.stored()
+}
+
+// named gives the draft a title: it may then be submitted.
+func named(h *house) {
+	h.edition.Title = "新规则"
+	h.must(second(h.c.Store.SaveEdition(h.t.Context(), h.edition, time.Now())))
+	h.edition = h.stored()
+	h.withPassword(idp.RolePolicyAdmin)
+}
+
+func (h *house) stored() idp.Edition {
+	e, err := h.c.Store.Edition(h.t.Context(), h.edition.ID)
+	h.must(err)
+	return e
+}
+
+// withPassword lets somebody sign in: a policy under which no administrator could is refused.
+func (h *house) withPassword(role idp.Role) {
+	for _, m := range []idp.Method{idp.MethodPassword, idp.MethodTOTP} {
+		h.must(h.c.Store.AddCredential(h.t.Context(), &idp.Credential{UserID: h.staff[role].ID, Method: m, Data: []byte("{}")}))
+	}
+}
+
+// superseded has another edition in force, so that the first can be gone back to.
+func superseded(h *house) {
+	ctx := h.t.Context()
+	submitted(h)
+	h.must(second(h.c.Store.ActivateEdition(ctx, h.edition.ID, idp.EditionSubmitted, true, time.Now())))
+	first, err := h.c.Store.EditionOf(ctx, 1)
+	h.must(err)
+	h.edition = first
+}
+
+// simulated ends the run of the house.
+func simulated(h *house) {
+	h.must(second(h.c.Manage.Simulate(h.t.Context())))
+}
+
+// revised is a form with the revision of the edition as it stands.
+func revised(pairs ...string) func(h *house) url.Values {
+	return func(h *house) url.Values {
+		form := values(pairs...)(h)
+		form.Set("revision", fmt.Sprint(h.edition.Revision))
+		return form
 	}
 }
 
@@ -569,7 +665,8 @@ func tryForm(t *testing.T, role idp.Role, f form, more bool) string {
 // allFields are all names that a form of the console knows, and what a table could.
 var allFields = []string{"reason", "typed", "to", "q", "legal_name", "no", "tier", "name", "place", "role", "merchant_no", "username", "email", "phone", "language", "store", "serial", "model", "kind", "id",
 	"grants", "redirects", "post_logout", "scopes", "keep", "version", "was", "day", "after", "refuse", "clear", "leaves_at", "withheld", "case", "from", "due_at", "joined", "stays", "merchant_id", "merchant", "store_id", "status", "state", "user_id", "user", "subject", "actor", "locked", "frozen", "must_change",
-	"grace_from", "asked_by", "decided_by", "object", "act", "input", "changes", "verified_at", "disabled", "first_party", "secret", "audience", "terminal_id", "activated_at", "created_at", "policy", "acr", "owner"}
+	"grace_from", "asked_by", "decided_by", "object", "act", "input", "changes", "verified_at", "disabled", "first_party", "secret", "audience", "terminal_id", "activated_at", "created_at", "policy", "acr", "owner",
+	"title", "document", "revision", "active", "rebase", "second", "activate_at", "percent", "merchants", "effect", "author", "base", "emergency"}
 
 // everyField fills every one of them with what would hurt.
 func everyField(h *house, other idp.Merchant, st idp.Store) url.Values {

@@ -78,7 +78,7 @@ func (m *Manager) RebasePolicy(ctx context.Context, a Actor, id string, revision
 		return err
 	}
 	active, _, err := m.Store.InForce(ctx)
-	if err != nil {
+	if err != nil || active.Version == e.Base { // nothing to take over
 		return err
 	}
 	e.Base, e.Revision = active.Version, revision

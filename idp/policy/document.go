@@ -380,11 +380,12 @@ func (p *Policy) explain(fd Field, rules []int) Explained {
 	return out
 }
 
-// decides says whether a rule's value is, or is a part of, the merged one.
+// decides says whether a rule's value is, or is a part of, the merged one. A list that names
+// nothing decides only that there is nothing.
 func (f Field) decides(set, merged any) bool {
 	switch f.Merge {
 	case Joined, Common:
-		return f.Text(set) != ""
+		return f.Text(set) != "" || f.Text(merged) == ""
 	}
 	return f.Text(set) == f.Text(merged)
 }

@@ -18,3 +18,6 @@ func (s *Server) Rest() {
 	s.stop()
 	s.jobs.Wait()
 }
+
+// Policy is what is in force.
+func (s *Server) Policy() *policy.Policy { return s.policy.Now() }
