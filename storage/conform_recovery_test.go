@@ -93,7 +93,7 @@ func (c *conformity) recoveries(ctx context.Context) {
 	c.did(c.s.SetEvidence(ctx, who.ID, "birthday", "19800131", c.now), "SetEvidence")
 	c.did(c.s.SetEvidence(ctx, who.ID, "birthday", "19800201", c.now), "SetEvidence")
 	c.covered["EvidenceHash"] = true
-	hashes, err := c.s.Evidence(ctx, who.ID)
+	hashes, err := c.s.Evidence(ctx, who.ID, c.now)
 	c.did(err, "Evidence")
 	c.is(bytes.Equal(hashes["birthday"], c.s.EvidenceHash(who.ID, "birthday", "19800201")) && len(hashes["birthday"]) == 16 &&
 		!bytes.Equal(hashes["birthday"], c.s.EvidenceHash("another", "birthday", "19800201")), "evidence", len(hashes))

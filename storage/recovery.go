@@ -162,13 +162,13 @@ func (s *Store) SetEvidence(ctx context.Context, user, kind, value string, now t
 		user, kind, s.EvidenceHash(user, kind, value), micros(now))
 }
 
-// Evidence returns the hashes that are kept of a person, by kind.
-func (s *Store) Evidence(ctx context.Context, user string) (map[string][]byte, error) {
+// Evidence returns the hashes that are kept of a person since before a time, by kind.
+func (s *Store) Evidence(ctx context.Context, user string, before time.Time) (map[string][]byte, error) {
 	var rows []struct {
 		Kind string
 		Hash []byte
 	}
-	if err := s.db(ctx).Raw("SELECT kind, hash FROM evidence WHERE user_id = ?", user).Scan(&rows).Error; err != nil {
+	if err := s.db(ctx).Raw("SELECT kind, hash FROM evidence WHERE user_id = ? AND at <= ?", user, micros(before)).Scan(&rows).Error; err != nil {
 		return nil, err
 	}
 	by := make(map[string][]byte, len(rows))

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -234,6 +235,27 @@ func datesIn(digits string) (dates []string) {
 			dates = appendDay(dates, 2000+part['Y'], part, "20060102")
 		default:
 			dates = appendDay(dates, part['Y'], part, "20060102")
+		}
+	}
+	return dates
+}
+
+// Birthdays are the days, as YYYYMMDD, that somebody can mean who says a date with its whole
+// year, in any common order: 1990-05-12, 12.5.1990, 1990年5月12日, 19900512.
+func Birthdays(said string) (dates []string) {
+	var digits string
+	for _, part := range strings.FieldsFunc(norm.NFKC.String(said), func(r rune) bool { return !isDigit(r) }) {
+		if len(part) == 1 {
+			part = "0" + part
+		}
+		digits += part
+	}
+	if len(digits) != len("YYYYMMDD") {
+		return nil
+	}
+	for _, date := range datesIn(digits) {
+		if !slices.Contains(dates, date) {
+			dates = append(dates, date)
 		}
 	}
 	return dates

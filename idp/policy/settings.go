@@ -43,6 +43,7 @@ type All struct {
 	Work     Work          `json:"work"`
 	Notices  Notices       `json:"notices"`
 	Cases    Cases         `json:"cases"`
+	Desk     Desk          `json:"desk"`
 	Contacts Contacts      `json:"contacts"`
 }
 
@@ -273,6 +274,17 @@ type Cases struct {
 	LinkFreezes int           `json:"link_freezes" range:"1..10"` // by link within LinkWindow without a strong return; more only open a case
 	LinkWindow  time.Duration `json:"link_window" range:"1d..30d"`
 	Ask         time.Duration `json:"ask" range:"7d..180d"` // how long a person is asked of an event whether it was he
+}
+
+// Desk are the numbers of the support desk.
+type Desk struct {
+	Open          time.Duration `json:"open" range:"15m..7d"`        // a case of somebody who cannot get in: answered by then
+	Ready         time.Duration `json:"ready" range:"15m..7d"`       // one that waits for an approval
+	EvidenceTries int           `json:"evidence_tries" range:"1..5"` // of one field, in all
+	EvidenceAgent Bucket        `json:"evidence_agent"`              // comparisons of one agent
+	Matches       int           `json:"matches" range:"1..5"`        // fields that must match for an approval
+	Call          time.Duration `json:"call" range:"2m..30m"`        // of a two-way code
+	CallTries     int           `json:"call_tries" range:"1..5"`     // wrong digits that end a call
 }
 
 const day = 24 * time.Hour
