@@ -33,7 +33,7 @@ func (e *Engine) notify(ctx context.Context, u idp.User, template string, letter
 	}
 	now, texts, held := time.Now(), 0, false
 	for _, to := range names {
-		if !to.Channel() && !e.lately(to, now) || !e.reaches(to) {
+		if !to.Channel() && !e.lately(to, now) || !e.reaches(to) || to.Kind == idp.IdentifierPhone && mailOnly[template] {
 			continue
 		}
 		ok, err := e.untold(ctx, to, template, letter, now)

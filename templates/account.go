@@ -213,6 +213,13 @@ type EventRow struct {
 // AccountData tells what the download holds. Input: none.
 type AccountData struct{ Action string }
 
+// AccountCall shows both halves of a call with support; "" where there is none yet.
+type AccountCall struct {
+	Caller string    // what the person reads out
+	Agent  string    // what support must answer, once the caller's was right
+	Until  time.Time // zero: there is no call
+}
+
 // Confirm asks before something is removed or ended. Hidden inputs come back as they are.
 type Confirm struct {
 	Form
@@ -240,6 +247,7 @@ func (AccountDevices) Page() string  { return "account-devices" }
 func (AccountApps) Page() string     { return "account-apps" }
 func (AccountActivity) Page() string { return "account-activity" }
 func (AccountData) Page() string     { return "account-data" }
+func (AccountCall) Page() string     { return "account-call" }
 func (Confirm) Page() string         { return "confirm" }
 func (Unfreeze) Page() string        { return "unfreeze" }
 
@@ -250,5 +258,6 @@ func (AccountDevices) tab() string  { return "devices" }
 func (AccountApps) tab() string     { return "apps" }
 func (AccountActivity) tab() string { return "activity" }
 func (AccountData) tab() string     { return "overview" }
+func (AccountCall) tab() string     { return "overview" }
 func (c Confirm) tab() string       { return c.Tab }
 func (Unfreeze) tab() string        { return "overview" }

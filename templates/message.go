@@ -36,6 +36,7 @@ type Letter struct {
 	Old, New    string   // masked
 	Left        int      // recovery codes
 	CaseNumber  string
+	Answer      string   // catalogue key: what support answers, word for word
 	Object      string   // id of what it is about, never printed: another of the same kind is told, too
 	Items       []string // of a digest: catalogue keys
 	ItemArgs    [][]any  // of the items
@@ -50,6 +51,9 @@ type letterPage struct {
 
 // Own is the text of this message: mail.<name>.<what>.
 func (p letterPage) Own(what string) string {
+	if what == "lead" && p.It.Answer != "" {
+		return p.T(p.It.Answer)
+	}
 	if what == "lead" && p.Name == "closed" && p.It.Factor == "factor.backup" && !p.It.Until.IsZero() {
 		what = "lead_all" // their tries are one for everybody
 	}
@@ -111,7 +115,7 @@ func (p letterPage) Stop() string {
 	return p.It.Stop
 }
 
-var unstopped = map[string]bool{"frozen": true, "case.opened": true, "staff.left": true, "terminal.lost": true}
+var unstopped = map[string]bool{"frozen": true, "case.opened": true, "staff.recovery": true, "staff.left": true, "terminal.lost": true}
 
 // Items are the reminders of a digest in words.
 func (p letterPage) Items() (all []string) {

@@ -16,9 +16,10 @@ var letter = Letter{Name: "林薇", Login: "lin.wei", Operator: "示范收单", 
 
 // notices are the messages that share one template.
 var notices = []string{"newbrowser", "newplace", "factor.enrolled", "factor.removed", "clone", "password.changed", "closed", "copied", "codes.issued", "codes.used",
-	"channel.added", "channel.removed", "channel.undone", "username.changed", "browser.trusted", "frozen", "unfrozen", "locked", "unlocked", "case.opened", "suspected", "staff.role", "staff.left", "terminal.lost", "policy.emergency"}
+	"channel.added", "channel.removed", "channel.undone", "username.changed", "browser.trusted", "frozen", "unfrozen", "locked", "unlocked", "case.opened", "suspected", "staff.role", "staff.left", "terminal.lost", "policy.emergency",
+	"case.recovery", "case.approved", "case.answer", "account.viewed", "documents", "staff.recovery"}
 
-var messages = slices.Concat([]string{"code", "invite", "digest"}, notices)
+var messages = slices.Concat([]string{"code", "invite", "digest", "case.link"}, notices)
 
 func TestMessages(t *testing.T) {
 	for _, l := range Languages() {

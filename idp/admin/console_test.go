@@ -61,7 +61,11 @@ func newHouse(t *testing.T, s *storage.Store) *house {
 		Manage: &manage.Manager{Store: s, Policy: policy.NewLive(policy.Default()), Issuer: "http://localhost:8080",
 			Invite: func(_ idp.ChannelKind, lang, link, name string) (string, string, string, error) {
 				return "s", link, "h", nil
-			}, Notify: func(context.Context, idp.User, string) error { return nil }}}
+			}, Notify: func(context.Context, idp.User, string) error { return nil },
+			Tell: func(context.Context, idp.User, string, idp.Case, string) error { return nil },
+			CaseLink: func(ctx context.Context, u idp.User, c idp.Case, to idp.Identifier) (string, error) {
+				return "", s.Queue(ctx, &idp.Message{UserID: u.ID, Channel: idp.ChannelMail, To: to.Value, Template: "case.link"})
+			}}}
 	h.c.Routes(h.mux)
 	for _, role := range idp.Roles {
 		if role.Operator() {

@@ -22,7 +22,11 @@ func (v *visit) dashboard() error {
 	if err != nil {
 		return err
 	}
-	p.Todo = v.todo(b)
+	waits, err := v.Manage.WaitsFor(v.r.Context(), v.User)
+	if err != nil {
+		return err
+	}
+	p.Todo = v.todo(b, waits)
 	if !v.may(manage.UserList) { // one subject at a time, found by an exact name
 		p.Doors = []templates.Way{{Icon: "search", Title: v.t("console.agent.find"), Small: v.t("console.agent.find_small"), URL: "#q"}}
 		return v.write(p)
@@ -36,13 +40,14 @@ func (v *visit) dashboard() error {
 }
 
 // todo is what waits for this person today, the most urgent first; each leads to where
-// it is done.
-func (v *visit) todo(b manage.Board) (list []templates.ConsoleTodo) {
+// it is done. waits is how many cases he may approve.
+func (v *visit) todo(b manage.Board, waits int64) (list []templates.ConsoleTodo) {
 	add := func(may bool, count int64, key, url string) {
 		if may && count > 0 {
 			list = append(list, templates.ConsoleTodo{Text: v.t(key, int(count)), Small: v.t(key + "_small"), URL: url})
 		}
 	}
+	add(true, waits, "console.todo.approve", "/console/cases?state=ready")
 	due := b.Now.CasesDue
 	if manage.OnlyStaffCases(v.User) {
 		due = b.Now.StaffCasesDue

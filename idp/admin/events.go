@@ -160,7 +160,7 @@ func (v *visit) eventTable(list []idp.Event) templates.Table {
 	t, names := templates.Table{Caption: "console.events", Columns: eventColumns}, v.names()
 	for _, e := range list {
 		t.Rows = append(t.Rows, []templates.Cell{{Key: "event." + e.Name}, {Time: e.At}, {Text: names.of(e.Actor)}, names.about(e),
-			{Text: orDash(join(names.reason(e), v.eventPlace(e, names))), Small: e.Explain}})
+			{Text: orDash(join(v.caseDetail(e), names.reason(e), v.eventPlace(e, names))), Small: e.Explain}})
 	}
 	return t
 }

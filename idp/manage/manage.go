@@ -39,6 +39,12 @@ type Manager struct {
 	// Notify queues a notice to a person, on all his channels, in the transaction of what
 	// it tells of.
 	Notify func(ctx context.Context, u idp.User, template string) error
+	// Tell is Notify for what happens in a case; detail is what the template says beside its
+	// number: where a link went, masked, or which answer it is.
+	Tell func(ctx context.Context, u idp.User, template string, c idp.Case, detail string) error
+	// CaseLink makes the link that an approved case gives, in place of an older one, and
+	// sends it; to nobody if to is empty.
+	CaseLink func(ctx context.Context, u idp.User, c idp.Case, to idp.Identifier) (link string, err error)
 
 	board board
 }

@@ -41,7 +41,10 @@ const (
 	UserDisable     Action = "user.disable"
 	UserEnable      Action = "user.enable"
 	StaffEnable     Action = "staff.enable"
-	ClientRead      Action = "client.read" // without secrets
+	StaffTeam       Action = "staff.team"     // with whom one of the operator's staff works
+	UserReveal      Action = "user.reveal"    // a phone or address, unmasked
+	UserDocuments   Action = "user.documents" // what evidence is compared with
+	ClientRead      Action = "client.read"    // without secrets
 	ClientNew       Action = "client.new"
 	ClientDisable   Action = "client.disable"
 	ClientEnable    Action = "client.enable"
@@ -52,6 +55,13 @@ const (
 	MessageRead     Action = "message.read" // who was told what and whether it arrived; never the text
 	MessageResend   Action = "message.resend"
 	CaseRead        Action = "case.read"
+	CaseOpen        Action = "case.open"     // for a caller who cannot get in
+	CaseWork        Action = "case.work"     // take it, give it back
+	CaseEvidence    Action = "case.evidence" // compare; ask for an approval
+	CaseCall        Action = "case.call"     // the two-way code
+	CaseAnswer      Action = "case.answer"   // one of the prepared answers, to bound channels
+	CaseRefuse      Action = "case.refuse"   // or keep the freeze
+	CaseApprove     Action = "case.approve"  // a link, or the end of a freeze
 	PolicyRead      Action = "policy.read"
 	PolicyDraft     Action = "policy.draft"  // with simulations of it
 	PolicySubmit    Action = "policy.submit" // also refuse and withdraw
@@ -75,10 +85,11 @@ const (
 	Four         // may, giving a reason and a fresher proof
 )
 
-// Four marks the acts that hand out or bring back power, keys and whole merchants.
-// An act of this level asks for a policy administrator, a reason and a proof of
-// possession younger than policy's StepUp.ConsoleSecret (300 s). The approval of a
-// second person is not part of this version.
+// Four marks the acts that hand out or bring back power, keys, accounts and whole merchants.
+// An act of this level asks for a reason and a proof of possession younger than policy's
+// StepUp.ConsoleSecret (300 s), by a passkey where the person holds one. A case is approved
+// by another person than those who worked on it, see [Manager.ApproveCase]; of the other
+// acts the approval of a second person is not part of this version.
 
 // Scope is whose things a right is about.
 type Scope int
@@ -145,6 +156,9 @@ var table = map[Action]row{
 	UserDisable:     {whyM, whyS, No, Reason, No, Reason, No},
 	UserEnable:      {whyM, whyS, No, Reason, No, Reason, No},
 	StaffEnable:     {No, No, No, Four, No, No, No},
+	StaffTeam:       {No, No, No, Four, No, No, No},
+	UserReveal:      {No, No, No, No, Reason, Reason, No},
+	UserDocuments:   {No, No, No, Reason, No, Reason, No},
 	ClientRead:      {No, No, No, Yes, No, No, Yes},
 	ClientNew:       {No, No, No, Four, No, No, No},
 	ClientDisable:   {No, No, No, Four, No, No, No},
@@ -156,6 +170,13 @@ var table = map[Action]row{
 	MessageRead:     {No, No, No, Yes, Yes, Yes, Yes},
 	MessageResend:   {No, No, No, Reason, Reason, Reason, No},
 	CaseRead:        {yesM, No, No, Yes, Yes, Yes, Yes},
+	CaseOpen:        {No, No, No, Reason, Reason, Reason, No}, // a policy administrator works on the operator's own staff alone
+	CaseWork:        {No, No, No, Yes, Yes, Yes, No},
+	CaseEvidence:    {No, No, No, Reason, Reason, Reason, No},
+	CaseCall:        {No, No, No, No, Yes, Yes, No},
+	CaseAnswer:      {No, No, No, Reason, Reason, Reason, No},
+	CaseRefuse:      {No, No, No, Reason, Reason, Reason, No},
+	CaseApprove:     {No, No, No, Four, No, Four, No},
 	PolicyRead:      {No, No, No, Yes, No, No, Yes},
 	PolicyDraft:     {No, No, No, Yes, No, No, No},
 	PolicySubmit:    {No, No, No, Reason, No, No, No},

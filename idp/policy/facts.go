@@ -243,7 +243,22 @@ func datesIn(digits string) (dates []string) {
 // Birthdays are the days, as YYYYMMDD, that somebody can mean who says a date with its whole
 // year, in any common order: 1990-05-12, 12.5.1990, 1990年5月12日, 19900512.
 func Birthdays(said string) (dates []string) {
-	var digits string
+	for _, date := range datesIn(eightDigits(said)) {
+		if !slices.Contains(dates, date) {
+			dates = append(dates, date)
+		}
+	}
+	return dates
+}
+
+// Birthday is the day, as YYYYMMDD, that is written with its year first, then the month.
+func Birthday(written string) (day string, ok bool) {
+	day = eightDigits(written)
+	return day, slices.Contains(Birthdays(day), day)
+}
+
+// eightDigits are those of a date with its whole year, the zeros filled in; "" for all else.
+func eightDigits(said string) (digits string) {
 	for _, part := range strings.FieldsFunc(norm.NFKC.String(said), func(r rune) bool { return !isDigit(r) }) {
 		if len(part) == 1 {
 			part = "0" + part
@@ -251,14 +266,9 @@ func Birthdays(said string) (dates []string) {
 		digits += part
 	}
 	if len(digits) != len("YYYYMMDD") {
-		return nil
+		return ""
 	}
-	for _, date := range datesIn(digits) {
-		if !slices.Contains(dates, date) {
-			dates = append(dates, date)
-		}
-	}
-	return dates
+	return digits
 }
 
 // appendDay appends a day that there is and that a living person can be born on.

@@ -358,4 +358,9 @@ func TestBirthdays(t *testing.T) {
 			t.Errorf("%q: %v", said, got)
 		}
 	}
+	for written, want := range map[string]bool{"1990-05-12": true, "1990/5/12": true, "19900512": true, "01021990": false, "1990-13-01": false, "": false} {
+		if day, ok := policy.Birthday(written); ok != want || ok && day != "19900512" {
+			t.Errorf("%q: %q %t", written, day, ok)
+		}
+	}
 }
