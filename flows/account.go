@@ -26,12 +26,13 @@ func (e *Engine) accountRoutes(page func(pattern string, h web.Handler)) {
 	page("GET /account/factors/remove", e.thawed(e.removeFactorPage))
 	page("POST /account/factors/remove", e.thawed(e.removeFactor))
 	page("GET /account/enrol", e.thawed(e.enrol))
-	page("GET /account/password", e.thawed(e.changePassword))
+	page("GET /account/password", e.free(idp.FlowPassword, e.changePassword))
 	page("GET /account/codes", e.thawed(e.renewCodes))
-	page("GET /account/username", e.thawed(e.changeUsername))
+	page("GET /account/username", e.free(idp.FlowUsername, e.changeUsername))
 	page("GET /account/contacts", e.own(e.contactsPage))
 	page("GET /account/contact/new", e.thawed(e.addContact))
 	page("GET /account/contact/change", e.thawed(e.changeContact))
+	page("POST /account/contact/confirm", e.thawed(e.confirmContact))
 	page("GET /account/contact/remove", e.thawed(e.removeContactPage))
 	page("POST /account/contact/remove", e.thawed(e.removeContact))
 	page("POST /account/contact/undo", e.thawed(e.undoContact))
@@ -52,6 +53,8 @@ func (e *Engine) accountRoutes(page func(pattern string, h web.Handler)) {
 	page("POST /account/freeze", e.own(e.freezeMe))
 	page("GET /account/unfreeze", e.own(e.unfreezePage))
 	page("POST /account/unfreeze", e.own(e.unfreeze))
+	page("GET /account/recovery", e.own(e.withdrawPage))
+	page("POST /account/recovery", e.own(e.withdraw))
 	page("GET /stop", e.stopPage)
 	page("POST /stop", e.stop)
 	page("GET /undo", e.undoPage)
@@ -94,13 +97,50 @@ func (e *Engine) own(h ownPage) web.Handler {
 var errFrozen = idp.Errorf(idp.Forbidden, "account.frozen_first")
 
 // thawed is own for what has to wait while the account is frozen.
-func (e *Engine) thawed(h ownPage) web.Handler {
+func (e *Engine) thawed(h ownPage) web.Handler { return e.free(idp.FlowEnrol, h) }
+
+// free is own for a change of a kind, which waits while the account is frozen or a
+// recovery keeps it back.
+func (e *Engine) free(kind idp.FlowKind, h ownPage) web.Handler {
 	return e.own(func(w http.ResponseWriter, r *http.Request, me *session.Signed) error {
-		if me.User.Frozen {
-			return errFrozen
+		if err := barred(me.User, kind, time.Now()); err != nil {
+			return err
 		}
 		return h(w, r, me)
 	})
+}
+
+// barred says why nothing of a kind may change now, nil when it may: a thief would change
+// it first.
+func barred(u idp.User, kind idp.FlowKind, now time.Time) error {
+	switch {
+	case u.Frozen:
+		return errFrozen
+	case keptBack(u, kind, now):
+		return errWithheld(u)
+	}
+	return nil
+}
+
+// keptBack says whether a recovery keeps a kind of change back: every one until it is
+// over, and for a time after one that had less to show, all but those of what is known.
+func keptBack(u idp.User, kind idp.FlowKind, now time.Time) bool {
+	switch u.Withholds(now) {
+	case idp.WithholdMoney:
+		return changes(kind)
+	case idp.WithholdPayee:
+		return changes(kind) && kind != idp.FlowPassword && kind != idp.FlowUsername
+	}
+	return false
+}
+
+func errWithheld(u idp.User) error {
+	return &idp.Error{Kind: idp.Forbidden, Msg: "account.withheld_first", Args: []any{u.WithheldUntil}, Reason: "withheld"}
+}
+
+// withheld is keptBack for the person of a flow.
+func (s *State) withheld(kind idp.FlowKind) bool {
+	return s.user != nil && keptBack(*s.user, kind, time.Now())
 }
 
 // alter runs a change of what proves a person in one transaction, beside no freeze of
@@ -117,8 +157,9 @@ func (e *Engine) alter(ctx context.Context, me *session.Signed, change func(ctx 
 			return err
 		case !live || u.Reason() != "":
 			return errExpired
-		case u.Frozen:
-			return errFrozen
+		}
+		if err := barred(u, idp.FlowEnrol, time.Now()); err != nil {
+			return err
 		}
 		return change(ctx)
 	})
@@ -168,10 +209,8 @@ func (e *Engine) where(network, lang string) string {
 
 // loginOf is the name that a person signs in by: his user name, else a masked channel.
 func loginOf(names []idp.Identifier) string {
-	for _, n := range names {
-		if n.Kind == idp.IdentifierUsername && !n.Former {
-			return n.Value
-		}
+	if name := usernameOf(names); name != "" {
+		return name
 	}
 	for _, n := range names {
 		if n.Channel() {
@@ -183,13 +222,16 @@ func loginOf(names []idp.Identifier) string {
 
 // accountName is the name by which an authenticator tells the account from others: it
 // stands on the device, where no number of the person's belongs.
-func accountName(u idp.User, names []idp.Identifier) string {
+func accountName(u idp.User, names []idp.Identifier) string { return cmp.Or(usernameOf(names), u.Name) }
+
+// usernameOf is the present user name, "" for none.
+func usernameOf(names []idp.Identifier) string {
 	for _, n := range names {
 		if n.Kind == idp.IdentifierUsername && !n.Former {
 			return n.Value
 		}
 	}
-	return u.Name
+	return ""
 }
 
 // seconds are the second factors of a person that answer for him.
@@ -212,8 +254,8 @@ func of(creds []idp.Credential, m idp.Method) *idp.Credential {
 }
 
 // savedNotes are what a page may say has just been done.
-var savedNotes = []string{"enrolled", "removed", "renamed", "password", "codes", "username", "contact", "contact_removed", "undone", "ended", "ended_all", "revoked", "distrusted",
-	"withdrawn", "approval_ended", "answered", "unfrozen"}
+var savedNotes = []string{"enrolled", "removed", "renamed", "password", "codes", "username", "contact", "contact_removed", "confirmed", "undone", "ended", "ended_all", "revoked", "distrusted",
+	"withdrawn", "approval_ended", "answered", "unfrozen", "withdrawn_recovery"}
 
 func saved(r *http.Request) string {
 	if note := r.URL.Query().Get("saved"); slices.Contains(savedNotes, note) {
@@ -237,7 +279,7 @@ func (e *Engine) account(w http.ResponseWriter, r *http.Request, me *session.Sig
 	if err != nil {
 		return err
 	}
-	p := templates.Account{Name: u.Name, Login: loginOf(names), RoleKey: "role." + string(u.Role), Saved: saved(r), Frozen: u.Frozen, FrozenAt: u.FrozenAt,
+	p := templates.Account{Name: u.Name, Login: loginOf(names), Username: usernameOf(names), RoleKey: "role." + string(u.Role), Saved: saved(r), Frozen: u.Frozen, FrozenAt: u.FrozenAt,
 		Checks: e.checks(e.Policy.For(me.Facts()).Password, creds, names, time.Now())}
 	if me.Merchant != nil {
 		p.MerchantName = me.Merchant.LegalName
@@ -245,11 +287,22 @@ func (e *Engine) account(w http.ResponseWriter, r *http.Request, me *session.Sig
 			p.ShopURL = "/console"
 		}
 	}
+	if n := e.unconfirmed(names, time.Now()); n != nil && !u.Frozen {
+		row := e.contactRow(names, nil, *n, time.Now())
+		p.Still = &row
+	}
 	if p.Closed, err = e.closedWays(ctx, u, creds, names, time.Now()); err != nil {
 		return err
 	}
 	if p.CaseNumber, err = e.openCase(ctx, u); err != nil {
 		return err
+	}
+	running, err := e.Store.RunningRecovery(ctx, u.ID)
+	if err != nil {
+		return err
+	}
+	if running != nil {
+		p.Recovering = running.DueAt
 	}
 	if p.Events, err = e.eventRows(r, me, events); err != nil {
 		return err
@@ -330,21 +383,15 @@ func (e *Engine) spareCheck(creds []idp.Credential) templates.Check {
 
 // channelCheck: notices and codes reach the person by phone and by mail.
 func (e *Engine) channelCheck(names []idp.Identifier, now time.Time) templates.Check {
-	c := templates.Check{TitleKey: "check.channels", TextKey: "check.channels.done", Done: true}
-	for _, kind := range []idp.IdentifierKind{idp.IdentifierEmail, idp.IdentifierPhone} {
-		mine := slices.DeleteFunc(slices.Clone(names), func(n idp.Identifier) bool { return n.Kind != kind || !n.Channel() })
-		old := slices.ContainsFunc(mine, func(n idp.Identifier) bool { return e.stale(n, now) })
-		if kind == idp.IdentifierEmail { // no digest reminds of those: one that works will do
-			old = !slices.ContainsFunc(mine, func(n idp.Identifier) bool { return !e.stale(n, now) })
-		}
-		switch {
-		case len(mine) == 0:
-			c.Done, c.TextKey, c.URL, c.DoKey = false, "check.channels.no_"+string(kind), "/account/contact/new?kind="+string(kind), "check.channels.add"
-		case old:
-			c.Done, c.TextKey, c.URL, c.DoKey = false, "check.channels.stale_"+string(kind), "/account/contacts", "check.channels.look"
+	for _, kind := range []idp.IdentifierKind{idp.IdentifierPhone, idp.IdentifierEmail} {
+		if !slices.ContainsFunc(names, func(n idp.Identifier) bool { return n.Kind == kind && n.Channel() }) {
+			return templates.Check{TitleKey: "check.channels", TextKey: "check.channels.no_" + string(kind), URL: "/account/contact/new?kind=" + string(kind), DoKey: "check.channels.add"}
 		}
 	}
-	return c
+	if n := e.unconfirmed(names, now); n != nil {
+		return templates.Check{TitleKey: "check.channels", TextKey: "check.channels.stale_" + string(n.Kind), URL: "/account/contacts", DoKey: "check.channels.look"}
+	}
+	return templates.Check{TitleKey: "check.channels", TextKey: "check.channels.done", Done: true}
 }
 
 // stale says whether no code has come back from a phone or address for long.

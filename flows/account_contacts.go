@@ -58,7 +58,13 @@ func (e *Engine) renamed(r *http.Request, me *session.Signed) (string, error) {
 
 func (e *Engine) contactRow(names []idp.Identifier, changes []idp.Change, n idp.Identifier, now time.Time) templates.ContactRow {
 	row := templates.ContactRow{ID: n.ID, Masked: n.Masked(), Verified: !n.VerifiedAt.IsZero(), Proven: n.LastProvenAt, Stale: n.Channel() && e.stale(n, now),
-		ChangeURL: "/account/contact/change?id=" + url.QueryEscape(n.ID)}
+		ChangeURL: changeContactPath(n.ID)}
+	if row.Stale {
+		row.ConfirmAction = "/account/contact/confirm"
+	}
+	if now.Before(n.DisputedUntil) {
+		row.Disputed = n.DisputedUntil
+	}
 	if !lastChannel(names, n.ID) {
 		row.Remove = removeContactPath(n.ID)
 	}
@@ -124,6 +130,8 @@ func (e *Engine) changeContact(w http.ResponseWriter, r *http.Request, me *sessi
 func (e *Engine) changeUsername(w http.ResponseWriter, r *http.Request, me *session.Signed) error {
 	return e.Site.Require(w, r, e.light(me, idp.FlowUsername, "/account/contacts?saved=username"))
 }
+
+func changeContactPath(id string) string { return "/account/contact/change?id=" + url.QueryEscape(id) }
 
 func removeContactPath(id string) string { return "/account/contact/remove?id=" + url.QueryEscape(id) }
 

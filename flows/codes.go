@@ -3,14 +3,11 @@ package flows
 import (
 	"context"
 	"encoding/json"
-	"net/http"
 	"net/url"
-	"strings"
 	"time"
 
 	"hufu/flows/factor/backup"
 	"hufu/idp"
-	"hufu/idp/web"
 	"hufu/templates"
 )
 
@@ -38,80 +35,58 @@ func (s *State) codesLeft() int {
 	return 0
 }
 
+// codeSet is a new set of codes, until it is kept.
+type codeSet struct {
+	ID    string    `json:"id"` // that the credential will have: it stands on paper before
+	Made  time.Time `json:"made"`
+	Codes []string  `json:"codes"`
+}
+
 func (recoveryCodes) Begin(_ context.Context, s *State) error {
 	if err := s.clear(); err != nil {
 		return err
 	}
-	codes, err := json.Marshal(backup.NewSet(s.engine.Policy.Now().Paper.Count))
-	s.keep("recovery-codes", codes)
+	set, err := json.Marshal(codeSet{ID: idp.NewID(), Made: time.Now(), Codes: backup.NewSet(s.engine.Policy.Now().Paper.Count)})
+	s.keep("recovery-codes", set)
 	return err
 }
 
-func (s *State) newCodes() (codes []string, err error) {
-	return codes, json.Unmarshal(s.Facts.Scratch["recovery-codes"], &codes)
+func (s *State) newCodes() (set codeSet, err error) {
+	if json.Unmarshal(s.Facts.Scratch["recovery-codes"], &set) != nil {
+		return set, errExpired
+	}
+	return set, nil
 }
 
-func (recoveryCodes) page(s *State) (templates.RecoveryCodes, error) {
-	codes, err := s.newCodes()
-	issuer, perr := url.Parse(s.engine.Site.Issuer)
-	if err == nil {
-		err = perr
-	}
-	if err != nil {
-		return templates.RecoveryCodes{}, err
-	}
-	p := templates.RecoveryCodes{Form: s.Form, Action: s.path("recovery-codes"), File: s.path("recovery-codes", "file"), Codes: codes, Login: s.username(),
-		Operator: s.engine.Site.Operator, IssuerHost: issuer.Host, Made: time.Now(), Replaces: len(s.of(idp.MethodBackup)) > 0,
-		Steps: s.Facts.Enrolled != ""}
-	if s.merchant != nil {
-		p.MerchantName = s.merchant.LegalName
-	}
-	return p, nil
+func (recoveryCodes) page(s *State, set codeSet) templates.RecoveryCodes {
+	at := func(view string) string { return s.path("recovery-codes", view) }
+	return templates.RecoveryCodes{Form: s.Form, Action: s.path("recovery-codes"), Sheet: at("sheet"), Slip: at("slip"), Kit: at("kit"), File: at("file"), Codes: set.Codes,
+		Login: s.username(), Operator: s.engine.Site.Operator, IssuerHost: hostOf(s.engine.Site.Issuer), Made: set.Made, Replaces: len(s.of(idp.MethodBackup)) > 0, Steps: s.Facts.Enrolled != ""}
 }
 
 func (c recoveryCodes) Show(_ context.Context, s *State) (templates.Content, error) {
-	return c.page(s)
-}
-
-// file gives the codes of the page as a text, for a printer or a safe.
-func (e *Engine) file(w http.ResponseWriter, r *http.Request) error {
-	s, err := e.load(r)
-	if err != nil {
-		return e.gone(w, r, err)
-	}
-	st, ok := s.current().(recoveryCodes)
-	if !ok || r.PathValue("step") != st.Name() || s.begins(st) {
-		return web.Redirect(w, r, s.path())
-	}
-	p, err := st.page(s)
-	if err != nil {
-		return err
-	}
-	h := w.Header()
-	h.Set("Content-Type", "text/plain; charset=utf-8")
-	h.Set("Content-Disposition", `attachment; filename="hufu-recovery-codes.txt"`)
-	h.Set("Cache-Control", "no-store")
-	_, err = w.Write([]byte(strings.ReplaceAll(templates.RecoveryFile(e.Site.Lang(r), p), "\n", "\r\n")))
-	return err
+	set, err := s.newCodes()
+	return c.page(s, set), err
 }
 
 func (recoveryCodes) Prepare(ctx context.Context, s *State, form url.Values) error {
 	if form.Get("kept") == "" {
 		return idp.FieldError("kept", "recovery-codes.keep")
 	}
-	codes, err := s.newCodes()
+	set, err := s.newCodes()
 	if err != nil || !s.strong() {
 		return errExpired
 	}
 	if err := s.engine.mayHash(ctx, s); err != nil {
 		return err
 	}
-	s.hash, err = backup.Seal(ctx, s.engine.Hasher, codes)
+	s.hash, err = backup.Seal(ctx, s.engine.Hasher, set.Codes)
 	return err
 }
 
 func (recoveryCodes) Submit(ctx context.Context, s *State, _ url.Values) error {
-	if !s.strong() {
+	set, err := s.newCodes()
+	if err != nil || !s.strong() {
 		return errExpired
 	}
 	e := s.engine
@@ -123,7 +98,7 @@ func (recoveryCodes) Submit(ctx context.Context, s *State, _ url.Values) error {
 			return err
 		}
 	}
-	c := idp.Credential{UserID: s.user.ID, Method: idp.MethodBackup, Data: s.hash}
+	c := idp.Credential{ID: set.ID, UserID: s.user.ID, Method: idp.MethodBackup, Data: s.hash}
 	if err := e.Store.AddCredential(ctx, &c); err != nil {
 		return err
 	}

@@ -46,6 +46,10 @@ func (e *Engine) complete(ctx context.Context, s *State) (*finish, error) {
 		return e.completeConsent(ctx, s)
 	case idp.FlowReturn:
 		return e.completeReturn(ctx, s)
+	case idp.FlowRecover:
+		return e.completeRecover(ctx, s)
+	case idp.FlowName:
+		return &finish{next: "/sign-in"}, nil
 	case idp.FlowJoin:
 		return &finish{next: "/sign-in"}, nil
 	}
@@ -65,6 +69,9 @@ func (e *Engine) completeSignIn(ctx context.Context, s *State) (*finish, error) 
 	now := time.Now()
 	done := &finish{next: s.Demand.Return}
 	if err := e.reopen(ctx, s); err != nil {
+		return nil, err
+	}
+	if err := e.corroborate(ctx, s, s.own()); err != nil {
 		return nil, err
 	}
 	acr, grace := s.need()
@@ -219,6 +226,9 @@ func (e *Engine) completeStepUp(ctx context.Context, s *State) (*finish, error) 
 		return nil, err
 	}
 	ss.Proofs = s.living(ss.Proofs)
+	if err := e.corroborate(ctx, s, s.own()); err != nil {
+		return nil, err
+	}
 	token, err := e.Sessions.Renew(ctx, ss, s.own())
 	if err != nil {
 		return nil, err
@@ -277,7 +287,7 @@ func (e *Engine) event(ctx context.Context, s *State, ev idp.Event) error {
 	}
 	// Whoever signs in is nobody yet, whosever browser it is, until he has proved it.
 	switch {
-	case s.signed != nil && s.Demand.Kind != idp.FlowSignIn:
+	case s.signed != nil && !s.Demand.Kind.Door():
 		ev.Actor, ev.Session = s.signed.User.ID, s.signed.Session.ID
 	case ev.Name == "signin.succeeded" || slices.Contains(ownDoing, ev.Name):
 		ev.Actor = ev.Subject

@@ -179,8 +179,8 @@ func (proveContact) Submit(ctx context.Context, s *State, _ url.Values) error {
 	fresh := idp.Identifier{UserID: s.User, Kind: s.contactKind(), Value: s.Facts.Contact, VerifiedAt: now, LastProvenAt: now}
 	old := s.replaced()
 	u, err := e.Store.HoldUser(ctx, s.User) // of two that are added at once the second counts the first
-	if err == nil && u.Frozen {
-		err = errFrozen
+	if err == nil {
+		err = barred(u, s.Demand.Kind, now)
 	}
 	if err != nil {
 		return err
@@ -188,10 +188,14 @@ func (proveContact) Submit(ctx context.Context, s *State, _ url.Values) error {
 	if err := s.roomFor(ctx, "code", fresh.Kind); err != nil {
 		return err
 	}
-	if err := e.Store.AddIdentifier(ctx, &fresh); err != nil {
-		if idp.KindOf(err) == idp.Conflict { // he holds it, so he may know
-			return idp.FieldError("code", "new-contact.taken")
+	err = e.Store.Try(ctx, func(ctx context.Context) error { return e.Store.AddIdentifier(ctx, &fresh) })
+	if err != nil && idp.KindOf(err) == idp.Conflict { // he holds it, so he may know, and whose it was hears of it
+		if err := e.dispute(ctx, fresh.Kind, fresh.Value); err != nil {
+			return err
 		}
+		return &idp.Error{Kind: idp.Rejected, Field: "code", Msg: "new-contact.taken", Reason: "taken"}
+	}
+	if err != nil {
 		return err
 	}
 	s.Facts.Changed = true

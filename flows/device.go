@@ -11,6 +11,7 @@ import (
 
 	"hufu/idp"
 	"hufu/idp/normal"
+	"hufu/idp/policy"
 	"hufu/idp/session"
 	"hufu/idp/web"
 	"hufu/storage"
@@ -44,7 +45,7 @@ func (e *Engine) devicePage(w http.ResponseWriter, r *http.Request) error {
 	if d := e.approvalDemand(signed, ask); !d.Met(signed.Session.Proofs) {
 		return e.Site.Require(w, r, d)
 	}
-	return e.drawApproval(w, r, ask, http.StatusOK, templates.Form{})
+	return e.drawApproval(w, r, signed, ask, http.StatusOK, templates.Form{})
 }
 
 // approver returns who is signed in; nobody is led to sign in first.
@@ -103,7 +104,7 @@ func (e *Engine) decide(w http.ResponseWriter, r *http.Request, signed *session.
 	if r.PostForm.Get("do") == "approve" {
 		if r.PostForm.Get("match") == "" {
 			form := templates.Form{Errors: []templates.FieldError{{Field: "match", Key: "device-approve.pick"}}}
-			return e.drawApproval(w, r, ask, http.StatusUnprocessableEntity, form)
+			return e.drawApproval(w, r, signed, ask, http.StatusUnprocessableEntity, form)
 		}
 		outcome = "wrong" // one wrong pick ends the request
 		if n, perr := strconv.Atoi(r.PostForm.Get("match")); perr == nil && n == ask.Match {
@@ -131,6 +132,11 @@ func (a asking) name() string {
 	return a.terminal.Model + " · " + a.terminal.SerialTail()
 }
 
+// rekeyed: the terminal had another key, so this is new software or another device.
+func (a asking) rekeyed() bool {
+	return a.terminal != nil && a.terminal.Key != "" && a.terminal.Key != a.Key
+}
+
 var errDecided = idp.Errorf(idp.Conflict, "device-done.gone")
 
 // approve turns the request into a grant of the approver's, with the scopes that
@@ -138,7 +144,7 @@ var errDecided = idp.Errorf(idp.Conflict, "device-done.gone")
 func (e *Engine) approve(ctx context.Context, signed *session.Signed, ask asking) error {
 	now := time.Now()
 	a := idp.Assess(signed.Session.Proofs)
-	g := idp.Grant{ID: idp.NewID(), UserID: signed.User.ID, ClientID: ask.ClientID, TerminalID: ask.TerminalID, Scopes: ask.Scopes, Proofs: signed.Session.Proofs,
+	g := idp.Grant{ID: idp.NewID(), UserID: signed.User.ID, ClientID: ask.ClientID, TerminalID: ask.TerminalID, Key: ask.Key, Scopes: ask.Scopes, Proofs: signed.Session.Proofs,
 		AuthTime: a.AuthTime, CreatedAt: now, ExpiresAt: ask.ExpiresAt.Add(e.Policy.Now().Tokens.Code)} // its long life begins when the device redeems it
 	return e.Store.Tx(ctx, func(ctx context.Context) error {
 		if _, err := e.Store.HoldUser(ctx, signed.User.ID); err != nil { // whatever ends all of his grants ends this one, too
@@ -158,6 +164,11 @@ func (e *Engine) approve(ctx context.Context, signed *session.Signed, ask asking
 		if !ok {
 			return errDecided
 		}
+		if ask.terminal != nil {
+			if err := e.bindKey(ctx, signed, ask, now); err != nil {
+				return err
+			}
+		}
 		if err := e.Store.CreateGrant(ctx, &g); err != nil {
 			return err
 		}
@@ -175,6 +186,57 @@ func (e *Engine) approve(ctx context.Context, signed *session.Signed, ask asking
 		return e.deviceEvent(ctx, signed, ask, "device.approved")
 	})
 }
+
+// bindKey gives a terminal the key that it came with, if it had none or another one. What
+// was granted under the former ends, and the owners are told of a change.
+func (e *Engine) bindKey(ctx context.Context, signed *session.Signed, ask asking, now time.Time) error {
+	t := ask.terminal
+	if ask.Key == t.Key {
+		return nil
+	}
+	bound, err := e.Store.BindTerminalKey(ctx, t.ID, t.Key, ask.Key, now)
+	switch {
+	case err != nil && idp.KindOf(err) == idp.Conflict:
+		return &idp.Error{Kind: idp.Forbidden, Msg: "device.key_taken", Reason: "terminal.key", Err: err}
+	case err != nil:
+		return err
+	case !bound: // somebody approved it with another key just now
+		return errDecided
+	}
+	name := "terminal.keyed"
+	if ask.rekeyed() {
+		name = "terminal.rekeyed"
+	}
+	by := e.deviceEventOf(ctx, signed, ask, name)
+	by.Data["key"] = ask.Key
+	if err := e.Store.Append(ctx, by); err != nil {
+		return err
+	}
+	ended, err := e.Store.EndTerminalGrants(ctx, t.ID, name, now)
+	if err != nil {
+		return err
+	}
+	for _, id := range ended {
+		if err := e.Store.Revoked(ctx, id, name, e.deviceEventOf(ctx, signed, ask, name)); err != nil {
+			return err
+		}
+	}
+	if !ask.rekeyed() {
+		return nil
+	}
+	owners, err := e.Store.Users(ctx, storage.UserFilter{Merchant: t.MerchantID, Status: string(idp.UserActive), Roles: []idp.Role{idp.RoleOwner}}, mostOwners)
+	if err != nil {
+		return err
+	}
+	for _, u := range owners {
+		if err := e.Notice(ctx, u, "terminal.rekeyed"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const mostOwners = 50 // of a merchant, who are told
 
 func (e *Engine) deny(ctx context.Context, signed *session.Signed, ask asking, outcome string) error {
 	name := "device.denied"
@@ -194,12 +256,16 @@ func (e *Engine) deny(ctx context.Context, signed *session.Signed, ask asking, o
 }
 
 func (e *Engine) deviceEvent(ctx context.Context, signed *session.Signed, ask asking, name string) error {
+	return e.Store.Append(ctx, e.deviceEventOf(ctx, signed, ask, name))
+}
+
+func (e *Engine) deviceEventOf(ctx context.Context, signed *session.Signed, ask asking, name string) idp.Event {
 	ev := idp.Event{Name: name, Actor: signed.User.ID, Subject: signed.User.ID, Merchant: signed.User.MerchantID, Terminal: ask.TerminalID, Client: ask.ClientID,
 		Session: signed.Session.ID, Network: web.Network(ctx), Policy: e.Policy.Now().Version, Data: map[string]any{"request": ask.ID}}
 	if ask.terminal != nil {
 		ev.Store = ask.terminal.StoreID
 	}
-	return e.Store.Append(ctx, ev)
+	return ev
 }
 
 // findDevice finds a pending request by the code of its device. Requests of other
@@ -288,27 +354,27 @@ func (e *Engine) deviceOf(ctx context.Context, signed *session.Signed, code stri
 	return ask, t.MerchantID == signed.User.MerchantID, err
 }
 
-// mayApprove: staff of the store for a terminal at work, manager or owner for one
-// that is new, long unseen, or not registered at all.
+// mayApprove: the roles that policy names, staff of a store for its own terminals only.
 func (e *Engine) mayApprove(signed *session.Signed, ask asking) error {
-	u := signed.User
+	u, t := signed.User, ask.terminal
+	rules := e.Policy.For(policy.WhereTerminal(t, signed.Merchant, ask.ClientID)).Terminal
 	switch {
-	case ask.terminal != nil && !ask.terminal.State.MayRequest():
+	case t != nil && !t.State.MayRequest():
 		return idp.Errorf(idp.Forbidden, "device.state")
-	case u.Role == idp.RoleOwner:
-		return nil
-	case ask.terminal != nil && u.StoreID != "" && u.StoreID != ask.terminal.StoreID:
+	case t != nil && rules.TooOld(t.Kind, policy.Version(ask.Software)):
+		return &idp.Error{Kind: idp.Forbidden, Msg: "device.software", Reason: "dev.software"}
+	case t != nil && u.Role != idp.RoleOwner && u.StoreID != "" && u.StoreID != t.StoreID:
 		return idp.Errorf(idp.Forbidden, "device.other_store")
-	case u.Role == idp.RoleManager, u.Role == idp.RoleCashier && !e.unusual(ask):
-		return nil
+	case !rules.MayApprove(u.Role, t, e.unusual(ask)):
+		return idp.Errorf(idp.Forbidden, "device.ask_manager")
 	}
-	return idp.Errorf(idp.Forbidden, "device.ask_manager")
+	return nil
 }
 
-// unusual: the device is not one that signs in every day.
+// unusual: the device is not one that signs in every day with the same key.
 func (e *Engine) unusual(ask asking) bool {
 	t := ask.terminal
-	return t == nil || t.State != idp.TerminalActive || time.Since(t.LastSeenAt) > e.Policy.Now().Device.IdleAfter || slices.ContainsFunc(ask.Scopes, idp.MoneyScope)
+	return t == nil || t.State != idp.TerminalActive || ask.rekeyed() || time.Since(t.LastSeenAt) > e.Policy.Now().Device.IdleAfter || slices.ContainsFunc(ask.Scopes, idp.MoneyScope)
 }
 
 // approvalDemand is what the approver must have proved, and how freshly.
@@ -323,10 +389,14 @@ func (e *Engine) approvalDemand(signed *session.Signed, ask asking) idp.Demand {
 	return d
 }
 
-func (e *Engine) drawApproval(w http.ResponseWriter, r *http.Request, ask asking, status int, form templates.Form) error {
+func (e *Engine) drawApproval(w http.ResponseWriter, r *http.Request, signed *session.Signed, ask asking, status int, form templates.Form) error {
 	ctx := r.Context()
-	p := templates.DeviceApprove{Form: form, Action: "/device", UserCode: ask.code, Network: ask.Network, Age: time.Since(ask.CreatedAt), AskedAt: ask.CreatedAt,
-		Scopes: ask.Scopes, Numbers: ask.Choices, Named: ask.terminal != nil}
+	names, err := e.Store.Identifiers(ctx, signed.User.ID)
+	if err != nil {
+		return err
+	}
+	p := templates.DeviceApprove{Form: form, Action: "/device", Name: signed.User.Name, Username: usernameOf(names), UserCode: ask.code, Network: ask.Network, Age: time.Since(ask.CreatedAt), AskedAt: ask.CreatedAt,
+		Scopes: ask.Scopes, Numbers: ask.Choices, Named: ask.terminal != nil, Rekeyed: ask.rekeyed(), Software: ask.Software}
 	if c, err := e.Store.Client(ctx, ask.ClientID); err == nil {
 		p.ClientName = c.Name
 	}

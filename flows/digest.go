@@ -87,11 +87,11 @@ func (e *Engine) remind(ctx context.Context, id string, now time.Time) error {
 	}
 	due := false
 	letter := templates.Letter{Name: u.Name, Operator: e.Site.Operator, At: now}
-	rules, err := e.passwordRulesOf(ctx, u)
+	rules, err := e.rulesOf(ctx, u)
 	if err != nil {
 		return err
 	}
-	for _, r := range slices.Concat(held, e.unproven(names, now), e.short(rules, creds, now)) {
+	for _, r := range slices.Concat(held, e.unproven(names, now), e.short(rules.Password, creds, now)) {
 		ok, err := e.due(ctx, u, r, now)
 		if err != nil {
 			return err
@@ -166,15 +166,15 @@ func (e *Engine) short(rules policy.PasswordRules, creds []idp.Credential, now t
 	return out
 }
 
-// passwordRulesOf are the rules for the password of a person who is not in a flow.
-func (e *Engine) passwordRulesOf(ctx context.Context, u idp.User) (policy.PasswordRules, error) {
+// rulesOf are what policy says of a person who is not in a flow.
+func (e *Engine) rulesOf(ctx context.Context, u idp.User) (*policy.Settings, error) {
 	var m *idp.Merchant
 	if u.MerchantID != "" {
 		merchant, err := e.Store.Merchant(ctx, u.MerchantID)
 		if err != nil {
-			return policy.PasswordRules{}, err
+			return nil, err
 		}
 		m = &merchant
 	}
-	return e.Policy.For(policy.Who(u, m)).Password, nil
+	return e.Policy.For(policy.Who(u, m)), nil
 }

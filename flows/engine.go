@@ -44,6 +44,7 @@ type Engine struct {
 	Places   *place.DB // nil: none
 	Loopback int       // factor on the limits of loopback networks; 0: none (the demonstration world gives them room)
 	Log      *slog.Logger
+	Wake     chan struct{} // has the job that tells of recoveries look again
 
 	fleet fleet // how often strangers fail, of all
 }
@@ -80,6 +81,7 @@ type chooser interface {
 type Facts struct {
 	Typed      string                     `json:"typed,omitempty"`  // login name as typed
 	Lookup     []byte                     `json:"lookup,omitempty"` // keyed hash of its normal form
+	Chosen     string                     `json:"chosen,omitempty"` // masked name of who was chosen among those this browser knows, in place of what is typed
 	Proofs     []idp.Proof                `json:"proofs,omitempty"` // gathered in this flow
 	Scratch    map[string]json.RawMessage `json:"scratch,omitempty"`
 	Begun      string                     `json:"begun,omitempty"` // step whose Begin has run
@@ -98,6 +100,7 @@ type Facts struct {
 	Introduced time.Time                  `json:"introduced,omitzero"` // when it was; no proof, only room for guesses
 	Decided    string                     `json:"decided,omitempty"`   // "approve" or "deny"
 	Invite     string                     `json:"invite,omitempty"`    // hash of the invitation's token
+	Recover    *recovering                `json:"recover,omitempty"`   // what a recovery has found out
 }
 
 // State is a flow as one request sees it.
@@ -121,6 +124,8 @@ type State struct {
 	was      string                          // the flow's user before a passkey named another
 	paidSend bool                            // this request has worked for a message
 	resent   bool                            // this request asks for a message again
+	muted    bool                            // what this request would send is quietly not sent
+	recovery *idp.Recovery                   // that this flow has begun and that waits, as the database has it now
 	after    func(ctx context.Context) error // runs once the step is committed; a failure is only logged
 }
 
@@ -133,15 +138,16 @@ func (e *Engine) Routes(mux *http.ServeMux) {
 	page("POST /flows/{flow}/{step}/resend", e.resend)
 	page("POST /flows/{flow}/{step}/way", e.chooseWay)
 	page("POST /flows/{flow}/{step}/challenge", e.challenge)
-	page("GET /flows/{flow}/{step}/file", e.file)
 	page("POST /flows/{flow}/new-password/check", e.checkPassword)
 	page("GET /sign-in", e.signIn)
 	page("GET /sign-out", e.signOutPage)
 	page("POST /sign-out", e.signOut)
 	page("GET /lang", e.setLanguage)
 	page("GET /join", e.join)
+	e.recoverRoutes(page)
 	page("GET /device", e.devicePage)
 	page("POST /device", e.deviceDecide)
+	e.kitRoutes(page)
 	e.accountRoutes(page)
 }
 
@@ -180,7 +186,7 @@ func (s *State) refresh(ctx context.Context) (err error) {
 	if s.signed, err = e.Sessions.Signed(s.request); err != nil {
 		return err
 	}
-	if s.Demand.Kind != idp.FlowSignIn && s.Demand.Kind != idp.FlowJoin {
+	if !s.Demand.Kind.Door() && s.Demand.Kind != idp.FlowJoin {
 		// The flow of a signed-in person dies with his session, and serves nobody else.
 		if s.signed == nil || s.User != "" && s.User != s.signed.User.ID || s.Demand.User != "" && s.Demand.User != s.signed.User.ID {
 			return errExpired
@@ -188,7 +194,7 @@ func (s *State) refresh(ctx context.Context) (err error) {
 		s.User = s.signed.User.ID
 	}
 	s.user, s.merchant, s.creds, s.names, s.browser = nil, nil, nil, nil, nil
-	if s.Demand.Kind == idp.FlowSignIn && len(s.Facts.Proofs) == 0 {
+	if s.Demand.Kind.Door() && len(s.Facts.Proofs) == 0 && !s.begun() {
 		return nil // until something is proved no page may take longer for a name that exists
 	}
 	return s.person(ctx)
@@ -222,6 +228,9 @@ func (s *State) person(ctx context.Context) (err error) {
 	s.user = &u
 	if u.MerchantID != "" {
 		s.merchant = &m
+	}
+	if s.recovery, err = s.running(ctx); err != nil {
+		return err
 	}
 	s.browser, err = e.Sessions.Known(ctx, s.request, u.ID)
 	return err
@@ -323,7 +332,7 @@ func (e *Engine) draw(w http.ResponseWriter, r *http.Request, s *State, st Step,
 // submit runs a step. What it was refused for is committed and the page drawn
 // again; any other error takes everything back.
 func (e *Engine) submit(w http.ResponseWriter, r *http.Request) error {
-	if err := r.ParseForm(); err != nil {
+	if err := readForm(r); err != nil {
 		return badForm(err)
 	}
 	s, err := e.load(r)
@@ -441,6 +450,9 @@ func (e *Engine) save(ctx context.Context, s *State) error {
 	}
 	s.Flow.Facts = facts
 	s.ExpiresAt = time.Now().Add(e.Policy.Now().Flow.Step)
+	if s.recovery != nil { // it lives by its delay
+		s.ExpiresAt = s.recovery.Until
+	}
 	ok, err := e.Store.SaveFlow(ctx, &s.Flow, session.Hash(s.token))
 	if err == nil && !ok {
 		err = errFaster

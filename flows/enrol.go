@@ -19,6 +19,12 @@ func (s *State) enrolling() bool {
 	if s.Facts.Enrolled != "" || s.user == nil {
 		return false
 	}
+	if s.Demand.Kind == idp.FlowRecover {
+		return s.replaces().Second
+	}
+	if s.withheld(idp.FlowEnrol) {
+		return false
+	}
 	switch s.Demand.Kind {
 	case idp.FlowEnrol:
 		return true
@@ -176,6 +182,9 @@ func (enrolPasskey) Submit(ctx context.Context, s *State, form url.Values) error
 	}
 	label = cmp.Or(label, found.Label, e.Sessions.Device(s.request))
 	c := idp.Credential{UserID: s.user.ID, Method: idp.MethodPasskey, Label: label, Data: found.Data, Counter: found.Counter, Lookup: found.RawID}
+	if s.Demand.Kind == idp.FlowRecover {
+		return s.keepFactor(ctx, c)
+	}
 	if err := e.Store.AddCredential(ctx, &c); err != nil {
 		if idp.KindOf(err) == idp.Conflict {
 			return idp.FieldError("", "key.known")
@@ -242,6 +251,10 @@ func (enrolTOTP) Submit(ctx context.Context, s *State, form url.Values) error {
 	if err != nil {
 		return err
 	}
+	fresh := idp.Credential{UserID: s.user.ID, Method: idp.MethodTOTP, Label: e.Sessions.Device(s.request), Data: a.Scratch, Counter: step}
+	if s.Demand.Kind == idp.FlowRecover {
+		return s.keepFactor(ctx, fresh)
+	}
 	event := "factor.enrolled"
 	for _, old := range s.creds {
 		if old.Method != idp.MethodTOTP {
@@ -252,7 +265,7 @@ func (enrolTOTP) Submit(ctx context.Context, s *State, form url.Values) error {
 			return err
 		}
 	}
-	c := idp.Credential{UserID: s.user.ID, Method: idp.MethodTOTP, Label: e.Sessions.Device(s.request), Data: a.Scratch, Counter: step}
+	c := fresh
 	if err := e.Store.AddCredential(ctx, &c); err != nil {
 		return err
 	}

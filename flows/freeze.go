@@ -18,6 +18,7 @@ type freezeCause struct {
 	acting *session.Signed // his session, which stays; nil: nobody is signed in
 	event  *idp.Event      // that was not he
 	link   bool            // by a link of a notice: by whoever holds it
+	at     *idp.Terminal   // by the people at a terminal of his merchant, who saw its notice
 }
 
 const openCases = 20 // of a person, that are looked at for one to go on with
@@ -39,6 +40,9 @@ func (e *Engine) freeze(r *http.Request, user string, c freezeCause) (out stoppe
 		now := time.Now()
 		u, err := e.Store.HoldUser(ctx, user)
 		if err != nil {
+			return err
+		}
+		if err := e.stopRecovery(ctx, u, e.frozenBy(ctx, u, c)); err != nil { // whatever becomes of the freeze
 			return err
 		}
 		waits, disowned, err := e.waitingCase(ctx, user, c)
@@ -176,7 +180,11 @@ func (e *Engine) frozenBy(ctx context.Context, u idp.User, c freezeCause) idp.Ev
 	if c.acting != nil && !c.link {
 		return e.act(ctx, c.acting)
 	}
-	return idp.Event{Subject: u.ID, Merchant: u.MerchantID, Store: u.StoreID, Network: web.Network(ctx), Policy: e.Policy.Now().Version}
+	by := idp.Event{Subject: u.ID, Merchant: u.MerchantID, Store: u.StoreID, Network: web.Network(ctx), Policy: e.Policy.Now().Version}
+	if c.at != nil {
+		by.Terminal = c.at.ID
+	}
+	return by
 }
 
 // open opens the case of a freeze, with the event that was not he.
@@ -236,6 +244,14 @@ func (e *Engine) evidence(ctx context.Context, u idp.User, c freezeCause, now ti
 		found["event"] = c.event.ID
 	}
 	return found, len(live)+len(grants) == 0, nil
+}
+
+// StopAt freezes whom a notice is about, for the people at a terminal. They show no more
+// than that they stand there: stopping asks for nothing.
+func (e *Engine) StopAt(ctx context.Context, n idp.TerminalNotice, at idp.Terminal) error {
+	r := (&http.Request{}).WithContext(ctx)
+	_, err := e.freeze(r, n.UserID, freezeCause{at: &at})
+	return err
 }
 
 // freezePage asks before a person freezes himself.

@@ -22,7 +22,10 @@ func (newPassword) Done(s *State) bool {
 	if s.Facts.Changed {
 		return true
 	}
-	return s.Demand.Kind == idp.FlowSignIn && (s.user == nil || !s.mustChange() || s.user.Frozen || s.refusal() != "")
+	if s.Demand.Kind == idp.FlowRecover {
+		return !s.replaces().Password
+	}
+	return s.Demand.Kind == idp.FlowSignIn && (s.user == nil || !s.mustChange() || s.user.Frozen || s.user.Withholds(time.Now()) == idp.WithholdMoney || s.refusal() != "")
 }
 
 // mustChange says whether the sign-in asks for a new password: because others know the
@@ -117,8 +120,11 @@ func (newPassword) Prepare(ctx context.Context, s *State, form url.Values) error
 }
 
 func (newPassword) Submit(ctx context.Context, s *State, _ url.Values) error {
-	if s.Demand.Kind == idp.FlowJoin {
+	switch s.Demand.Kind {
+	case idp.FlowJoin:
 		return s.engine.accept(ctx, s)
+	case idp.FlowRecover:
+		return s.keepPassword()
 	}
 	e, now := s.engine, time.Now()
 	if s.user == nil || len(s.of(idp.MethodPassword)) == 0 || !s.mayChangePassword() {

@@ -27,6 +27,11 @@ func (e *Engine) tell(ctx context.Context, s *State, template string, letter tem
 // same notice of the same thing goes to one channel once in a while only; what is left
 // out is in his activity, and in the next digest.
 func (e *Engine) notify(ctx context.Context, u idp.User, template string, letter templates.Letter) error {
+	return e.notifyOf(ctx, u, u, template, letter)
+}
+
+// notifyOf tells a person of what happens to the account of another, which the link stops.
+func (e *Engine) notifyOf(ctx context.Context, u, about idp.User, template string, letter templates.Letter) error {
 	names, err := e.Store.Identifiers(ctx, u.ID)
 	if err != nil {
 		return err
@@ -47,7 +52,7 @@ func (e *Engine) notify(ctx context.Context, u idp.User, template string, letter
 			held = held || to.Kind == idp.IdentifierEmail && to.Channel()
 			continue
 		}
-		if letter.Stop, err = e.stopLink(ctx, u, now); err != nil {
+		if letter.Stop, err = e.stopLink(ctx, about, now); err != nil {
 			return err
 		}
 		if err := e.queue(ctx, u, to, template, letter); err != nil {

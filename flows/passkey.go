@@ -155,7 +155,7 @@ func (e *Engine) settleDiscovered(ctx context.Context, s *State) error {
 		s.User, s.user, s.merchant, s.creds, s.names, s.browser = s.was, nil, nil, nil, nil, nil
 		return err
 	}
-	s.Facts.Typed, s.Facts.Lookup = "", []byte(s.User)
+	s.Facts.Typed, s.Facts.Chosen, s.Facts.Lookup = "", "", []byte(s.User)
 	s.Facts.Introduce, s.Facts.Introduced = "", time.Time{} // of whoever was named before
 	return nil
 }

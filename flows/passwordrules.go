@@ -25,7 +25,10 @@ func (s *State) personalFacts(ctx context.Context) (f policy.PersonalFacts, err 
 			return f, err
 		}
 	}
-	return policy.FactsOf(*s.user, s.merchant, s.names, terminals), nil
+	f = policy.FactsOf(*s.user, s.merchant, s.names, terminals)
+	kept, err := s.engine.Store.Evidence(ctx, s.user.ID)
+	f.HashHit = policy.HashHits(kept, func(kind, value string) []byte { return s.engine.Store.EvidenceHash(s.user.ID, kind, value) })
+	return f, err
 }
 
 // passwordRules are policy's for the person, with the operator's own name among the words.

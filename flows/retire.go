@@ -13,7 +13,7 @@ import (
 // no more.
 func (e *Engine) retire(ctx context.Context, s *State, c idp.Credential) error {
 	keep := ""
-	if s.signed != nil && s.Demand.Kind != idp.FlowSignIn {
+	if s.signed != nil && !s.Demand.Kind.Door() {
 		keep = s.signed.Session.ID
 	}
 	s.creds = slices.DeleteFunc(slices.Clone(s.creds), func(x idp.Credential) bool { return x.ID == c.ID })

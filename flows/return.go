@@ -66,6 +66,9 @@ func (e *Engine) completeReturn(ctx context.Context, s *State) (*finish, error) 
 		if err := e.Store.FillBucket(ctx, "freeze.link", []byte(s.user.ID)); err != nil { // his links stop again as often as before
 			return nil, err
 		}
+		if err := e.Store.SettleDisputes(ctx, s.user.ID); err != nil {
+			return nil, err
+		}
 		if err := e.event(ctx, s, idp.Event{Name: "account.unfrozen"}); err != nil {
 			return nil, err
 		}

@@ -176,7 +176,7 @@ func (s *State) secondAttempt() (factor.Factor, *factor.Attempt, error) {
 // trustDays is for how many days this browser may do without the second factor, 0 where
 // that is not offered.
 func (s *State) trustDays() int {
-	if s.Demand.Kind != idp.FlowSignIn || s.user == nil || !s.enrolled() || s.user.Frozen || s.mustChange() {
+	if s.Demand.Kind != idp.FlowSignIn || s.user == nil || !s.enrolled() || s.user.Frozen || s.user.Withholds(time.Now()) != "" || s.mustChange() {
 		return 0
 	}
 	return int(s.settings().Trust.Trust.Hours() / 24)
@@ -232,6 +232,11 @@ func (second) Prepare(ctx context.Context, s *State, form url.Values) error {
 	if err := s.engine.waiting(ctx, s, f.Method()); err != nil {
 		return err
 	}
+	if f.Method() == idp.MethodBackup && form.Get("code") == "" && form.Get("kit") != "" {
+		if form, err = s.engine.kitCode(ctx, s, form); err != nil {
+			return err
+		}
+	}
 	if err := f.Read(form); err != nil { // before work is used up for it
 		return err
 	}
@@ -266,7 +271,7 @@ func (offer) Done(s *State) bool { return !s.offered() || s.Facts.Later || s.Fac
 func (offer) Again(s *State) bool { return s.Facts.EnrolNow && s.enrolling() }
 
 func (s *State) offered() bool {
-	if s.user == nil || s.user.Frozen || s.refusal() != "" {
+	if s.user == nil || s.user.Frozen || s.withheld(idp.FlowEnrol) || s.refusal() != "" {
 		return false
 	}
 	_, grace := s.need()

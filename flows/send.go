@@ -19,7 +19,7 @@ import (
 // alone, and what the channel or the account does not admit is quietly not sent.
 func (e *Engine) sendCode(ctx context.Context, s *State, to idp.Identifier, template string, letter templates.Letter) error {
 	now := time.Now()
-	quiet := s.Demand.Kind == idp.FlowSignIn && len(s.Facts.Proofs) == 0
+	quiet := s.Demand.Kind.Door() && len(s.Facts.Proofs) == 0
 	if err := e.mayAsk(ctx, s, to, quiet, now); err != nil {
 		return err
 	}
@@ -27,7 +27,7 @@ func (e *Engine) sendCode(ctx context.Context, s *State, to idp.Identifier, temp
 	if _, refused := errors.AsType[*idp.Error](err); err != nil && !(refused && quiet) {
 		return err
 	}
-	return e.post(ctx, s, to, template, letter, err == nil && to.Value != "", now)
+	return e.post(ctx, s, to, template, letter, err == nil && to.Value != "" && !s.muted, now)
 }
 
 // mayAsk is what whoever asks may know: that it must be worked for, that far too many are

@@ -29,8 +29,14 @@ func (e *Engine) steps(k idp.FlowKind) []Step {
 		return []Step{passwordStep{}, second{}, newContact{}, proveContact{}}
 	case idp.FlowUsername:
 		return []Step{passwordStep{}, second{}, newUsername{}}
+	case idp.FlowProve:
+		return []Step{stillMine{}}
 	case idp.FlowReturn:
 		return []Step{passwordStep{}, second{}}
+	case idp.FlowRecover:
+		return []Step{recoverWho{}, recoverHub{}, recoverProof{}, recoverWait{}, newPassword{}, chooseFactor{}, enrolPasskey{}, enrolTOTP{}}
+	case idp.FlowName:
+		return []Step{nameWho{}, nameCode{}, nameTold{}}
 	case idp.FlowConsent:
 		return []Step{consent{}}
 	case idp.FlowJoin:
@@ -100,7 +106,7 @@ func (s *State) facts() policy.Facts {
 // waived: a trusted browser stands in for the second factor of a plain sign-in. Not
 // after a freeze, nor while the password must be changed because others know it.
 func (s *State) waived() bool {
-	return s.settings().Trust.Trust > 0 && s.browser.Trusted(time.Now()) && !s.user.Frozen && !s.mustChange()
+	return s.settings().Trust.Trust > 0 && s.browser.Trusted(time.Now()) && !s.user.Frozen && s.user.Withholds(time.Now()) == "" && !s.mustChange()
 }
 
 // enrolled says whether the person has bound a second factor of his own: one that is
@@ -133,7 +139,7 @@ func (s *State) own() []idp.Proof {
 // proofs are what counts towards the end of this flow.
 func (s *State) proofs() []idp.Proof {
 	all := s.own()
-	if s.Demand.Kind != idp.FlowSignIn && s.signed != nil {
+	if !s.Demand.Kind.Door() && s.signed != nil {
 		all = append(s.living(s.signed.Session.Proofs), all...)
 	}
 	since := s.Demand.Since
@@ -164,7 +170,10 @@ func (s *State) met() bool {
 // while none is enrolled the password and a code on a bound channel, all fresh; and
 // nothing while he is frozen.
 func (s *State) strong() bool {
-	if s.user == nil || s.user.Frozen {
+	if s.Demand.Kind == idp.FlowRecover {
+		return s.mayReplace()
+	}
+	if s.user == nil || s.user.Frozen || s.withheld(s.Demand.Kind) {
 		return false
 	}
 	fresh := idp.Demand{ACR: idp.ACR2, TwoStar: !s.enrolled() || s.Facts.Enrolled != "", Since: s.recent()}
@@ -183,6 +192,8 @@ func (s *State) clear() error {
 	switch {
 	case s.user != nil && s.user.Frozen:
 		return &idp.Error{Kind: idp.Forbidden, Msg: "account.frozen_first", Reason: "frozen"}
+	case s.user != nil && s.withheld(s.Demand.Kind):
+		return errWithheld(*s.user)
 	case !s.strong():
 		return errWeak
 	}
@@ -210,10 +221,14 @@ func (s *State) of(m idp.Method) (out []idp.Credential) {
 	return out
 }
 
-// login is the name to show: as typed, or the person's own first name.
+// login is the name to show: as typed, or masked as long as the person was only chosen, or
+// his own first name.
 func (s *State) login() string {
-	if s.Facts.Typed != "" {
+	switch {
+	case s.Facts.Typed != "":
 		return s.Facts.Typed
+	case s.masked():
+		return s.Facts.Chosen
 	}
 	for _, n := range s.names {
 		if n.Kind == idp.IdentifierUsername && !n.Former {
@@ -226,9 +241,12 @@ func (s *State) login() string {
 	return ""
 }
 
+// masked: the name was chosen on a browser that knows it, and nothing is proved yet.
+func (s *State) masked() bool { return s.Facts.Chosen != "" && len(s.Facts.Proofs) == 0 }
+
 // attempt is what a factor may see.
 func (s *State) attempt(step string, m idp.Method) *factor.Attempt {
-	a := &factor.Attempt{Login: s.login(), Credentials: s.of(m), Known: s.known() != nil, Purpose: "purpose." + string(s.Demand.Kind),
+	a := &factor.Attempt{Login: s.login(), Masked: s.masked(), Credentials: s.of(m), Known: s.known() != nil, Purpose: "purpose." + string(s.Demand.Kind),
 		Scratch: s.Facts.Scratch[step], Form: s.Form, Action: s.path(step), Resend: s.path(step, "resend")}
 	if s.user != nil {
 		a.User, a.Rules = *s.user, s.settings().Factors
@@ -264,6 +282,7 @@ func (e *Engine) settle(ctx context.Context, s *State, step string, m idp.Method
 	}
 	p := s.answer.Proof
 	p.Credential = s.answer.Credential
+	p.Channels = append(p.Channels, s.via(p.Credential)...)
 	s.prove(p)
 	return nil
 }

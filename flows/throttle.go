@@ -128,6 +128,8 @@ func (e *Engine) rows(ctx context.Context, s *State, m idp.Method) ([]row, error
 	switch m {
 	case idp.MethodPassword:
 		first = []row{{kind: "pw.wait", key: s.nameAndNetwork(ctx), wait: &t.PasswordWait}, e.strangers(m, a)}
+	case methodRecover:
+		first = []row{e.rowOfRecovery(s)}
 	case idp.MethodPasskey, methodIntroduce:
 		// Nobody guesses a signature. And a code that only introduces is bounded by its five
 		// tries and the number that are sent: a row of the account's would let strangers close
@@ -153,6 +155,8 @@ func (e *Engine) rowsOfKnown(s *State, m idp.Method, b []byte) []row {
 		return []row{{kind: "totp.b", key: b, bucket: t.TOTPBrowser, then: &all}}
 	case idp.MethodBackup:
 		return []row{all}
+	case methodRecover:
+		return []row{e.rowOfRecovery(s)}
 	case idp.MethodPasskey, methodIntroduce:
 		return nil
 	case methodAddress:
@@ -168,6 +172,8 @@ func (e *Engine) rowsOfIntroduced(s *State, m idp.Method) []row {
 		return []row{{kind: "pw.c", key: a, bucket: t.PasswordIntroduced}}
 	case idp.MethodTOTP:
 		return []row{{kind: "totp.c", key: a, bucket: t.TOTPIntroduced}}
+	case methodRecover:
+		return []row{e.rowOfRecovery(s)}
 	case idp.MethodPasskey, methodIntroduce:
 		return nil
 	case methodAddress:
@@ -179,6 +185,14 @@ func (e *Engine) rowsOfIntroduced(s *State, m idp.Method) []row {
 // methodIntroduce is a code that only shows who holds a channel of the account, see
 // [State.introduced].
 const methodIntroduce idp.Method = "introduce"
+
+// methodRecover is a code that is sent in a recovery: longer, with tries of its own.
+const methodRecover idp.Method = "recover"
+
+// rowOfRecovery is one for everybody: whoever asks, so many wrong codes of an account.
+func (e *Engine) rowOfRecovery(s *State) row {
+	return row{kind: "recover", key: s.account(), bucket: e.Policy.Now().Returns.Code}
+}
 
 // rowOfAddress is of codes to a new phone or address, which nobody comes in with.
 func (e *Engine) rowOfAddress(s *State) row {
@@ -422,6 +436,11 @@ func (e *Engine) right(ctx context.Context, s *State, m idp.Method, ans factor.A
 		}
 	}
 	switch {
+	case m == methodRecover: // it does not refresh a number that may have been sold
+		if ans.Proof.Method == idp.MethodSMS && s.user != nil {
+			return e.Store.UseSend(ctx, s.user.ID, now)
+		}
+		return nil
 	case m == idp.MethodSMS || m == idp.MethodMail || m == methodIntroduce || m == methodAddress:
 		if ans.Proof.Method == idp.MethodSMS && s.user != nil {
 			if err := e.Store.UseSend(ctx, s.user.ID, now); err != nil {

@@ -14,7 +14,7 @@ const (
 const (
 	CaseNotMe    = "notme"    // a person says that an event was not he
 	CaseFreeze   = "freeze"   // an account was frozen
-	CaseRecovery = "recovery" // somebody of a merchant cannot get in
+	CaseRecovery = "recovery" // somebody of a merchant cannot get back by himself
 	CaseStaff    = "staff"    // one of the operator's own staff cannot
 )
 

@@ -64,6 +64,7 @@ type Grant struct {
 	ID, UserID, ClientID string
 	TerminalID           string // device flow of a named terminal
 	SessionID            string // browser session that allowed it
+	Key                  string // thumbprint of the key that its tokens are bound to (RFC 9449), "" for bearer tokens
 	Scopes               []string
 	Proofs               []Proof
 	AuthTime             time.Time
@@ -102,6 +103,8 @@ func Redeemable(p Parties, now time.Time) (scopes []string, reason string) {
 		return nil, "terminal." + string(p.Terminal.State)
 	case p.Terminal != nil && p.Terminal.MerchantID != p.User.MerchantID:
 		return nil, "dev.foreign"
+	case p.Terminal != nil && p.Terminal.Key != p.Grant.Key:
+		return nil, "terminal.key"
 	}
 	scopes = ScopesFor(p.User.Role, p.Grant.Scopes)
 	if p.User.Frozen {

@@ -18,6 +18,8 @@ type DeviceRequest struct {
 	ID         string
 	ClientID   string
 	TerminalID string // empty: a device that named no registered terminal
+	Key        string // thumbprint of the key that the device proved (RFC 7638), "" if it showed none
+	Software   string // the version that it names, "" if none
 	Scopes     []string
 	Match      int   // the number the device shows, 10 to 99
 	Choices    []int // three numbers the approver picks from, Match among them

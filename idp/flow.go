@@ -18,7 +18,10 @@ const (
 	FlowCodes    FlowKind = "codes"    // the signed-in person gets new recovery codes
 	FlowContact  FlowKind = "contact"  // the signed-in person adds or changes a phone or an e-mail
 	FlowUsername FlowKind = "username" // the signed-in person changes his user name
+	FlowProve    FlowKind = "prove"    // the signed-in person shows that a phone or e-mail still reaches him
 	FlowReturn   FlowKind = "return"   // the signed-in person lifts his freeze by a strong return
+	FlowRecover  FlowKind = "recover"  // somebody who cannot sign in gets back what he has lost
+	FlowName     FlowKind = "name"     // somebody has forgotten his user name
 )
 
 // Demand is what must be proved before somebody goes on: made by whoever asks
@@ -66,6 +69,10 @@ func passwordAndChannel(proofs []Proof) bool {
 	}
 	return false
 }
+
+// Door says whether the flow is of somebody who is nobody yet: until something is proved,
+// nothing in it may tell whether there is such an account.
+func (k FlowKind) Door() bool { return k == FlowSignIn || k == FlowRecover || k == FlowName }
 
 // Flow is one walk of a person through a kind of flow, bound to one browser.
 type Flow struct {

@@ -70,6 +70,8 @@ type Terminal struct {
 	CreatedAt           time.Time
 	ActivatedAt         time.Time // zero until its first approval
 	LastSeenAt          time.Time // zero until it redeemed a sign-in
+	Key                 string    // thumbprint of its key (RFC 7638), "" until it brought one
+	KeyAt               time.Time // since when it is this one
 }
 
 // SerialTail is the part of the serial that pages and notices show.

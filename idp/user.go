@@ -148,6 +148,15 @@ func (i Identifier) Masked() string {
 	return v
 }
 
+// MaskName is a user name as a browser may show it that somebody has signed in on: l***i.
+func MaskName(name string) string {
+	runes := []rune(name)
+	if len(runes) < 3 { // both ends would be all of it
+		return firstRune(name) + "***"
+	}
+	return string(runes[0]) + "***" + string(runes[len(runes)-1])
+}
+
 func firstRune(s string) string {
 	for _, r := range s {
 		return string(r)

@@ -59,6 +59,8 @@ func TestRedeemable(t *testing.T) {
 		"terminal.suspended":   func(p *idp.Parties) { p.Terminal.State = idp.TerminalSuspended },
 		"terminal.lost":        func(p *idp.Parties) { p.Terminal.State = idp.TerminalLost },
 		"terminal.retired":     func(p *idp.Parties) { p.Terminal.State = idp.TerminalRetired },
+		"terminal.key":         func(p *idp.Parties) { p.Grant.Key = "k" },
+		"terminal.key ":        func(p *idp.Parties) { p.Terminal.Key = "k" },
 		"dev.foreign":          func(p *idp.Parties) { p.Terminal.MerchantID = "other" },
 		" ":                    func(p *idp.Parties) { p.Merchant, p.User.MerchantID, p.Terminal = nil, "", nil }, // operator staff
 		"  ":                   func(p *idp.Parties) { p.Grant.ExpiresAt = time.Time{} },
@@ -129,6 +131,15 @@ func TestMasked(t *testing.T) {
 	} {
 		if got := (idp.Identifier{Kind: c.kind, Value: c.value}).Masked(); got != c.want {
 			t.Errorf("%s %q: %q, want %q", c.kind, c.value, got, c.want)
+		}
+	}
+}
+
+// A masked user name is never all of it, and as short for a long one.
+func TestMaskName(t *testing.T) {
+	for name, want := range map[string]string{"lin.wei": "l***i", "abc": "a***c", "ab": "a***", "a": "a***", "": "***", "林晓薇": "林***薇", "林薇": "林***", "a.very.long.name": "a***e"} {
+		if got := idp.MaskName(name); got != want {
+			t.Errorf("%q: %q, want %q", name, got, want)
 		}
 	}
 }

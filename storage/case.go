@@ -140,6 +140,17 @@ func (s *Store) AssignCase(ctx context.Context, id, from, to string) (bool, erro
 	return n == 1, err
 }
 
+// SetCaseData keeps the data of a case that does not wait for an approval yet; false when it
+// does, or is not open.
+func (s *Store) SetCaseData(ctx context.Context, c idp.Case) (bool, error) {
+	data, err := s.ring.Seal(casePlace(c.ID), []byte(asJSON(c.Data)))
+	if err != nil {
+		return false, err
+	}
+	n, err := s.affected(ctx, "UPDATE cases SET data = ? WHERE id = ? AND state = ? AND ready_at = 0", data, c.ID, string(idp.CaseOpen))
+	return n == 1, err
+}
+
 // ReadyCase lets an open case wait for an approval, to be answered by a time at the latest;
 // false when it is not open, or waits already.
 func (s *Store) ReadyCase(ctx context.Context, id string, at, due time.Time) (bool, error) {

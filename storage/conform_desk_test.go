@@ -47,7 +47,9 @@ func (c *conformity) desk(ctx context.Context) {
 	n, err := c.s.CountReady(ctx, boss, false)
 	c.did(err, "CountReady")
 	c.is(n == 0, "ready before", n)
+	c.done("SetCaseData")(c.s.SetCaseData(ctx, one))
 	c.done("ReadyCase")(c.s.ReadyCase(ctx, one.ID, c.now, c.now.Add(time.Hour)))
+	c.refused("changed while it waits")(c.s.SetCaseData(ctx, one))
 	c.refused("ready twice")(c.s.ReadyCase(ctx, one.ID, c.now, c.now.Add(time.Hour)))
 	c.done("ReadyCase")(c.s.ReadyCase(ctx, freeze.ID, c.now, c.now.Add(100*time.Hour)))
 

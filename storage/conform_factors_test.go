@@ -73,8 +73,10 @@ func (c *conformity) passkeys(ctx context.Context) {
 
 func (c *conformity) backups(ctx context.Context) {
 	one, two := c.person(ctx), c.person(ctx)
-	set := idp.Credential{UserID: one.ID, Method: idp.MethodBackup, Data: []byte("ten")}
+	onPaper := idp.NewID()
+	set := idp.Credential{ID: onPaper, UserID: one.ID, Method: idp.MethodBackup, Data: []byte("ten")}
 	c.did(c.s.AddCredential(ctx, &set))
+	c.is(set.ID == onPaper, "an id that it had", set)
 	c.kind(c.s.AddCredential(ctx, &idp.Credential{UserID: one.ID, Method: idp.MethodBackup}), idp.Conflict, "a second set of codes")
 	c.did(c.s.AddCredential(ctx, &idp.Credential{UserID: two.ID, Method: idp.MethodBackup}))
 	_, err := c.s.FailCredential(ctx, set.ID, 100)
@@ -558,7 +560,7 @@ func (c *conformity) approvals(ctx context.Context) {
 	ask("HJKLMNPQ", nil)
 	ask("JKLMNPQR", &one)
 	state := func(code string) idp.DeviceState {
-		p, err := c.s.PollDevice(ctx, []byte(code), "app", c.now.Add(30*time.Second), time.Second)
+		p, err := c.s.PollDevice(ctx, []byte(code), "app", "", c.now.Add(30*time.Second), time.Second)
 		c.did(err)
 		return p.Request.State
 	}

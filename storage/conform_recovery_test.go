@@ -51,6 +51,27 @@ func (c *conformity) recoveries(ctx context.Context) {
 	c.did(err, "CountRecoveries")
 	c.is(n == 1, "count", n)
 
+	f := idp.Flow{Demand: idp.Demand{Kind: idp.FlowRecover}, Facts: []byte("{}"), CreatedAt: c.now, ExpiresAt: c.now.Add(96 * time.Hour), EndsAt: c.now.Add(time.Hour)}
+	c.did(c.s.OpenFlow(ctx, &f, []byte("recover-token"), []byte("recover-browser")), "OpenFlow")
+	c.did(c.s.KeepFlow(ctx, f.ID, r.Until), "KeepFlow")
+	kept0, err := c.s.Flow(ctx, []byte("recover-token"), []byte("recover-browser"), c.now.Add(95*time.Hour))
+	c.did(err, "Flow")
+	c.is(kept0.EndsAt.Equal(r.Until), "a flow that lives by its delay", kept0)
+	was, err := c.s.HasPlace(ctx, who.ID, "福建")
+	c.did(err, "HasPlace")
+	if _, _, err := c.s.NewPlace(ctx, who.ID, "福建", c.now); err != nil {
+		c.did(err, "NewPlace")
+	}
+	is, err := c.s.HasPlace(ctx, who.ID, "福建")
+	c.did(err, "HasPlace")
+	c.is(!was && is, "a place")
+	c.did(c.s.CreateLink(ctx, []byte("freeze"), idp.Link{Kind: idp.LinkFreeze, UserID: who.ID, CreatedAt: c.now, ExpiresAt: r.Until}), "CreateLink")
+	c.did(c.s.CreateLink(ctx, []byte("undo"), idp.Link{Kind: idp.LinkUndo, UserID: who.ID, CreatedAt: c.now, ExpiresAt: r.Until}), "CreateLink")
+	c.did(c.s.DropLinks(ctx, who.ID), "DropLinks")
+	_, freezes := c.s.Link(ctx, []byte("freeze"), idp.LinkFreeze, c.now)
+	_, undoes := c.s.Link(ctx, []byte("undo"), idp.LinkUndo, c.now)
+	c.is(freezes == nil && idp.KindOf(undoes) == idp.NotFound, "links that could change anything end", freezes, undoes)
+
 	early, err := c.s.EndRecovery(ctx, r.ID, idp.RecoveryDone, nearer.DueAt.Add(-time.Second))
 	c.did(err, "EndRecovery")
 	late, err := c.s.EndRecovery(ctx, r.ID, idp.RecoveryDone, r.Until)
@@ -77,6 +98,11 @@ func (c *conformity) recoveries(ctx context.Context) {
 	c.did(err, "Identifiers")
 	c.is(names[0].DisputedUntil.Equal(until), "disputed", names)
 
+	c.did(c.s.SettleDisputes(ctx, who.ID), "SettleDisputes")
+	names, err = c.s.Identifiers(ctx, who.ID)
+	c.did(err, "Identifiers")
+	c.is(names[0].DisputedUntil.IsZero(), "settled", names)
+
 	word := idp.Credential{UserID: who.ID, Method: idp.MethodPassword, Data: []byte("hash")}
 	c.did(c.s.AddCredential(ctx, &word), "AddCredential")
 	c.did(c.s.SetVia(ctx, word.ID, []idp.Group{idp.GroupHandset, idp.GroupPaper}), "SetVia")
@@ -93,8 +119,11 @@ func (c *conformity) recoveries(ctx context.Context) {
 	c.did(c.s.SetEvidence(ctx, who.ID, "birthday", "19800131", c.now), "SetEvidence")
 	c.did(c.s.SetEvidence(ctx, who.ID, "birthday", "19800201", c.now), "SetEvidence")
 	c.covered["EvidenceHash"] = true
-	hashes, err := c.s.Evidence(ctx, who.ID, c.now)
+	hashes, err := c.s.Evidence(ctx, who.ID)
 	c.did(err, "Evidence")
+	settled, err := c.s.EvidenceBefore(ctx, who.ID, c.now.Add(-time.Second))
+	c.did(err, "EvidenceBefore")
+	c.is(len(settled) == 0, "kept too lately", len(settled))
 	c.is(bytes.Equal(hashes["birthday"], c.s.EvidenceHash(who.ID, "birthday", "19800201")) && len(hashes["birthday"]) == 16 &&
 		!bytes.Equal(hashes["birthday"], c.s.EvidenceHash("another", "birthday", "19800201")), "evidence", len(hashes))
 }

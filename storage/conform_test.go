@@ -467,14 +467,19 @@ func (c *conformity) terminals(ctx context.Context) {
 	c.is(idp.KindOf(c.s.CreateTerminal(ctx, &twice)) == idp.Conflict, "a serial twice")
 	activated, err := c.s.ActivateTerminal(ctx, c.terminal.ID, c.now)
 	c.did(err, "ActivateTerminal")
-	c.did(c.s.SeeTerminal(ctx, c.terminal.ID, c.now), "SeeTerminal")
+	c.did(c.s.SeeTerminal(ctx, c.terminal, c.now), "SeeTerminal")
+	bound, err := c.s.BindTerminalKey(ctx, c.terminal.ID, "", "k1", c.now)
+	c.did(err, "BindTerminalKey")
+	again, err := c.s.BindTerminalKey(ctx, c.terminal.ID, "", "k2", c.now)
+	c.did(err)
+	c.is(bound && !again, "keys", bound, again)
 	moved, err := c.s.SetTerminalState(ctx, c.terminal.ID, idp.TerminalNew, idp.TerminalLost)
 	c.did(err, "SetTerminalState")
 	got, err := c.s.Terminal(ctx, c.terminal.ID)
 	c.did(err, "Terminal")
 	same, err := c.s.TerminalBySerial(ctx, c.terminal.Serial)
 	c.did(err, "TerminalBySerial")
-	c.is(activated && !moved && got.State == idp.TerminalActive && got.LastSeenAt.Equal(c.now) && reflect.DeepEqual(got, same), "terminal", got, same)
+	c.is(activated && !moved && got.State == idp.TerminalActive && got.LastSeenAt.Equal(c.now) && got.Key == "k1" && got.KeyAt.Equal(c.now) && reflect.DeepEqual(got, same), "terminal", got, same)
 	for f, n := range map[storage.TerminalFilter]int{{Store: c.shop.ID}: 1, {Merchant: c.merchant.ID, State: idp.TerminalLost}: 0} {
 		list, err := c.s.TerminalsBy(ctx, f, 10)
 		c.did(err, "TerminalsBy")
@@ -491,7 +496,79 @@ func (c *conformity) terminals(ctx context.Context) {
 	revived, err := c.s.ReviveTerminal(ctx, c.terminal.ID, idp.TerminalLost)
 	c.did(err, "ReviveTerminal")
 	c.is(ok && revived, "revived", ok, revived)
-	c.did(c.s.SeeTerminal(ctx, c.terminal.ID, c.now))
+	c.did(c.s.SeeTerminal(ctx, c.terminal, c.now))
+	c.terminalKeys(ctx)
+}
+
+// One key stands for one terminal, until that is retired; a terminal is seen once a minute.
+func (c *conformity) terminalKeys(ctx context.Context) {
+	other := idp.Terminal{Serial: "HFE2087654321", Model: "HF-E20", Kind: idp.TerminalESign, MerchantID: c.merchant.ID, StoreID: c.shop.ID, State: idp.TerminalLost}
+	c.did(c.s.CreateTerminal(ctx, &other))
+	bind := func(key string) error {
+		_, err := c.s.BindTerminalKey(ctx, other.ID, "", key, c.now)
+		return err
+	}
+	c.is(idp.KindOf(bind("k1")) == idp.Conflict && bind("k3") == nil, "a key of another terminal")
+	_, err := c.s.SetTerminalState(ctx, other.ID, idp.TerminalLost, idp.TerminalRetired)
+	c.did(err)
+	moved, err := c.s.BindTerminalKey(ctx, c.terminal.ID, "k1", "k3", c.now)
+	c.did(err)
+	c.is(moved, "a key of a retired one")
+	for after, want := range map[time.Duration]time.Duration{storage.SeenEvery - 1000: 0, storage.SeenEvery: storage.SeenEvery} {
+		c.did(c.s.SeeTerminal(ctx, other, c.now)) // as one that was loaded before
+		c.did(c.s.SeeTerminal(ctx, other, c.now.Add(after)))
+		got, err := c.s.Terminal(ctx, other.ID)
+		c.did(err)
+		c.is(got.LastSeenAt.Equal(c.now.Add(want)), "seen", after, got.LastSeenAt)
+		c.did(c.s.Exec(ctx, "UPDATE terminals SET last_seen_at = 0 WHERE id = ?", other.ID))
+	}
+	first, err := c.s.ShowProof(ctx, []byte("proof"), c.now.Add(time.Minute), c.now)
+	c.did(err, "ShowProof")
+	second, err := c.s.ShowProof(ctx, []byte("proof"), c.now.Add(time.Minute), c.now.Add(time.Minute))
+	c.did(err)
+	later, err := c.s.ShowProof(ctx, []byte("proof"), c.now.Add(time.Hour), c.now.Add(time.Minute+time.Second))
+	c.did(err)
+	c.is(first && !second && later, "proofs", first, second, later)
+	c.terminalNotices(ctx, other)
+}
+
+// A notice is shown at the terminals that it is for, and answered once.
+func (c *conformity) terminalNotices(ctx context.Context, other idp.Terminal) {
+	queue := func(kind idp.NoticeKind, terminal string) string {
+		n := idp.TerminalNotice{MerchantID: c.merchant.ID, TerminalID: terminal, UserID: c.user.ID, Kind: kind, CreatedAt: c.now, Until: c.now.Add(time.Hour),
+			Params: idp.NoticeParams{Name: "林薇", Due: c.now.Add(time.Hour).UTC(), Choices: []int{17, 47, 88}}}
+		c.did(c.s.QueueTerminalNotice(ctx, &n, 47), "QueueTerminalNotice")
+		return n.ID
+	}
+	answer := func(id string, t idp.Terminal, a idp.NoticeAnswer, digits int) idp.NoticeAnswer {
+		n, err := c.s.AnswerTerminalNotice(ctx, id, t, a, digits, c.now)
+		if err != nil && idp.KindOf(err) == idp.NotFound {
+			return "none"
+		}
+		c.did(err, "AnswerTerminalNotice")
+		c.is(n.AnsweredBy == t.ID && n.Params.Name == "林薇", "answered", n)
+		return n.Answer
+	}
+	own, all, stop := queue(idp.NoticeConfirm, c.terminal.ID), queue(idp.NoticeConfirm, ""), queue(idp.NoticeStop, "")
+	for t, want := range map[*idp.Terminal]int{&c.terminal: 3, &other: 2, {ID: c.terminal.ID, MerchantID: "elsewhere"}: 0} {
+		list, err := c.s.TerminalNotices(ctx, *t, c.now)
+		c.did(err, "TerminalNotices")
+		c.is(len(list) == want, "notices", t.Serial, list)
+	}
+	seen, err := c.s.SeeTerminalNotice(ctx, own, c.terminal, c.now)
+	c.did(err, "SeeTerminalNotice")
+	unseen, err := c.s.SeeTerminalNotice(ctx, own, other, c.now)
+	c.did(err)
+	one, err := c.s.TerminalNotice(ctx, own)
+	c.did(err, "TerminalNotice")
+	c.is(seen && !unseen && one.SeenAt.Equal(c.now) && slices.Equal(one.Params.Choices, []int{17, 47, 88}) && one.Answer == "", "seen", one)
+	got := []idp.NoticeAnswer{answer(own, other, idp.NoticeConfirmed, 47), answer(own, c.terminal, idp.NoticeConfirmed, 47), answer(own, c.terminal, idp.NoticeConfirmed, 47),
+		answer(all, other, idp.NoticeConfirmed, 17), answer(all, c.terminal, idp.NoticeConfirmed, 47), answer(stop, other, idp.NoticeConfirmed, 47),
+		answer(stop, idp.Terminal{ID: other.ID, MerchantID: "elsewhere"}, idp.NoticeStopped, 0), answer(stop, other, idp.NoticeStopped, 0)}
+	c.is(slices.Equal(got, []idp.NoticeAnswer{"none", "confirmed", "none", "wrong", "none", "none", "none", "stopped"}), "answers", got)
+	late := queue(idp.NoticeStop, "")
+	c.did(c.s.VoidTerminalNotices(ctx, c.user.ID, c.now), "VoidTerminalNotices")
+	c.is(answer(late, other, idp.NoticeStopped, 0) == "none", "a notice that was taken back")
 }
 
 func (c *conformity) devices(ctx context.Context) {
@@ -501,7 +578,7 @@ func (c *conformity) devices(ctx context.Context) {
 		return d
 	}
 	state := func(code string) idp.DeviceState {
-		p, err := c.s.PollDevice(ctx, []byte(code), "app", c.now.Add(30*time.Second), time.Second)
+		p, err := c.s.PollDevice(ctx, []byte(code), "app", "", c.now.Add(30*time.Second), time.Second)
 		c.did(err, "PollDevice")
 		return p.Request.State
 	}

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"strings"
 	"time"
@@ -43,11 +44,11 @@ func (s *Store) toCredential(r credentialRow) (idp.Credential, error) {
 		LastUsedAt: fromMicros(r.LastUsedAt), MeasuredBy: r.MeasuredBy, WeakSince: fromMicros(r.WeakSince), Via: groups(r.Via)}, err
 }
 
-// AddCredential stores a new credential, giving it an id. A second password,
-// authenticator or set of codes of a user is a Conflict, and so is a passkey that
-// somebody has already.
+// AddCredential stores a new credential, giving it an id unless it has one: that of a set
+// of codes stands on paper before the set is kept. A second password, authenticator or set
+// of codes of a user is a Conflict, and so is a passkey that somebody has already.
 func (s *Store) AddCredential(ctx context.Context, c *idp.Credential) error {
-	c.ID, c.CreatedAt, c.Version = idp.NewID(), time.Now(), 1
+	c.ID, c.CreatedAt, c.Version = cmp.Or(c.ID, idp.NewID()), time.Now(), 1
 	c.ChangedAt = c.CreatedAt
 	data, err := s.ring.Seal(credentialPlace(c.ID), c.Data)
 	if err != nil {

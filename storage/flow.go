@@ -93,3 +93,8 @@ func (s *Store) CloseFlow(ctx context.Context, f *idp.Flow) (bool, error) {
 func (s *Store) DropFlows(ctx context.Context, browserHash []byte) error {
 	return s.exec(ctx, "DELETE FROM flows WHERE browser_hash = ?", browserHash)
 }
+
+// KeepFlow lets a flow live until a time, beyond what flows have.
+func (s *Store) KeepFlow(ctx context.Context, id string, until time.Time) error {
+	return s.exec(ctx, "UPDATE flows SET ends_at = ? WHERE id = ?", micros(until), id)
+}

@@ -23,12 +23,13 @@ type grantRow struct {
 	ExpiresAt   int64
 	EndedAt     int64
 	EndedReason string
+	KeyJKT      string `gorm:"column:key_jkt"`
 }
 
 func (grantRow) TableName() string { return "grants" }
 
 func toGrant(r grantRow) (idp.Grant, error) {
-	g := idp.Grant{ID: r.ID, UserID: r.UserID, ClientID: r.ClientID, TerminalID: r.TerminalID, SessionID: r.SessionID, AuthTime: fromMicros(r.AuthTime),
+	g := idp.Grant{ID: r.ID, UserID: r.UserID, ClientID: r.ClientID, TerminalID: r.TerminalID, SessionID: r.SessionID, Key: r.KeyJKT, AuthTime: fromMicros(r.AuthTime),
 		CreatedAt: fromMicros(r.CreatedAt), ExpiresAt: fromMicros(r.ExpiresAt), EndedAt: fromMicros(r.EndedAt), EndedReason: r.EndedReason}
 	return g, errors.Join(json.Unmarshal([]byte(r.Scopes), &g.Scopes), json.Unmarshal([]byte(r.Proofs), &g.Proofs))
 }
@@ -44,7 +45,7 @@ func (s *Store) CreateGrant(ctx context.Context, g *idp.Grant) error {
 	}
 	return s.Tx(ctx, func(ctx context.Context) error {
 		return s.db(ctx).Create(&grantRow{ID: g.ID, UserID: g.UserID, ClientID: g.ClientID, TerminalID: g.TerminalID, SessionID: g.SessionID, Scopes: asJSON(g.Scopes),
-			Proofs: asJSON(g.Proofs), AuthTime: micros(g.AuthTime), CreatedAt: micros(g.CreatedAt), ExpiresAt: micros(g.ExpiresAt)}).Error
+			Proofs: asJSON(g.Proofs), KeyJKT: g.Key, AuthTime: micros(g.AuthTime), CreatedAt: micros(g.CreatedAt), ExpiresAt: micros(g.ExpiresAt)}).Error
 	})
 }
 

@@ -47,3 +47,10 @@ func (s *Store) NewPlace(ctx context.Context, user, place string, now time.Time)
 	})
 	return fresh, first, err
 }
+
+// HasPlace says whether a user has signed in from a place before.
+func (s *Store) HasPlace(ctx context.Context, user, place string) (bool, error) {
+	var n int64
+	err := s.db(ctx).Raw("SELECT count(*) FROM places WHERE user_id = ? AND place = ?", user, s.MAC("place", []byte(place))).Scan(&n).Error
+	return n > 0, err
+}

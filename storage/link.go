@@ -105,3 +105,9 @@ func (s *Store) UndoChange(ctx context.Context, id string, now time.Time) (bool,
 	n, err := s.affected(ctx, "UPDATE changes SET undone_at = ? WHERE id = ? AND undone_at = 0 AND until > ?", micros(now), id, micros(now))
 	return n == 1, err
 }
+
+// DropLinks deletes the links of a person that could change anything; those that can only
+// stop and freeze stay.
+func (s *Store) DropLinks(ctx context.Context, user string) error {
+	return s.exec(ctx, "DELETE FROM links WHERE user_id = ? AND kind <> ?", user, string(idp.LinkFreeze))
+}

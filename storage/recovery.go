@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"time"
 
 	"hufu/idp"
@@ -103,15 +104,15 @@ func (s *Store) Recoveries(ctx context.Context, user string, limit int) ([]idp.R
 	return mapRows(rows, s.toRecovery)
 }
 
-// BetterRecovery gives a waiting recovery the proofs, row and end of r, if it does not end
+// BetterRecovery gives a waiting recovery the flow, proofs, row and end of r, if it does not end
 // later by it; false when it no longer waits, or would.
 func (s *Store) BetterRecovery(ctx context.Context, r idp.Recovery) (bool, error) {
 	data, err := s.sealRecovery(r)
 	if err != nil {
 		return false, err
 	}
-	n, err := s.affected(ctx, "UPDATE recoveries SET lost = ?, row_no = ?, level = ?, due_at = ?, until = ?, data = ? WHERE id = ? AND state = ? AND due_at >= ?",
-		string(r.Lost), r.Row, r.Level, micros(r.DueAt), micros(r.Until), data, r.ID, string(idp.RecoveryWaiting), micros(r.DueAt))
+	n, err := s.affected(ctx, "UPDATE recoveries SET flow = ?, lost = ?, row_no = ?, level = ?, due_at = ?, until = ?, data = ? WHERE id = ? AND state = ? AND due_at >= ?",
+		r.Flow, string(r.Lost), r.Row, r.Level, micros(r.DueAt), micros(r.Until), data, r.ID, string(idp.RecoveryWaiting), micros(r.DueAt))
 	return n == 1, err
 }
 
@@ -162,13 +163,18 @@ func (s *Store) SetEvidence(ctx context.Context, user, kind, value string, now t
 		user, kind, s.EvidenceHash(user, kind, value), micros(now))
 }
 
-// Evidence returns the hashes that are kept of a person since before a time, by kind.
-func (s *Store) Evidence(ctx context.Context, user string, before time.Time) (map[string][]byte, error) {
+// Evidence returns the hashes that are kept of a person, by kind.
+func (s *Store) Evidence(ctx context.Context, user string) (map[string][]byte, error) {
+	return s.EvidenceBefore(ctx, user, time.UnixMicro(math.MaxInt64))
+}
+
+// EvidenceBefore returns those that are kept since a time or longer.
+func (s *Store) EvidenceBefore(ctx context.Context, user string, at time.Time) (map[string][]byte, error) {
 	var rows []struct {
 		Kind string
 		Hash []byte
 	}
-	if err := s.db(ctx).Raw("SELECT kind, hash FROM evidence WHERE user_id = ? AND at <= ?", user, micros(before)).Scan(&rows).Error; err != nil {
+	if err := s.db(ctx).Raw("SELECT kind, hash FROM evidence WHERE user_id = ? AND at <= ?", user, micros(at)).Scan(&rows).Error; err != nil {
 		return nil, err
 	}
 	by := make(map[string][]byte, len(rows))
@@ -181,4 +187,9 @@ func (s *Store) Evidence(ctx context.Context, user string, before time.Time) (ma
 // EvidenceHash is what a value is kept as: 128 bits, keyed, of one person alone.
 func (s *Store) EvidenceHash(user, kind, value string) []byte {
 	return s.ring.MAC("evidence", []byte(user+"\x00"+kind+"\x00"+value))[:16]
+}
+
+// SettleDisputes ends what is disputed of a person's phones and addresses.
+func (s *Store) SettleDisputes(ctx context.Context, user string) error {
+	return s.exec(ctx, "UPDATE identifiers SET disputed_until = 0 WHERE user_id = ? AND disputed_until > 0", user)
 }

@@ -244,7 +244,7 @@ func TestDevicePoll(t *testing.T) {
 		}
 		poll := func(at time.Time) storage.Poll {
 			t.Helper()
-			p, err := s.PollDevice(ctx, hash, "terminal", at, 5*time.Second)
+			p, err := s.PollDevice(ctx, hash, "terminal", "", at, 5*time.Second)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -262,7 +262,10 @@ func TestDevicePoll(t *testing.T) {
 		if p := poll(now.Add(40 * time.Second)); p.TooSoon {
 			t.Error("a patient poll is too soon")
 		}
-		if _, err := s.PollDevice(ctx, hash, "other", now, 0); idp.KindOf(err) != idp.NotFound {
+		if _, err := s.PollDevice(ctx, hash, "terminal", "key", now, 0); idp.KindOf(err) != idp.NotFound {
+			t.Errorf("another key: %v", err)
+		}
+		if _, err := s.PollDevice(ctx, hash, "other", "", now, 0); idp.KindOf(err) != idp.NotFound {
 			t.Errorf("another client's poll: %v", err)
 		}
 		if ok, err := s.DecideDeviceRequest(ctx, d.ID, idp.DeviceApproved, "g1", now.Add(50*time.Second)); !ok || err != nil {

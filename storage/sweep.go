@@ -11,7 +11,7 @@ const sweepBatch = 1000
 
 // Sweep deletes what has been of no use for as long as it must be kept: flows,
 // codes and device requests a day after their end, limits once full again for a
-// day, sessions, grants and refresh tokens 30 days after their end, known browsers
+// day, proofs of possession as soon as they are too old to be shown, sessions, grants, refresh tokens and notices of terminals 30 days after their end, known browsers
 // 210 days after their last use, messages after 90, those given up after 30, events of every
 // day, and refusals that are about nobody, after 180 days and all others after three years; that it is a demonstration stays known.
 func (s *Store) Sweep(ctx context.Context, now time.Time) error {
@@ -21,6 +21,8 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 		s.sweep(ctx, "tokens", "signature", "expires_at < ? AND kind <> 'refresh'", micros(now.Add(-day))),
 		s.sweep(ctx, "tokens", "signature", "expires_at < ?", micros(now.Add(-30*day))),
 		s.sweep(ctx, "device_requests", "id", "expires_at < ?", micros(now.Add(-day))),
+		s.sweep(ctx, "terminal_notices", "id", "until < ?", micros(now.Add(-30*day))),
+		s.sweep(ctx, "shown_proofs", "hash", "until < ?", micros(now)),
 		s.sweep(ctx, "limits", "key", "tat < ?", micros(now.Add(-day))),
 		s.sweep(ctx, "waits", "key", "last_at < ?", micros(now.Add(-2*day))),
 		s.sweep(ctx, "marks", "id", "at < ?", micros(now.Add(-2*day))),

@@ -19,13 +19,16 @@ type terminalRow struct {
 	CreatedAt   int64 `gorm:"autoCreateTime:false"`
 	ActivatedAt int64
 	LastSeenAt  int64
+	KeyJKT      string `gorm:"column:key_jkt"`
+	KeyAt       int64
 }
 
 func (terminalRow) TableName() string { return "terminals" }
 
 func toTerminal(r terminalRow) (idp.Terminal, error) {
 	return idp.Terminal{ID: r.ID, Serial: r.Serial, Model: r.Model, Kind: idp.TerminalKind(r.Kind), MerchantID: r.MerchantID, StoreID: r.StoreID,
-		State: idp.TerminalState(r.State), CreatedAt: fromMicros(r.CreatedAt), ActivatedAt: fromMicros(r.ActivatedAt), LastSeenAt: fromMicros(r.LastSeenAt)}, nil
+		State: idp.TerminalState(r.State), CreatedAt: fromMicros(r.CreatedAt), ActivatedAt: fromMicros(r.ActivatedAt), LastSeenAt: fromMicros(r.LastSeenAt),
+		Key: r.KeyJKT, KeyAt: fromMicros(r.KeyAt)}, nil
 }
 
 // CreateTerminal stores a new terminal, giving it an id.
@@ -33,7 +36,7 @@ func (s *Store) CreateTerminal(ctx context.Context, t *idp.Terminal) error {
 	t.ID, t.CreatedAt = idp.NewID(), time.Now()
 	return s.Tx(ctx, func(ctx context.Context) error {
 		err := s.db(ctx).Create(&terminalRow{ID: t.ID, Serial: t.Serial, Model: t.Model, Kind: string(t.Kind), MerchantID: t.MerchantID, StoreID: t.StoreID,
-			State: string(t.State), CreatedAt: micros(t.CreatedAt), ActivatedAt: micros(t.ActivatedAt), LastSeenAt: micros(t.LastSeenAt)}).Error
+			State: string(t.State), CreatedAt: micros(t.CreatedAt), ActivatedAt: micros(t.ActivatedAt), LastSeenAt: micros(t.LastSeenAt), KeyJKT: t.Key, KeyAt: micros(t.KeyAt)}).Error
 		return taken(err, "serial", "error.taken.serial")
 	})
 }
@@ -103,9 +106,22 @@ func (s *Store) ActivateTerminal(ctx context.Context, id string, at time.Time) (
 	return n == 1, err
 }
 
-// SeeTerminal notes that a terminal redeemed a token.
-func (s *Store) SeeTerminal(ctx context.Context, id string, at time.Time) error {
-	return s.exec(ctx, "UPDATE terminals SET last_seen_at = ? WHERE id = ?", micros(at), id)
+// BindTerminalKey gives a terminal a key in place of the one it had, "" for none; false
+// when it has another one by now. A key that stands for another terminal is a conflict.
+func (s *Store) BindTerminalKey(ctx context.Context, id, from, to string, at time.Time) (bool, error) {
+	n, err := s.affected(ctx, "UPDATE terminals SET key_jkt = ?, key_at = ? WHERE id = ? AND key_jkt = ?", to, micros(at), id, from)
+	return n == 1, taken(err, "", "error.conflict")
+}
+
+// SeenEvery is how exactly it is known when a terminal was last seen.
+const SeenEvery = time.Minute
+
+// SeeTerminal notes that a terminal has spoken with its token.
+func (s *Store) SeeTerminal(ctx context.Context, t idp.Terminal, at time.Time) error {
+	if at.Sub(t.LastSeenAt) < SeenEvery {
+		return nil
+	}
+	return s.exec(ctx, "UPDATE terminals SET last_seen_at = ? WHERE id = ? AND last_seen_at <= ?", micros(at), t.ID, micros(at.Add(-SeenEvery)))
 }
 
 type deviceRow struct {
@@ -127,13 +143,15 @@ type deviceRow struct {
 	NextPollAt   int64
 	WasState     string
 	TooSoon      bool
+	KeyJKT       string `gorm:"column:key_jkt"`
+	Software     string
 }
 
 func (deviceRow) TableName() string { return "device_requests" }
 
 func toDevice(r deviceRow) (idp.DeviceRequest, error) {
 	d := idp.DeviceRequest{ID: r.ID, ClientID: r.ClientID, TerminalID: r.TerminalID, Match: r.MatchNumber, State: idp.DeviceState(r.State), GrantID: r.GrantID,
-		Network: r.Network, CreatedAt: fromMicros(r.CreatedAt), ExpiresAt: fromMicros(r.ExpiresAt)}
+		Key: r.KeyJKT, Software: r.Software, Network: r.Network, CreatedAt: fromMicros(r.CreatedAt), ExpiresAt: fromMicros(r.ExpiresAt)}
 	if err := json.Unmarshal([]byte(r.Scopes), &d.Scopes); err != nil {
 		return d, err
 	}
@@ -144,22 +162,24 @@ func (s *Store) userCodeMAC(code string) []byte { return s.ring.MAC("device.user
 
 // CreateDeviceRequest stores a device authorization request. deviceHash is the
 // SHA-256 of the device code, userCode the eight normalised letters. A named
-// terminal has one pending request a network: its older one is denied. One from
-// elsewhere stays, for a serial number is no secret and proves nothing: else
-// anybody could keep a terminal from signing in.
+// terminal has one pending request a network, and one a key: its older one is denied.
+// Any other stays, for a serial number is no secret and proves nothing: else anybody
+// could keep a terminal from signing in.
 func (s *Store) CreateDeviceRequest(ctx context.Context, d *idp.DeviceRequest, deviceHash []byte, userCode string, interval time.Duration) error {
 	d.ID, d.State = idp.NewID(), idp.DevicePending
 	asker := s.ring.MAC("device.asker", []byte(d.Asker))
 	return s.Tx(ctx, func(ctx context.Context) error {
 		if d.TerminalID != "" {
-			err := s.exec(ctx, "UPDATE device_requests SET state = ? WHERE terminal_id = ? AND state = ? AND asker = ?", string(idp.DeviceDenied), d.TerminalID, string(idp.DevicePending), asker)
+			err := s.exec(ctx, "UPDATE device_requests SET state = ? WHERE terminal_id = ? AND state = ? AND (asker = ? OR key_jkt <> '' AND key_jkt = ?)",
+				string(idp.DeviceDenied), d.TerminalID, string(idp.DevicePending), asker, d.Key)
 			if err != nil {
 				return err
 			}
 		}
 		err := s.db(ctx).Create(&deviceRow{ID: d.ID, DeviceHash: deviceHash, UserCodeMAC: s.userCodeMAC(userCode), ClientID: d.ClientID, TerminalID: d.TerminalID,
 			Asker: asker, Scopes: asJSON(d.Scopes), MatchNumber: d.Match, Choices: asJSON(d.Choices), State: string(d.State), Network: d.Network,
-			CreatedAt: micros(d.CreatedAt), ExpiresAt: micros(d.ExpiresAt), PollInterval: interval.Microseconds(), NextPollAt: micros(d.CreatedAt)}).Error
+			CreatedAt: micros(d.CreatedAt), ExpiresAt: micros(d.ExpiresAt), PollInterval: interval.Microseconds(), NextPollAt: micros(d.CreatedAt),
+			KeyJKT: d.Key, Software: d.Software}).Error
 		return taken(err, "user_code", "error.conflict")
 	})
 }
@@ -200,8 +220,9 @@ type Poll struct {
 // PollDevice counts one poll of a device by one statement: it moves the time of
 // the next poll, grows the interval of an impatient device, and turns an approved
 // request into a redeemed one, which only one poll can. The request is returned as
-// it stood before; a poll that came too soon redeems nothing.
-func (s *Store) PollDevice(ctx context.Context, deviceHash []byte, client string, now time.Time, slowDown time.Duration) (p Poll, err error) {
+// it stood before; a poll that came too soon redeems nothing, and for any other client or
+// key there is no such request.
+func (s *Store) PollDevice(ctx context.Context, deviceHash []byte, client, key string, now time.Time, slowDown time.Duration) (p Poll, err error) {
 	var r deviceRow
 	err = s.Tx(ctx, func(ctx context.Context) error {
 		// Every right-hand side sees the row as it was before the statement.
@@ -209,9 +230,9 @@ func (s *Store) PollDevice(ctx context.Context, deviceHash []byte, client string
 			poll_interval = CASE WHEN state = 'pending' AND next_poll_at > @now THEN poll_interval + @slow ELSE poll_interval END,
 			next_poll_at = CAST(@now AS bigint) + CASE WHEN state = 'pending' AND next_poll_at > @now THEN poll_interval + @slow ELSE poll_interval END,
 			state = CASE WHEN state = 'approved' AND expires_at > @now THEN 'redeemed' ELSE state END
-			WHERE device_hash = @hash AND client_id = @client
-			RETURNING id, client_id, terminal_id, scopes, match_number, choices, was_state, too_soon, grant_id, network, created_at, expires_at`,
-			map[string]any{"now": micros(now), "slow": slowDown.Microseconds(), "hash": deviceHash, "client": client}).Scan(&r).Error
+			WHERE device_hash = @hash AND client_id = @client AND key_jkt = @key
+			RETURNING id, client_id, terminal_id, scopes, match_number, choices, was_state, too_soon, grant_id, network, created_at, expires_at, key_jkt, software`,
+			map[string]any{"now": micros(now), "slow": slowDown.Microseconds(), "hash": deviceHash, "client": client, "key": key}).Scan(&r).Error
 	})
 	if err != nil {
 		return p, err

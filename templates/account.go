@@ -33,14 +33,17 @@ func (p page) Tabs() (all []tab) {
 // Account is the overview: a safety check in plain words and what needs the person now.
 type Account struct {
 	Name, Login, RoleKey, MerchantName string
+	Username                           string // "" for none: Login is masked then
 	Saved                              string // catalogue key of what has just been done
 	Frozen                             bool
 	FrozenAt                           time.Time
+	Recovering                         time.Time // when the wait of a recovery ends; zero: none runs
 	CaseNumber                         string
 	Closed                             []ClosedWay // by strangers
 	Checks                             []Check
-	Events                             []EventRow // the newest few
-	ShopURL                            string     // his part of the console, "" for none
+	Events                             []EventRow  // the newest few
+	Still                              *ContactRow // asked about: no code has come back from it for long
+	ShopURL                            string      // his part of the console, "" for none
 }
 
 // ClosedWay is a way to sign in that strangers have used up: it is closed to browsers that are not known. Ways are the
@@ -134,13 +137,19 @@ type ContactRow struct {
 	Verified   bool
 	Proven     time.Time // a code last came back
 	Stale      bool      // not proved for long
-	ChangeURL  string
-	Remove     string    // the page that asks, "" for the last one
-	UndoUntil  time.Time // it took the place of Old, which can be undone until then; zero: no
-	Old        string
-	UndoAction string // POST: change=<Change>
-	Change     string
+	Disputed   time.Time // until then it helps nobody back in; zero: it does
+	// ConfirmAction takes id=<ID> and sends the code that shows that it is still his; "" offers nothing.
+	ConfirmAction string
+	ChangeURL     string
+	Remove        string    // the page that asks, "" for the last one
+	UndoUntil     time.Time // it took the place of Old, which can be undone until then; zero: no
+	Old           string
+	UndoAction    string // POST: change=<Change>
+	Change        string
 }
+
+// Good says whether codes reach the person there, as far as is known.
+func (c ContactRow) Good() bool { return c.Verified && !c.Stale && c.Disputed.IsZero() }
 
 // AccountDevices lists sessions and known browsers.
 type AccountDevices struct {

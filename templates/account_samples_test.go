@@ -25,22 +25,23 @@ func deeds() []EventRow {
 
 func overviewSamples() []sample {
 	events := deeds()
-	account := Account{Name: "林薇", Login: "lin.wei", RoleKey: "role.owner", MerchantName: "林记小馆", Events: events[:3], Checks: []Check{
+	account := Account{Name: "林薇", Login: "lin.wei", Username: "lin.wei", RoleKey: "role.owner", MerchantName: "林记小馆", Events: events[:3], Checks: []Check{
 		{Done: true, TitleKey: "check.second", TextKey: "check.second.done"},
 		{TitleKey: "check.spare", TextKey: "check.spare.few", Args: []any{2}, URL: "/account/codes", DoKey: "check.spare.do"},
 		{Done: true, TitleKey: "check.channels", TextKey: "check.channels.done"}}}
 	frozen := account
 	frozen.Frozen, frozen.FrozenAt, frozen.CaseNumber, frozen.Saved = true, noon.Add(-time.Hour), "482-913-0576", "account.saved.answered"
-	bare := Account{Name: "陈小雨", Login: "chen.xy", RoleKey: "role.cashier", Checks: []Check{
+	bare := Account{Name: "陈小雨", Login: "139****0003", RoleKey: "role.cashier", Checks: []Check{
 		{TitleKey: "check.second", TextKey: "check.second.none", URL: "/account/enrol", DoKey: "check.second.do"},
 		{TitleKey: "check.spare", TextKey: "check.spare.none", URL: "/account/codes", DoKey: "check.spare.do"},
 		{TitleKey: "check.channels", TextKey: "check.channels.stale_phone", URL: "/account/contacts", DoKey: "check.channels.look"},
 		{TitleKey: "check.password", TextKey: "check.password.old", URL: "/account/password", DoKey: "check.password.do"}}}
 	bare.Closed = []ClosedWay{{FactorKey: "factor.password", Since: noon.Add(-time.Hour), Until: noon.Add(17 * time.Hour), Ways: []string{"open.known", "open.passkey", "open.code"}},
 		{FactorKey: "factor.totp", Until: noon.Add(100 * time.Hour), Ways: []string{"open.backup"}}, {FactorKey: "factor.code", Since: noon}, {FactorKey: "factor.backup", All: true, Until: noon.Add(time.Hour), Ways: []string{"open.totp"}}}
+	bare.Still = &ContactRow{ID: "i1", Masked: "138****0001", Verified: true, Stale: true, ConfirmAction: "/account/contact/confirm", ChangeURL: "/account/contact/change?id=i1"}
 	frozen.Closed = []ClosedWay{{FactorKey: "factor.backup", All: true, Since: noon.Add(-time.Hour), Until: noon.Add(time.Hour)}}
 	bare.Checks = append(bare.Checks, Check{TitleKey: "check.password", TextKey: "check.password.soon", Args: []any{7}, URL: "/account/password", DoKey: "check.password.do"})
-	safe := Account{Name: "林薇", Login: "lin.wei", RoleKey: "role.owner", Saved: "account.saved.unfrozen", Events: events[1:2], Checks: account.Checks[:1]}
+	safe := Account{Name: "林薇", Login: "lin.wei", Username: "lin.wei", RoleKey: "role.owner", Saved: "account.saved.unfrozen", Events: events[1:2], Checks: account.Checks[:1]}
 	return []sample{{"account", account}, {"account-frozen", frozen}, {"account-bare", bare}, {"account-safe", safe}}
 }
 
@@ -70,7 +71,8 @@ func factorSamples() []sample {
 func contactSamples() []sample {
 	contacts := AccountContacts{Saved: "account.saved.contact", Username: "lin.wei", Former: []string{"linwei", "lin-88"}, UsernameURL: "/account/username",
 		AddPhone: "/account/contacts/phone", AddMail: "/account/contacts/email", Signal: factorSignal,
-		Phones: []ContactRow{{ID: "i1", Masked: "138****0001", Verified: true, Proven: noon.AddDate(0, 0, -70), Stale: true, ChangeURL: "/account/contacts/i1/change"}},
+		Phones: []ContactRow{{ID: "i1", Masked: "138****0001", Verified: true, Proven: noon.AddDate(0, 0, -70), Stale: true, ConfirmAction: "/account/contact/confirm", ChangeURL: "/account/contacts/i1/change"},
+			{ID: "i4", Masked: "139****0004", Verified: true, Proven: noon.AddDate(0, 0, -7), Disputed: noon.AddDate(0, 0, 6), ChangeURL: "/account/contacts/i4/change"}},
 		Emails: []ContactRow{
 			{ID: "i2", Masked: "l***@example.com", Verified: true, Proven: noon.Add(-2 * time.Hour), ChangeURL: "/account/contacts/i2/change", Remove: "/account/contacts/i2/remove",
 				Old: "w***@example.net", UndoUntil: noon.Add(70 * time.Hour), UndoAction: "/account/contacts/undo", Change: "c1"},

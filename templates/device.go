@@ -14,6 +14,7 @@ type DeviceCode struct {
 type DeviceApprove struct {
 	Form
 	Action, UserCode                    string
+	Name, Username                      string // of who approves; Username is "" for none
 	ClientName, MerchantName, StoreName string
 	Model, KindKey                      string // KindKey is a catalogue key: kind.esign
 	SerialTail, Network                 string
@@ -21,7 +22,9 @@ type DeviceApprove struct {
 	AskedAt                             time.Time
 	Scopes                              []string
 	Numbers                             []int
-	Named                               bool // false: no terminal of ours is registered for this device
+	Software                            string // version of the terminal's, "" if it names none
+	Rekeyed                             bool   // it came with another key than before
+	Named                               bool   // false: no terminal of ours is registered for this device
 }
 
 // DeviceDone says how it ended: "approved", "denied", "wrong" or "gone".

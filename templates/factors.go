@@ -31,7 +31,7 @@ type Key struct {
 	RestartURL string
 }
 
-// Backup asks for a recovery code. Input: code.
+// Backup asks for a recovery code. Input: code; or the file of a recovery kit: kit, passphrase (multipart/form-data).
 type Backup struct {
 	Form
 	Action, Login string
@@ -71,18 +71,19 @@ type EnrolPasskey struct {
 	Later           string
 }
 
-// RecoveryCodes shows a new set of codes, once. Input: kept=1. File is where the same can be downloaded as text.
+// RecoveryCodes shows a new set of codes, once. Input: kept=1. The others are views of the same set: to print on A4 or on a
+// terminal, to save under a passphrase, to download as text.
 type RecoveryCodes struct {
 	Form
-	Action, File string
-	Codes        []string // "7K3M-Q2XD-0V8R-A9TZ"
-	Login        string
-	MerchantName string
-	Operator     string
-	IssuerHost   string
-	Made         time.Time
-	Replaces     bool // an older set ends with this one
-	Steps        bool // the last part of a longer flow: the progress bar shows
+	Action                 string
+	Sheet, Slip, Kit, File string
+	Codes                  []string // "7K3M-Q2XD-0V8R-A9TZ"
+	Login                  string
+	Operator               string
+	IssuerHost             string
+	Made                   time.Time
+	Replaces               bool // an older set ends with this one
+	Steps                  bool // the last part of a longer flow: the progress bar shows
 }
 
 // NewContact asks for a phone number or an e-mail address. Input: contact.

@@ -115,7 +115,7 @@ func (p letterPage) Stop() string {
 	return p.It.Stop
 }
 
-var unstopped = map[string]bool{"frozen": true, "case.opened": true, "staff.recovery": true, "staff.left": true, "terminal.lost": true}
+var unstopped = map[string]bool{"frozen": true, "case.opened": true, "staff.recovery": true, "staff.left": true, "terminal.lost": true, "terminal.rekeyed": true}
 
 // Items are the reminders of a digest in words.
 func (p letterPage) Items() (all []string) {
@@ -129,9 +129,16 @@ func (p letterPage) Items() (all []string) {
 	return all
 }
 
+// waits are the messages of a recovery that name its end.
+var waits = map[string]bool{"recovery.started": true, "recovery.reminded": true, "recovery.soon": true, "recovery.due": true, "recovery.other": true}
+
 // Fact is what a text message tells beside its sentence, in as few characters as will do.
 func (p letterPage) Fact() string {
 	switch l := p.It; {
+	case p.Name == "username.told":
+		return p.Login()
+	case waits[p.Name]:
+		return p.T("sms.until", p.Moment(l.Until))
 	case l.CaseNumber != "":
 		return p.T("sms.case", l.CaseNumber)
 	case p.Codes():

@@ -15,7 +15,7 @@ type sample struct {
 var noon = time.Date(2026, 3, 10, 12, 0, 0, 0, china)
 
 func samples() []sample {
-	return slices.Concat(doorSamples(), roomSamples(), accountSamples(), deskSamples(), consoleSamples(), policySamples())
+	return slices.Concat(doorSamples(), roomSamples(), accountSamples(), deskSamples(), consoleSamples(), policySamples(), recoverSamples(), helpSamples())
 }
 
 func bad(field, key string, args ...any) Form {
@@ -40,7 +40,7 @@ func doorSamples() []sample {
 	refused := enrol
 	refused.Form = withHint(bad("code", "otp.wrong"), "otp.hint")
 	refused.Steps, refused.Later = false, ""
-	approve := DeviceApprove{Action: "/device", UserCode: "BCDF-GHJK", ClientName: "收银", MerchantName: "林记小馆", StoreName: "鼓楼店",
+	approve := DeviceApprove{Action: "/device", UserCode: "BCDF-GHJK", Name: "林薇", Username: "lin.wei", ClientName: "收银", MerchantName: "林记小馆", StoreName: "鼓楼店",
 		Model: "HF-E20", KindKey: "kind.esign", SerialTail: "4417", Network: "112.5.*.*", Age: 40 * time.Second, AskedAt: noon.Add(-40 * time.Second),
 		Scopes: []string{"payments:read", "terminal", "x:unheard-of"}, Numbers: []int{18, 7, 63}, Named: true}
 	unnamed := approve
@@ -51,6 +51,8 @@ func doorSamples() []sample {
 		{"identify-passkey", Identify{Action: "/flows/f1/identify", ClientName: "商户 App", Passkey: &Passkey{Options: "/flows/f1/identify/challenge", Action: "/flows/f1/identify", Auto: true}}},
 		{"identify-passkey-unknown", Identify{Form: bad("", "key.unknown"), Action: "/flows/f1/identify", Identifier: "lin.wei",
 			Passkey: &Passkey{Options: "/flows/f1/identify/challenge", Action: "/flows/f1/identify", Auto: true}}},
+		{"identify-known", Identify{Action: "/flows/f1/name", Known: []KnownName{{"l***i", "0"}, {"c***y", "1"}}}},
+		{"password-masked", Password{Action: "/flows/f1/password", Login: "l***i", Masked: true, Face: "L", RestartURL: "/sign-in"}},
 		{"identify", Identify{Action: "/flows/f1/name", ClientName: "商户 App"}},
 		{"identify-refused", Identify{Form: bad("identifier", "identify.empty"), Action: "/flows/f1/name"}},
 		{"password", Password{Action: "/flows/f1/password", Login: "lin.wei", Face: "林", RestartURL: "/sign-in", SecondStep: true}},
@@ -99,11 +101,20 @@ func doorSamples() []sample {
 func secondSamples() []sample {
 	work := &Work{Challenge: "Gm7sD1XVjKp2bA.1773115200.20", Bits: 20}
 	passkey := &Passkey{Options: "/flows/f1/second/challenge", Action: "/flows/f1/second"}
-	codes := RecoveryCodes{Action: "/flows/f1/recovery-codes", File: "/flows/f1/recovery-codes/file", Login: "lin.wei", Operator: "示范收单", IssuerHost: "localhost:8080",
-		MerchantName: "林记小馆", Made: noon, Steps: true, Codes: []string{"7K3M-Q2XD-0V8R-A9TZ", "C2RW-HN8D-E4KX-Q7MV", "P9VT-3GKX-41ZD-W5NC",
+	codes := RecoveryCodes{Action: "/flows/f1/recovery-codes", Sheet: "/flows/f1/recovery-codes/sheet", Slip: "/flows/f1/recovery-codes/slip", Kit: "/flows/f1/recovery-codes/kit",
+		File: "/flows/f1/recovery-codes/file", Login: "lin.wei", Operator: "示范收单", IssuerHost: "localhost:8080", Made: noon, Steps: true, Codes: []string{"7K3M-Q2XD-0V8R-A9TZ", "C2RW-HN8D-E4KX-Q7MV", "P9VT-3GKX-41ZD-W5NC",
 			"M4XJ-QR7F-TB2H-8DYK", "8DHN-WK2C-P6VR-3XMA", "T6GX-V9MQ-3JFB-C0WZ", "F3CP-7XRD-KH8N-2QVT", "N8WK-2JTH-6MGC-X4RD", "Q5MV-DF4X-R9ZB-7KHP", "H2TR-9KNW-C1XD-G6VM"}}
 	again := codes
-	again.Form, again.Replaces, again.Steps, again.MerchantName = bad("kept", "recovery-codes.keep"), true, false, ""
+	again.Form, again.Replaces, again.Steps = bad("kept", "recovery-codes.keep"), true, false
+	paper := KitPaper{Back: "/flows/f1/recovery-codes", Host: "localhost:8080", Login: "lin.wei", MerchantNo: "822290059430001", MerchantName: "林记小馆", Codes: codes.Codes, Made: noon, QR: qr,
+		Terminals: []KitTerminal{{"4417", "HF-E20", "鼓楼店"}, {"0931", "HF-S9", "五四路店"}, {"7720", "HF-T3", "五四路店"}}}
+	slip := paper
+	slip.Slip = true
+	long, staff := slip, KitPaper{Back: "/x", Host: "localhost:8080", Login: "he.min", Codes: codes.Codes, Made: noon, QR: qr}
+	long.MerchantName, long.Login, long.More = "福州市鼓楼区五四路林记沙县小吃餐饮管理有限公司", "lin.wei.of.the.long.name.20260310", true
+	file := KitFile{Action: "/flows/f1/recovery-codes/kit", Back: "/flows/f1/recovery-codes", Least: 12, Address: "localhost:8080/kit"}
+	weak := file
+	weak.Form = bad("passphrase", "kit.passphrase_weak")
 	enrol := EnrolPasskey{Action: "/flows/f1/enrol-passkey", Options: "/flows/f1/enrol-passkey/challenge", Label: "林薇的手机", Account: "lin.wei",
 		Other: "/flows/f1/factor", Steps: true, Later: "/flows/f1/later"}
 	alone := enrol
@@ -130,6 +141,7 @@ func secondSamples() []sample {
 		{"key-refused", Key{Form: bad("", "key.unknown"), Passkey: passkey, Login: "lin.wei"}},
 		{"key-alone", Key{Passkey: passkey, Login: "lin.wei", Steps: true, RestartURL: "/sign-in"}},
 		{"backup", Backup{Action: "/flows/f1/second", Login: "lin.wei", Work: work, Steps: true, Ways: ways}},
+		{"backup-file", Backup{Form: bad("passphrase", "kit.passphrase_wrong"), Action: "/flows/f1/second", Login: "lin.wei"}},
 		{"backup-typo", Backup{Form: bad("code", "backup.typo"), Action: "/flows/f1/second", Login: "lin.wei"}},
 		{"offer", Offer{Action: "/flows/f1/offer", Until: noon.AddDate(0, 0, 21)}},
 		{"offer-alone", Offer{Action: "/flows/f1/offer", Until: noon.AddDate(0, 0, 21), Alone: true}},
@@ -139,6 +151,8 @@ func secondSamples() []sample {
 		{"choose-factor-passkey", ChooseFactor{Action: "/flows/f1/factor", Passkey: true}},
 		{"enrol-passkey", enrol}, {"enrol-passkey-refused", alone},
 		{"recovery-codes", codes}, {"recovery-codes-refused", again},
+		{"kit-sheet", paper}, {"kit-slip", slip}, {"kit-slip-long", long}, {"kit-sheet-staff", staff}, {"kit-file", file}, {"kit-file-weak", weak},
+		{"kit-open", KitOpen{Action: "/kit"}}, {"kit-open-wrong", KitOpen{Form: bad("kit", "kit.file_wrong"), Action: "/kit"}}, {"kit-contents", KitContents{paper}},
 		{"new-contact-phone", NewContact{Action: "/flows/f1/contact", Kind: "phone", Work: work, Back: "/account/contacts"}},
 		{"new-contact-phone-change", NewContact{Form: bad("contact", "new-contact.malformed_phone"), Action: "/flows/f1/contact", Kind: "phone", Old: "138****0001", Value: "1390000", Back: "/account/contacts"}},
 		{"new-contact-mail", NewContact{Action: "/flows/f1/contact", Kind: "email"}},

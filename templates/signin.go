@@ -14,13 +14,18 @@ type Identify struct {
 	ClientName string // the application that asks, or ""
 	Identifier string // what was typed before
 	Passkey    *Passkey
+	Known      []KnownName // who has signed in in this browser before
 }
+
+// KnownName is one of them: its button posts known=Value.
+type KnownName struct{ Masked, Value string }
 
 // Password asks for the password. Input: password.
 type Password struct {
 	Form
 	Action     string
 	Login      string // the name as it was typed
+	Masked     bool   // or masked: a password manager must not keep it
 	Face       string // one character for the account chip
 	RestartURL string // to another account
 	SecondStep bool   // a second step follows: the progress bar says so

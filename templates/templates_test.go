@@ -199,7 +199,7 @@ func checkControls(t *testing.T, p doc) {
 			if !labelled[n.attr("id")] && n.attr("aria-label") == "" && !n.within("label") {
 				t.Errorf("input %q has no label", n.attr("name"))
 			}
-			typed := n.Data == "input" && kind != "checkbox" && kind != "radio"
+			typed := n.Data == "input" && kind != "checkbox" && kind != "radio" && kind != "file"
 			if typed && !slices.Contains(tokens, n.attr("autocomplete")) {
 				t.Errorf("input %q has autocomplete %q", n.attr("name"), n.attr("autocomplete"))
 			}
@@ -338,7 +338,10 @@ func TestHostileValuesAreEscaped(t *testing.T) {
 		AccountData{Action: script},
 		Key{Form: form, Passkey: &Passkey{Options: evil, Action: script}}, Backup{Action: script, Work: &Work{Challenge: evil}},
 		EnrolPasskey{Form: form, Action: script, Options: evil, Label: evil, Account: evil, Other: script, Later: script},
-		RecoveryCodes{Action: script, File: script, Codes: []string{evil}, Login: evil, MerchantName: evil, Operator: evil, IssuerHost: evil},
+		RecoveryCodes{Action: script, Sheet: script, Slip: script, Kit: script, File: script, Codes: []string{evil}, Login: evil, Operator: evil, IssuerHost: evil},
+		KitPaper{Back: script, Host: evil, Login: evil, MerchantNo: evil, MerchantName: evil, Terminals: []KitTerminal{{evil, evil, evil}}, Codes: []string{evil}},
+		KitPaper{Slip: true, Back: script, Host: evil, Login: evil, MerchantNo: evil, MerchantName: evil, Terminals: []KitTerminal{{evil, evil, evil}}, Codes: []string{evil}},
+		KitFile{Action: script, Back: script, Address: evil}, KitOpen{Action: script}, KitContents{KitPaper{Host: evil, Login: evil, MerchantName: evil}},
 		NewContact{Action: script, Kind: evil, Old: evil, Value: evil, Back: script}, NewUsername{Action: script, Old: evil, Value: evil, Back: script},
 		Freeze{Action: script, Token: evil, Event: evil, EventKey: evil, Place: evil, Back: script}, Frozen{CaseNumber: evil},
 		Undo{Action: script, Token: evil, Kind: evil, Old: evil, New: evil}, Undone{Kind: evil, Old: evil},

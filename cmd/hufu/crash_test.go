@@ -13,12 +13,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/oauth2"
 
+	"hufu/idp/oidc/dpoptest"
 	"hufu/idp/server"
 	"hufu/storage"
 	"hufu/storage/storagetest"
@@ -32,7 +34,8 @@ type process struct {
 	base  string // the address it serves at, which is its issuer's host
 	ended chan error
 	demo  struct {
-		Users map[string]struct{ Username, Password string }
+		Issuer string
+		Users  map[string]struct{ Username, Password string }
 	}
 }
 
@@ -105,8 +108,19 @@ type answer struct {
 
 var client = &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 
+// deviceKey is that of the device that asks.
+var deviceKey = dpoptest.New()
+
 func (p *process) post(path string, form url.Values) (a answer) {
-	res, err := client.PostForm(p.base+path, form)
+	r, err := http.NewRequest(http.MethodPost, p.base+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		return a
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if form.Get("client_id") == "terminal" {
+		r.Header.Set("DPoP", deviceKey.Proof(r.Method, p.demo.Issuer+path, ""))
+	}
+	res, err := client.Do(r)
 	if err != nil {
 		return a
 	}

@@ -380,7 +380,7 @@ func (b *tab) silent(words string) *tab {
 func (w *world) recoveryCodes(t *testing.T) {
 	b := w.tab(t, "manager", w.screen())
 	b.open(w.issuer + "/account").signIn("manager").press(w.T("check.spare.do"))
-	b.see(200, w.T("recovery-codes.title", 10), w.T("recovery-codes.print"))
+	b.see(200, w.T("recovery-codes.title", 10), w.T("kit.keep"))
 	codes := eval[[]string](b, `[...document.querySelectorAll(".codes li")].map((li) => li.textContent)`)
 	file := eval[string](b, `fetch(document.querySelector("a[download]").href).then((r) => r.text())`)
 	for _, code := range codes {
@@ -388,10 +388,17 @@ func (w *world) recoveryCodes(t *testing.T) {
 			t.Errorf("the file has no %s", code)
 		}
 	}
-	eval[bool](b, `window.print = () => document.body.dataset.printed = 1; true`)
-	if b.click("[data-print]"); !eval[bool](b, `"printed" in document.body.dataset`) {
-		t.Error("nothing is printed")
+	for _, way := range []string{"kit.way_sheet", "kit.way_slip"} {
+		b.press(w.T(way)).see(200, codes[0], codes[9])
+		eval[bool](b, `window.print = () => document.body.dataset.printed = 1; true`)
+		if b.click("[data-print]"); !eval[bool](b, `"printed" in document.body.dataset`) {
+			t.Error("nothing is printed")
+		}
+		b.press(w.T("kit.back")).see(200, w.T("recovery-codes.title", 10))
 	}
+	b.press(w.T("kit.way_file")).see(200, w.T("kit.file_title"))
+	b.fill("passphrase", "password123456").fill("again", "password123456").press(w.T("kit.file_do")).see(422, w.T("kit.passphrase_weak"))
+	b.press(w.T("kit.back")).see(200, w.T("recovery-codes.title", 10))
 	if eval[bool](b, `document.querySelector("[name=kept]").form.checkValidity()`) {
 		t.Error("the codes need not be kept")
 	}

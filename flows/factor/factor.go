@@ -39,6 +39,7 @@ type Factor interface {
 type Attempt struct {
 	User        idp.User         // zero for a name that nobody has
 	Login       string           // the name as it was typed
+	Masked      bool             // the name is not all of it: it belongs in no field
 	Credentials []idp.Credential // of the factor's method, confirmed
 	Channels    []idp.Identifier // bound channels that codes may go to
 	Known       bool             // on a known browser
@@ -56,6 +57,8 @@ type Attempt struct {
 	Steps    bool               // the page is one of several
 	Passkey  *templates.Passkey // what the script asks the browser with; nil: no passkey here
 	SendWork *templates.Work    // what a stranger pays for a message with
+	Digits   int                // of a code that is sent, and how long it lives; 0: as policy says of every code
+	Life     time.Duration      //
 	Whoever  bool               // a code goes out if there is such an account: nothing may tell
 	Trust    int                // offers not to ask in this browser for so many days; 0 offers nothing
 	Work     *templates.Work    // what a stranger pays with; nil: nothing

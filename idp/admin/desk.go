@@ -3,6 +3,7 @@ package admin
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"hufu/idp"
@@ -48,6 +49,13 @@ func (v *visit) workFacts(facts []templates.Fact, c idp.Case, u idp.User, names 
 	}
 	if says := text(c.Data["says"]); says != "" {
 		add("console.case.says", templates.Cell{Text: says})
+	}
+	if shown, _ := c.Data["shown"].([]any); len(shown) > 0 {
+		var words []string
+		for _, by := range shown {
+			words = append(words, v.t("recover.by."+text(by)))
+		}
+		add("console.case.shown", templates.Cell{Text: strings.Join(words, v.t("comma"))})
 	}
 	if c.Returns() && c.To().Value != "" {
 		bound, err := v.bound(u, c.To())
@@ -117,7 +125,9 @@ func (v *visit) caseNotes(c idp.Case, u idp.User, fields []manage.FieldState, ca
 		add("", "info", v.t("console.case.next_read"))
 	case !c.ReadyAt.IsZero():
 		add("", "info", v.t("console.case.next_approve"))
-	case matched < need:
+	case c.Returns() && c.To().Value == "":
+		add("warn", "mail", v.t("console.case.next_address"))
+	case matched < need && c.Kind != idp.CaseStaff:
 		add("", "info", v.t("console.case.next_evidence", matched, need))
 	default:
 		add("", "info", v.t("console.case.next_submit"))
@@ -150,6 +160,7 @@ func (v *visit) caseActs(c idp.Case, u idp.User) (out []templates.ActLink, err e
 	offer(manage.CaseWork, c.Assigned == v.User.ID || super && c.Assigned != "", "release", false)
 	offer(manage.CaseEvidence, true, "evidence", false)
 	offer(manage.CaseCall, true, "call", false)
+	offer(manage.CaseEvidence, c.Returns() && c.ReadyAt.IsZero(), "address", false)
 	offer(manage.CaseAnswer, true, "answer", false)
 	offer(manage.CaseEvidence, c.ReadyAt.IsZero() && (c.Kind != idp.CaseNotMe || u.Frozen), "submit", false)
 	offer(manage.CaseApprove, v.Manage.MayApprove(v.r.Context(), v.actor(), c, u) == nil, "approve", false)
@@ -194,7 +205,7 @@ func (v *visit) evidenceBlock(fields []manage.FieldState, names *people) templat
 }
 
 // caseEvents are what a case's history is made of.
-var caseEvents = []string{"case.opened", "case.assigned", "case.evidence", "case.callercode", "case.ready", "case.answered", "case.approved", "case.refused", "case.closed"}
+var caseEvents = []string{"case.opened", "case.assigned", "case.evidence", "case.callercode", "case.ready", "case.answered", "case.addressed", "case.approved", "case.refused", "case.closed"}
 
 // historyMost bounds what is read of somebody's events for the history of one case.
 const historyMost = 200
@@ -342,6 +353,20 @@ func (v *visit) startCall() (string, error) {
 	return "/console/cases/" + id + "/digits", v.Manage.StartCall(v.r.Context(), v.owing(), id)
 }
 
+// askAddress asks where the link goes.
+func (v *visit) askAddress() (templates.ConsoleForm, error) {
+	c, u, err := v.caseOfPath()
+	return v.caseForm("address", c, u, templates.Input{Name: "send_to", Label: "console.case.to", Hint: "console.case.address_hint"}), err
+}
+
+func (v *visit) address() (string, error) {
+	id, err := v.id()
+	if err != nil {
+		return "", err
+	}
+	return "/console/cases/" + id + "?saved=changed", v.Manage.AddressCase(v.r.Context(), v.actor(), id, v.r.PostFormValue("send_to"))
+}
+
 // askAnswer shows the prepared answers in every language, to be read out, and offers to send
 // one.
 func (v *visit) askAnswer() (templates.ConsoleForm, error) {
@@ -407,7 +432,7 @@ func (v *visit) approve() (string, error) {
 // askDocuments asks for what evidence will be compared with. It shows nothing of what is kept.
 func (v *visit) askDocuments() (templates.ConsoleForm, error) {
 	p, err := userAct("documents", false)(v)
-	p.Inputs = append([]templates.Input{{Name: "tail", Label: "desk.evidence.document_tail", Hint: "console.user.tail_hint", Most: 12, Optional: true},
+	p.Inputs = append([]templates.Input{{Name: "document", Label: "desk.evidence.document_tail", Hint: "console.user.tail_hint", Most: 12, Optional: true},
 		{Name: "birthday", Label: "desk.evidence.birthday", Hint: "console.user.birthday_hint", Most: 24, Optional: true}}, p.Inputs...)
 	return p, err
 }
@@ -418,7 +443,7 @@ func (v *visit) setDocuments() (string, error) {
 		return "", err
 	}
 	f := v.r.PostFormValue
-	return "/console/users/" + id + "?saved=changed", v.Manage.SetDocuments(v.r.Context(), v.actor(), id, manage.Documents{Tail: idp.Secret(f("tail")), Birthday: idp.Secret(f("birthday"))})
+	return "/console/users/" + id + "?saved=changed", v.Manage.SetDocuments(v.r.Context(), v.actor(), id, manage.Documents{Tail: idp.Secret(f("document")), Birthday: idp.Secret(f("birthday"))})
 }
 
 // askTeam asks with whom one of the operator's staff works.

@@ -58,7 +58,7 @@ func digitsForm(h *house) url.Values {
 
 // deskForms are the forms of the support desk, see filledForms.
 var deskForms = map[string]filled{
-	"/console/users/{id}/documents": {nil, values("tail", "31201X", "birthday", "1985-12-24")},
+	"/console/users/{id}/documents": {nil, values("document", "31201X", "birthday", "1985-12-24")},
 	"/console/users/{id}/team":      {nil, values("team", "early")},
 	"/console/users/{id}/reveal":    {nil, values("kind", "email")},
 	"/console/cases/new":            {nil, values("login", "wang.zq", "merchant_no", "", "serial", "", "says", "", "lost", "both", "send_to", "to@example.com")},
@@ -67,6 +67,7 @@ var deskForms = map[string]filled{
 	"/console/cases/{id}/evidence":  {recovering, values("field", "merchant_no", "value", "822290059430001")},
 	"/console/cases/{id}/call":      {recovering, values()},
 	"/console/cases/{id}/digits":    {onTheLine, digitsForm},
+	"/console/cases/{id}/address":   {recovering, values("send_to", "other@example.com")},
 	"/console/cases/{id}/answer":    {recovering, values("answer", "never")},
 	"/console/cases/{id}/submit":    {compared, values()},
 	"/console/cases/{id}/approve":   {waiting, values()},
@@ -77,7 +78,7 @@ var deskForms = map[string]filled{
 func TestDeskStory(t *testing.T) {
 	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
 		h, ctx := newHouse(t, s), t.Context()
-		for kind, value := range map[string]string{"document_tail": "31201X", "document_tail_4": "201X", "birthday": "19851224"} {
+		for kind, value := range map[string]string{"document.6": "31201X", "document.4": "201X", "birthday": "19851224"} {
 			h.must(s.SetEvidence(ctx, h.shop[idp.RoleCashier].ID, kind, value, time.Now().AddDate(0, 0, -30)))
 		}
 		agent, super := h.as(h.staff[idp.RoleSupportAgent], 0), h.as(h.staff[idp.RoleSupportSupervisor], 0)
@@ -241,8 +242,8 @@ func TestRevealAndDocuments(t *testing.T) {
 	}
 	super := h.as(h.staff[idp.RoleSupportSupervisor], 0)
 	super.look(h.owner.ID)
-	super.expect(super.post(page+"/documents", "tail", "12", "reason", "contract 118"), 422, zh("error.document_tail"))
-	super.expect(super.post(page+"/documents", "tail", "77341X", "birthday", "1962-03-17", "reason", "contract 118"), 303, "?saved=changed")
+	super.expect(super.post(page+"/documents", "document", "12", "reason", "contract 118"), 422, zh("evidence.document"))
+	super.expect(super.post(page+"/documents", "document", "77341X", "birthday", "1962-03-17", "reason", "contract 118"), 303, "?saved=changed")
 	for _, path := range []string{page, page + "/documents", page + "/events"} {
 		if text := super.expect(super.get(path), 200); strings.Contains(text, "77341") || strings.Contains(text, "1962") {
 			t.Errorf("%s shows what was entered", path)

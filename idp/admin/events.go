@@ -113,7 +113,7 @@ func (p *people) about(e idp.Event) templates.Cell {
 var eventTones = map[string]string{
 	"signin.succeeded": "ok", "device.approved": "ok", "lock.lifted": "ok", "account.enabled": "ok", "merchant.activated": "ok", "merchant.returned": "ok",
 	"signin.failed": "warn", "signin.refused": "warn", "device.denied": "warn", "device.wrong_digits": "warn", "lock.wait": "warn", "lock.closed": "warn", "terminal.suspended": "warn",
-	"merchant.suspended": "warn", "account.disabled": "warn", "grant.reuse_detected": "bad", "browser.copied": "bad", "password.suspected": "bad", "lock.account": "bad", "terminal.lost": "bad",
+	"merchant.suspended": "warn", "account.disabled": "warn", "grant.reuse_detected": "bad", "browser.copied": "bad", "password.suspected": "bad", "lock.account": "bad", "terminal.lost": "bad", "terminal.rekeyed": "warn",
 }
 
 // trail is the newest events of somebody or something.

@@ -61,6 +61,8 @@ func (v *visit) fieldValue(path, text string) string {
 	case f.Type == reflect.TypeFor[idp.ACR]():
 		acr, _ := idp.ParseACR(text)
 		return v.t("console.acr." + string(rune('0'+int(acr))))
+	case f.Type == reflect.TypeFor[policy.Version]() && text == "":
+		return v.t("policy.none")
 	case f.Merge == policy.LeastSet && text == "0":
 		return v.t("policy.off")
 	}

@@ -516,7 +516,7 @@ func tryForm(t *testing.T, role idp.Role, f form, more bool) string {
 var allFields = []string{"reason", "typed", "to", "q", "legal_name", "no", "tier", "name", "place", "role", "merchant_no", "username", "email", "phone", "language", "store", "serial", "model", "kind", "id",
 	"grants", "redirects", "post_logout", "scopes", "keep", "version", "merchant_id", "merchant", "store_id", "status", "state", "user_id", "user", "subject", "actor", "locked", "frozen", "must_change",
 	"grace_from", "verified_at", "disabled", "first_party", "secret", "audience", "terminal_id", "activated_at", "created_at", "policy", "acr", "owner",
-	"login", "says", "lost", "send_to", "met", "field", "value", "call", "digits", "answer", "tail", "birthday", "team", "assigned", "outcome", "decided_by", "opened_by", "matched"}
+	"login", "says", "lost", "send_to", "met", "field", "value", "call", "digits", "answer", "document", "birthday", "team", "assigned", "outcome", "decided_by", "opened_by", "matched"}
 
 // everyField fills every one of them with what would hurt.
 func everyField(h *house, other idp.Merchant, st idp.Store) url.Values {
@@ -550,7 +550,7 @@ func TestAuditor(t *testing.T) {
 			form = nil
 		}
 		res := b.do(method, h.fill(rt.pattern), form)
-		reading := method == "GET" || slices.Contains([]string{"/console/find", "/console/events"}, res.Request.URL.Path) || strings.HasSuffix(rt.pattern, "/look") || taking
+		reading := method == "GET" || slices.Contains([]string{"/console/find", "/console/events", "/console/kit"}, res.Request.URL.Path) || strings.HasSuffix(rt.pattern, "/look") || taking
 		switch {
 		case may != manage.No && !reading:
 			t.Errorf("%s: an auditor may act", rt.pattern)

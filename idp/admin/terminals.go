@@ -194,6 +194,9 @@ func (v *visit) terminal() error {
 	p.Facts = []templates.Fact{{Key: "console.terminal.model", Lines: []templates.Cell{{Text: t.Model}}}, {Key: "console.merchant", Lines: []templates.Cell{small(v.merchantCell(m), m.No)}},
 		{Key: "console.store", Lines: []templates.Cell{small(v.storeCell(s), s.Place)}}, {Key: "console.col.created", Lines: []templates.Cell{{Time: t.CreatedAt}}},
 		{Key: "console.terminal.activated", Lines: []templates.Cell{{Time: t.ActivatedAt, Clock: true}}}, {Key: "col.seen", Lines: []templates.Cell{{Time: t.LastSeenAt, Clock: true}}}}
+	if t.Key != "" {
+		p.Facts = append(p.Facts, templates.Fact{Key: "console.terminal.key", Lines: []templates.Cell{{Text: t.Key, Mono: true}, {Time: t.KeyAt}}})
+	}
 	events := map[idp.TerminalState]string{idp.TerminalSuspended: "terminal.suspended", idp.TerminalLost: "terminal.lost", idp.TerminalRetired: "terminal.retired"}
 	if p.Notes, err = v.why(storage.EventFilter{Terminal: t.ID}, events[t.State], "warn"); err != nil {
 		return err

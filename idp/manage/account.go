@@ -166,16 +166,22 @@ func (m *Manager) password(ctx context.Context, typed idp.Secret, u idp.User, na
 }
 
 // facts are what must not be in the password of a person, and his merchant or nil.
-func (m *Manager) facts(ctx context.Context, u idp.User, names []idp.Identifier) (*idp.Merchant, policy.PersonalFacts, error) {
-	if u.MerchantID == "" {
-		return nil, policy.FactsOf(u, nil, names, nil), nil
+func (m *Manager) facts(ctx context.Context, u idp.User, names []idp.Identifier) (merchant *idp.Merchant, f policy.PersonalFacts, err error) {
+	var terminals []idp.Terminal
+	if u.MerchantID != "" {
+		his, err := m.Store.Merchant(ctx, u.MerchantID)
+		if err != nil {
+			return nil, f, err
+		}
+		merchant = &his
+		if terminals, err = m.Store.Terminals(ctx, "", his.ID, policy.MostSerials); err != nil {
+			return nil, f, err
+		}
 	}
-	merchant, err := m.Store.Merchant(ctx, u.MerchantID)
-	if err != nil {
-		return nil, policy.PersonalFacts{}, err
-	}
-	terminals, err := m.Store.Terminals(ctx, "", merchant.ID, policy.MostSerials)
-	return &merchant, policy.FactsOf(u, &merchant, names, terminals), err
+	f = policy.FactsOf(u, merchant, names, terminals)
+	kept, err := m.Store.Evidence(ctx, u.ID)
+	f.HashHit = policy.HashHits(kept, func(kind, value string) []byte { return m.Store.EvidenceHash(u.ID, kind, value) })
+	return merchant, f, err
 }
 
 // ResetPassword gives an account a new password that must be changed at the next

@@ -46,7 +46,7 @@ func (m *Manager) OpenCase(ctx context.Context, a Actor, in NewCase) (idp.Case, 
 	if c.Returns() {
 		to, err := m.linkTo(ctx, u, in.To)
 		bad.add(err)
-		c.Data["to_kind"], c.Data["to"] = string(to.Kind), to.Value
+		writeTo(&c, a, to)
 	}
 	if lost := idp.Lost(in.Lost); c.Returns() && !slices.Contains([]idp.Lost{idp.LostUsername, idp.LostPassword, idp.LostSecond, idp.LostBoth}, lost) {
 		bad.add(idp.FieldError("lost", "error.choose"))
@@ -181,24 +181,29 @@ func (m *Manager) linkTo(ctx context.Context, u idp.User, typed string) (idp.Ide
 	to := idp.Identifier{Kind: kind, Value: value}
 	switch {
 	case line(typed) == "":
-		return to, idp.FieldError("to", "error.empty")
+		return to, idp.FieldError("send_to", "error.empty")
 	case !ok || kind != idp.IdentifierPhone && kind != idp.IdentifierEmail:
-		return to, idp.FieldError("to", "error.case_to")
+		return to, idp.FieldError("send_to", "error.case_to")
 	case kind == idp.IdentifierPhone && !m.Policy.Now().Sends.Reaches(value):
-		return to, idp.FieldError("to", "error.country")
+		return to, idp.FieldError("send_to", "error.country")
 	}
 	other, err := m.Store.UserByIdentifier(ctx, kind, value)
 	switch {
 	case err != nil && idp.KindOf(err) != idp.NotFound:
 		return to, err
 	case err == nil && u.ID != "" && other.ID != u.ID:
-		return to, idp.FieldError("to", "error.case_to_other")
+		return to, idp.FieldError("send_to", "error.case_to_other")
 	}
 	return to, nil
 }
 
 // MayWorkOn says whether to offer acts in cases of a person.
 func MayWorkOn(actor, u idp.User) bool { return mayWorkOn(actor, u) == nil }
+
+// writeTo keeps where the link of a case goes, and who wrote that.
+func writeTo(c *idp.Case, a Actor, to idp.Identifier) {
+	c.Data["to_kind"], c.Data["to"], c.Data["to_by"] = string(to.Kind), to.Value, a.User.ID
+}
 
 // mayWorkOn says whether somebody works on cases of a person at all.
 func mayWorkOn(actor, u idp.User) error {
@@ -277,11 +282,40 @@ func (m *Manager) assign(ctx context.Context, a Actor, id string, who func(c idp
 	})
 }
 
-// SubmitCase lets a case wait for an approval, once enough was compared.
+// AddressCase writes where the link of a case goes, until it waits for an approval: of those
+// that a person's own recovery opened nobody has said yet.
+func (m *Manager) AddressCase(ctx context.Context, a Actor, id, typed string) error {
+	return m.act(ctx, &a, CaseEvidence, id, func(ctx context.Context, c idp.Case, u idp.User) error {
+		if !c.Returns() {
+			return moved()
+		}
+		to, err := m.linkTo(ctx, u, typed)
+		if err != nil {
+			return err
+		}
+		writeTo(&c, a, to)
+		if ok, err := m.Store.SetCaseData(ctx, c); err != nil || !ok {
+			return orMoved(err)
+		}
+		return m.record(ctx, a, caseEvent("case.addressed", u, c))
+	})
+}
+
+// SubmitCase lets a case wait for an approval, once enough was compared. Of one of the
+// operator's own that nobody of them opened whoever submits it is the first of two.
 func (m *Manager) SubmitCase(ctx context.Context, a Actor, id string) error {
 	return m.act(ctx, &a, CaseEvidence, id, func(ctx context.Context, c idp.Case, u idp.User) error {
 		if err := m.enough(ctx, c); err != nil {
 			return err
+		}
+		if c.Returns() && c.To().Value == "" {
+			return idp.Errorf(idp.Conflict, "error.case_no_address")
+		}
+		if c.Kind == idp.CaseStaff {
+			c.Data["first"] = a.User.ID
+			if ok, err := m.Store.SetCaseData(ctx, c); err != nil || !ok {
+				return orMoved(err)
+			}
 		}
 		if c.Kind == idp.CaseNotMe && !u.Frozen {
 			return idp.Errorf(idp.Conflict, "error.case_not_frozen")
@@ -319,8 +353,11 @@ func (m *Manager) MayApprove(ctx context.Context, a Actor, c idp.Case, u idp.Use
 	if err := m.isApprover(ctx, a, u); err != nil {
 		return err
 	}
-	if c.OpenedBy == a.User.ID {
+	if first, _ := c.Data["first"].(string); c.OpenedBy == a.User.ID || first == a.User.ID {
 		return forbidden("error.case_opener")
+	}
+	if by, _ := c.Data["to_by"].(string); by == a.User.ID {
+		return forbidden("error.case_addressed")
 	}
 	if err := m.isApart(ctx, a, c); err != nil {
 		return err
@@ -331,6 +368,8 @@ func (m *Manager) MayApprove(ctx context.Context, a Actor, c idp.Case, u idp.Use
 	switch {
 	case c.ReadyAt.IsZero():
 		return idp.Errorf(idp.Conflict, "error.case_not_ready")
+	case c.Returns() && c.To().Value == "":
+		return idp.Errorf(idp.Conflict, "error.case_no_address")
 	case u.Status != idp.UserActive:
 		return idp.Errorf(idp.Conflict, "error.case_state")
 	case u.Locked != "":

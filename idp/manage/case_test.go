@@ -41,7 +41,7 @@ func newDesk(t *testing.T, s *storage.Store) *desk {
 // keep puts documents where they are compared with, as they stand since a time.
 func (d *desk) keep(u idp.User, at time.Time) {
 	d.t.Helper()
-	for kind, value := range map[string]string{tailOfSix: ownTail, tailOfFour: ownTail[2:], birthday: ownDay, birthdayOfYear: ownDay[4:]} {
+	for kind, value := range map[string]string{"document.6": ownTail, "document.4": ownTail[2:], "birthday": ownDay, "birthday.md": ownDay[4:]} {
 		d.must(d.Store.SetEvidence(d.t.Context(), u.ID, kind, value, at))
 	}
 }
@@ -461,4 +461,42 @@ func TestWaiting(t *testing.T) {
 	if n, err := d.WaitsFor(ctx, d.second.User); err != nil || n != 0 {
 		t.Errorf("%d, %v", n, err)
 	}
+}
+
+// A case that a person's own recovery opened: an agent writes where its link goes, which then
+// is not his to approve; of the operator's own it takes two colleagues all the same.
+func TestCasesOfTheFlow(t *testing.T) {
+	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
+		d, ctx := newDesk(t, s), t.Context()
+		byFlow := func(u idp.User, kind string) idp.Case {
+			t.Helper()
+			c := idp.Case{Kind: kind, UserID: u.ID, Merchant: u.MerchantID, OpenedAt: time.Now(), DueAt: time.Now().Add(24 * time.Hour), Data: map[string]any{"lost": "both", "shown": []string{"phone"}}}
+			d.must(s.OpenCase(ctx, &c))
+			return c
+		}
+		c := byFlow(d.owner, idp.CaseRecovery)
+		d.compared(d.agent, c)
+		wants(t, d.SubmitCase(ctx, d.agent, c.ID), idp.Conflict, "error.case_no_address")
+		wants(t, d.AddressCase(ctx, d.agent, c.ID, "manager.001@example.com"), idp.Invalid, "error.case_to_other")
+		d.must(d.AddressCase(ctx, d.super, c.ID, "first@example.com"))
+		d.must(d.SubmitCase(ctx, d.agent, c.ID))
+		wants(t, d.AddressCase(ctx, d.agent, c.ID, "thief@example.com"), idp.Conflict, "error.moved")
+		wants(t, d.ApproveCase(ctx, d.super, c.ID, false), idp.Forbidden, "error.case_addressed")
+		d.must(d.ApproveCase(ctx, d.second, c.ID, false))
+		if c = d.now(c); !c.Approved() || c.To().Value != "first@example.com" {
+			t.Errorf("%+v", c)
+		}
+
+		who := d.user(idp.RoleAuditor, "", "lost.auditor")
+		c = byFlow(who, idp.CaseStaff)
+		wants(t, d.ApproveCase(ctx, d.super, c.ID, true), idp.Conflict, "error.case_not_ready")
+		d.must(d.AddressCase(ctx, d.admin, c.ID, "auditor.new@example.com"))
+		d.must(d.SubmitCase(ctx, d.second, c.ID))
+		wants(t, d.ApproveCase(ctx, d.second, c.ID, true), idp.Forbidden, "error.case_opener")
+		wants(t, d.ApproveCase(ctx, d.admin, c.ID, true), idp.Forbidden, "error.case_addressed")
+		d.must(d.ApproveCase(ctx, d.super, c.ID, true))
+		if c = d.now(c); !c.Approved() || c.Met() {
+			t.Errorf("%+v", c)
+		}
+	})
 }

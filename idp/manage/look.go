@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"hufu/idp"
+	"hufu/idp/kit"
 	"hufu/idp/policy"
 	"hufu/storage"
 )
@@ -141,6 +142,23 @@ func (m *Manager) Explain(ctx context.Context, a Actor, code string) (idp.Event,
 		return idp.Event{}, idp.Errorf(idp.NotFound, "error.notfound")
 	}
 	return list[0], nil
+}
+
+// CheckKit says of the mark on a recovery sheet, or a text that it stands in, of which day it
+// is and whether its codes still are the ones that count. It uses nothing up and tells of
+// nobody.
+func (m *Manager) CheckKit(ctx context.Context, a Actor, text string) (mark kit.Mark, valid bool, err error) {
+	if err := a.allow(KitCheck); err != nil {
+		return mark, false, err
+	}
+	if mark, err = kit.ReadMark(text, m.Store.MAC); err != nil {
+		return mark, false, idp.FieldError("mark", "console.kit.bad")
+	}
+	c, err := m.Store.Credential(ctx, mark.Set)
+	if idp.KindOf(err) == idp.NotFound {
+		return mark, false, nil
+	}
+	return mark, c.Method == idp.MethodBackup && c.Blocked == "", err
 }
 
 // dashed brings a valid explain code into the form it was shown in.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"hufu/idp"
+	"hufu/idp/kit"
 	"hufu/idp/phc"
 	"hufu/idp/policy"
 	"hufu/storage"
@@ -132,7 +133,7 @@ func TestTableOfPermissions(t *testing.T) {
 		TerminalStop: "MS-r-r-", TerminalLost: "mssrrr-", TerminalBack: "MS-----", TerminalFound: "M------", TerminalEnd: "M--r-r-",
 		UserList: "ms-✓-✓✓", UserView: "ms-rrr✓", OwnerNew: "---r---", StaffNew: "---4---", ManagerNew: "m------", CashierNew: "ms-----", RoleChange: "m------", UserLeave: "MS-----",
 		UserInvite: "ms-rrr-", UserLock: "---rrr-", UserUnlock: "---r-r-", UserEnd: "ms-rrr-", UserDisable: "MS-r-r-", UserEnable: "MS-r-r-", StaffEnable: "---4---",
-		ClientRead: "---✓--✓", ClientNew: "---4---", ClientDisable: "---4---", ClientEnable: "---4---", ClientSecret: "---4---", EventRead: "m--✓-✓✓", EventSubject: "ms-✓✓✓✓", ExplainRead: "----✓✓-",
+		ClientRead: "---✓--✓", ClientNew: "---4---", ClientDisable: "---4---", ClientEnable: "---4---", ClientSecret: "---4---", EventRead: "m--✓-✓✓", EventSubject: "ms-✓✓✓✓", ExplainRead: "----✓✓-", KitCheck: "---✓✓✓✓",
 		MessageRead: "---✓✓✓✓", MessageResend: "---rrr-", CaseRead: "m--✓✓✓✓",
 		CaseOpen: "---rrr-", CaseWork: "---✓✓✓-", CaseEvidence: "---rrr-", CaseCall: "----✓✓-", CaseAnswer: "---rrr-", CaseRefuse: "---rrr-", CaseApprove: "---4-4-",
 		UserDocuments: "---r-r-", UserReveal: "----rr-", StaffTeam: "---4---",
@@ -191,6 +192,7 @@ func (h *house) calls() map[Action]func(a Actor) error {
 		ClientEnable:  func(a Actor) error { return h.EnableClient(ctx, a, "none") },
 		ClientSecret:  func(a Actor) error { _, err := h.NewClientSecret(ctx, a, "none", 1, false); return err },
 		ExplainRead:   func(a Actor) error { _, err := h.Explain(ctx, a, "0"); return err },
+		KitCheck:      func(a Actor) error { _, _, err := h.CheckKit(ctx, a, ""); return err },
 		MessageResend: func(a Actor) error { return h.ResendMessage(ctx, a, "none") },
 		StoreRename:   func(a Actor) error { return h.RenameStore(ctx, a, "none", "x", "") },
 		TerminalBack:  func(a Actor) error { return h.ReturnTerminal(ctx, a, "none") },
@@ -619,6 +621,40 @@ func TestExplain(t *testing.T) {
 	}
 	_, err = h.Explain(ctx, agent, code[:11]+string('0'+(code[11]-'0'+1)%10))
 	wants(t, err, idp.Invalid, "error.explain_typo")
+}
+
+// The mark of a sheet says its day to all of the operator's staff, and whether its codes still
+// count; a made-up one says nothing.
+func TestCheckKit(t *testing.T) {
+	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
+		h := newHouse(t, s)
+		ctx, set := t.Context(), idp.Credential{ID: idp.NewID(), UserID: h.owner.ID, Method: idp.MethodBackup, Data: []byte("{}")}
+		h.must(h.Store.AddCredential(ctx, &set))
+		other := idp.Credential{UserID: h.owner.ID, Method: idp.MethodPassword}
+		h.must(h.Store.AddCredential(ctx, &other))
+		day := time.Date(2026, 3, 10, 0, 0, 0, 0, time.UTC)
+		text := kit.Mark{Set: set.ID, Day: day}.Text(h.Store.MAC)
+		for _, role := range []idp.Role{idp.RolePolicyAdmin, idp.RoleSupportAgent, idp.RoleSupportSupervisor, idp.RoleAuditor} {
+			mark, valid, err := h.CheckKit(ctx, h.as(role), text)
+			if err != nil || !valid || !mark.Day.Equal(day) {
+				t.Errorf("%s: %+v %v %v", role, mark, valid, err)
+			}
+		}
+		agent := h.as(idp.RoleSupportAgent)
+		for _, id := range []string{other.ID, idp.NewID()} { // no set of codes, and none at all
+			if mark, valid, err := h.CheckKit(ctx, agent, kit.Mark{Set: id, Day: day}.Text(h.Store.MAC)); err != nil || valid || mark.Set != id {
+				t.Errorf("%+v %v %v", mark, valid, err)
+			}
+		}
+		_, _, err := h.CheckKit(ctx, agent, text[:len(text)-2]+"AA")
+		wants(t, err, idp.Invalid, "console.kit.bad")
+		if _, err := h.Store.RemoveCredential(ctx, h.owner.ID, set.ID); err != nil {
+			t.Fatal(err)
+		}
+		if _, valid, err := h.CheckKit(ctx, agent, text); err != nil || valid {
+			t.Errorf("replaced: %v %v", valid, err)
+		}
+	})
 }
 
 // Of many who change a secret at once one does, the others are told; and what memory

@@ -52,6 +52,7 @@ const (
 	EventRead       Action = "event.read"
 	EventSubject    Action = "event.subject" // of somebody whose page is open
 	ExplainRead     Action = "explain.read"
+	KitCheck        Action = "kit.check"    // the mark on a recovery sheet: neither whose it is nor a code
 	MessageRead     Action = "message.read" // who was told what and whether it arrived; never the text
 	MessageResend   Action = "message.resend"
 	CaseRead        Action = "case.read"
@@ -167,6 +168,7 @@ var table = map[Action]row{
 	EventRead:       {yesM, No, No, Yes, No, Yes, Yes},
 	EventSubject:    {yesM, yesS, No, Yes, Yes, Yes, Yes},
 	ExplainRead:     {No, No, No, No, Yes, Yes, No},
+	KitCheck:        {No, No, No, Yes, Yes, Yes, Yes},
 	MessageRead:     {No, No, No, Yes, Yes, Yes, Yes},
 	MessageResend:   {No, No, No, Reason, Reason, Reason, No},
 	CaseRead:        {yesM, No, No, Yes, Yes, Yes, Yes},

@@ -45,6 +45,7 @@ func (p *Provider) newFosite() *fosite.Fosite {
 		CoreStorage: store, TokenRevocationStorage: store, Config: config}
 	config.AuthorizeEndpointHandlers = fosite.AuthorizeEndpointHandlers{code, issuerParam{p}}
 	config.TokenEndpointHandlers = fosite.TokenEndpointHandlers{
+		&proofHandler{p},
 		code,
 		&refreshHandler{p},
 		&deviceHandler{p},

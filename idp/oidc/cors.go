@@ -17,7 +17,7 @@ func (p *Provider) cors(next http.Handler, methods string) http.Handler {
 			h.Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After")
 			if r.Method == http.MethodOptions {
 				h.Set("Access-Control-Allow-Methods", methods)
-				h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
+				h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, DPoP")
 				h.Set("Access-Control-Max-Age", "600")
 			}
 		}

@@ -15,6 +15,7 @@ import (
 
 	"hufu/idp"
 	"hufu/idp/normal"
+	"hufu/idp/policy"
 	"hufu/idp/web"
 )
 
@@ -37,15 +38,23 @@ func (p *Provider) deviceAuthorization(w http.ResponseWriter, r *http.Request) e
 	if err != nil {
 		return err
 	}
+	shown, err := p.proofOf(r, "")
+	if err != nil {
+		return err
+	}
 	// Before the serial is looked at, so that nobody tries one after the other.
 	if err := p.takeDevice(ctx, time.Now()); err != nil {
 		return err
 	}
-	terminal, err := p.askingTerminal(ctx, form)
+	d := idp.DeviceRequest{ClientID: c.ID, Scopes: scopes, Key: shown.key, Software: form.Get("software_version"), Network: web.Network(ctx), Asker: web.LimitKey(ctx)}
+	if _, ok := policy.ParseVersion(d.Software); !ok {
+		return refuse("invalid_request", "software_version is not up to four numbers with dots between them")
+	}
+	terminal, err := p.askingTerminal(ctx, c, form, &d)
 	if err != nil {
 		return err
 	}
-	answer, err := p.requestDevice(ctx, c, terminal, scopes)
+	answer, err := p.requestDevice(ctx, d, terminal, shown)
 	if err != nil {
 		return err
 	}
@@ -73,40 +82,63 @@ func requestedScopes(c idp.Client, form url.Values) ([]string, error) {
 }
 
 // askingTerminal returns the registered terminal that a request names, nil if it
-// names none. Whoever asks has shown nothing, so he hears the same of one that nobody
-// knows and of one that may not sign in now; the log has the reason.
-func (p *Provider) askingTerminal(ctx context.Context, form url.Values) (*idp.Terminal, error) {
-	typed := form.Get("terminal_serial")
-	if typed == "" {
-		return nil, nil
+// names none. Whoever asks has shown nothing but a key, so he hears the same of one that
+// nobody knows and of one that may not sign in now; the log has the reason.
+func (p *Provider) askingTerminal(ctx context.Context, c idp.Client, form url.Values, d *idp.DeviceRequest) (t *idp.Terminal, err error) {
+	where := policy.WhereTerminal(nil, nil, c.ID)
+	if typed := form.Get("terminal_serial"); typed != "" {
+		found, m, reason, err := p.terminalOf(ctx, typed)
+		if err == nil && reason != "" {
+			err = refuse("invalid_request", "this terminal cannot sign in now; ask the owner").because(reason, nil)
+		}
+		if err != nil {
+			return nil, err
+		}
+		t, where, d.TerminalID = &found, policy.WhereTerminal(&found, &m, c.ID), found.ID
 	}
-	t, reason, err := p.terminalOf(ctx, typed)
-	if err == nil && reason != "" {
-		err = refuse("invalid_request", "this terminal cannot sign in now; ask the owner").because(reason, nil)
+	if d.Key == "" && (p.Policy.For(where).Terminal.KeyRequired || t != nil && t.Key != "") {
+		return nil, errNoProof
 	}
-	return &t, err
+	if t != nil && p.Policy.For(where).Terminal.TooOld(t.Kind, policy.Version(d.Software)) {
+		return nil, p.tooOld(ctx, c, *t, d.Software)
+	}
+	return t, nil
 }
 
-// terminalOf finds a terminal and the reason why it may not ask for a sign-in.
-func (p *Provider) terminalOf(ctx context.Context, typed string) (t idp.Terminal, reason string, err error) {
+// tooOld refuses a terminal whose software policy does not let in any more, with an
+// explain code that support looks up.
+func (p *Provider) tooOld(ctx context.Context, c idp.Client, t idp.Terminal, software string) error {
+	e := refuse("invalid_request", "the software of this terminal is too old; update it").because("dev.software", nil)
+	e.Explain = idp.NewExplainCode()
+	err := p.Store.Append(ctx, idp.Event{Name: "device.refused", Client: c.ID, Terminal: t.ID, Merchant: t.MerchantID, Store: t.StoreID, Network: web.Network(ctx),
+		Reason: e.Reason, Explain: e.Explain, Policy: p.Policy.Now().Version, Data: map[string]any{"software": software}})
+	if err != nil {
+		return err
+	}
+	return e
+}
+
+// terminalOf finds a terminal with its merchant, and the reason why it may not ask for a
+// sign-in.
+func (p *Provider) terminalOf(ctx context.Context, typed string) (t idp.Terminal, m idp.Merchant, reason string, err error) {
 	serial, ok := normal.Serial(typed)
 	if !ok {
-		return t, "terminal.unknown", nil
+		return t, m, "terminal.unknown", nil
 	}
 	t, err = p.Store.TerminalBySerial(ctx, serial)
 	switch {
 	case err != nil && idp.KindOf(err) == idp.NotFound:
-		return t, "terminal.unknown", nil
+		return t, m, "terminal.unknown", nil
 	case err != nil:
-		return t, "", err
+		return t, m, "", err
 	case !t.State.MayRequest():
-		return t, "terminal." + string(t.State), nil
+		return t, m, "terminal." + string(t.State), nil
 	}
-	m, err := p.Store.Merchant(ctx, t.MerchantID)
+	m, err = p.Store.Merchant(ctx, t.MerchantID)
 	if err == nil && m.Status != idp.MerchantActive {
 		reason = "merchant.suspended"
 	}
-	return t, reason, err
+	return t, m, reason, err
 }
 
 // deviceAnswer is RFC 8628 3.2 with the number that device and page both show.
@@ -120,21 +152,24 @@ type deviceAnswer struct {
 	Match      int    `json:"match_number"`
 }
 
-func (p *Provider) requestDevice(ctx context.Context, c idp.Client, t *idp.Terminal, scopes []string) (*deviceAnswer, error) {
+func (p *Provider) requestDevice(ctx context.Context, d idp.DeviceRequest, t *idp.Terminal, shown proof) (*deviceAnswer, error) {
 	now, rules := time.Now(), p.Policy.Now().Device
-	d := idp.DeviceRequest{ClientID: c.ID, Scopes: scopes, Network: web.Network(ctx), Asker: web.LimitKey(ctx), CreatedAt: now, ExpiresAt: now.Add(rules.Life)}
-	event := idp.Event{Name: "device.requested", Client: c.ID, Network: d.Network, Policy: p.Policy.Now().Version}
+	d.CreatedAt, d.ExpiresAt = now, now.Add(rules.Life)
+	event := idp.Event{Name: "device.requested", Client: d.ClientID, Network: d.Network, Policy: p.Policy.Now().Version}
 	if t != nil {
-		d.TerminalID, event.Terminal, event.Merchant, event.Store = t.ID, t.ID, t.MerchantID, t.StoreID
+		event.Terminal, event.Merchant, event.Store = t.ID, t.MerchantID, t.StoreID
 	}
 	for try := 0; ; try++ {
 		code, user := idp.NewToken(), newUserCode()
-		d.Match, d.Choices = newMatch()
+		d.Match, d.Choices = idp.NewChoices()
 		err := p.Store.Tx(ctx, func(ctx context.Context) error {
+			if err := p.spend(ctx, shown); err != nil {
+				return err
+			}
 			if err := p.Store.CreateDeviceRequest(ctx, &d, hash(code), user, rules.Interval); err != nil {
 				return err
 			}
-			event.Data = map[string]any{"request": d.ID, "scopes": scopes}
+			event.Data = map[string]any{"request": d.ID, "scopes": d.Scopes, "key": d.Key}
 			return p.Store.Append(ctx, event)
 		})
 		if err != nil && idp.KindOf(err) == idp.Conflict && try < 5 {
@@ -175,16 +210,6 @@ func newUserCode() string {
 	return string(b)
 }
 
-// newMatch returns the number a device shows, and three to pick it from.
-func newMatch() (match int, choices []int) {
-	for len(choices) < 3 {
-		if n := 10 + random(90); !slices.Contains(choices, n) {
-			choices = append(choices, n)
-		}
-	}
-	return choices[random(len(choices))], choices
-}
-
 func random(n int) int {
 	v, err := rand.Int(rand.Reader, big.NewInt(int64(n)))
 	if err != nil {
@@ -208,6 +233,9 @@ func (h *deviceHandler) HandleTokenEndpointRequest(_ context.Context, r fosite.A
 	if r.GetRequestForm().Get("device_code") == "" {
 		return refuse("invalid_request", "device_code is missing")
 	}
+	if sessionOf(r).Proof.key == "" && h.p.Policy.For(policy.Facts{Client: r.GetClient().GetID()}).Terminal.KeyRequired {
+		return errNoProof
+	}
 	return nil
 }
 
@@ -217,8 +245,8 @@ func (h *deviceHandler) PopulateTokenEndpointResponse(ctx context.Context, r fos
 	if !h.CanHandleTokenEndpointRequest(ctx, r) {
 		return fosite.ErrUnknownRequest
 	}
-	now := time.Now()
-	poll, err := h.p.Store.PollDevice(ctx, hash(r.GetRequestForm().Get("device_code")), r.GetClient().GetID(), now, h.p.Policy.Now().Device.SlowDown)
+	now, key := time.Now(), sessionOf(r).Proof.key
+	poll, err := h.p.Store.PollDevice(ctx, hash(r.GetRequestForm().Get("device_code")), r.GetClient().GetID(), key, now, h.p.Policy.Now().Device.SlowDown)
 	if err != nil && idp.KindOf(err) == idp.NotFound {
 		return refuse("invalid_grant", "the device code is not valid")
 	}
@@ -292,7 +320,7 @@ func (h *deviceHandler) answer(ctx context.Context, r fosite.AccessRequester, a 
 	event.Data["request"] = d.ID
 	if t := parties.Terminal; t != nil {
 		event.Store = t.StoreID
-		if err := h.p.Store.SeeTerminal(ctx, t.ID, now); err != nil {
+		if err := h.p.Store.SeeTerminal(ctx, *t, now); err != nil {
 			return err
 		}
 	}

@@ -3,7 +3,7 @@
 //
 // Routes: /.well-known/openid-configuration, /.well-known/oauth-authorization-server,
 // /jwks, /authorize, /par, /token, /userinfo, /introspect, /revoke,
-// /device_authorization, /logout.
+// /device_authorization, /logout, and for terminals /terminal/notices.
 //
 // Invariants:
 //   - A browser is sent to a redirect URI only after that URI was found, letter for

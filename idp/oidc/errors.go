@@ -21,6 +21,7 @@ type refusal struct {
 	Code, Description string
 	Status            int    // 0: that of the code
 	Reason            string // reason code
+	Explain           string // explain code of the reason, for people
 	Until             time.Time
 	Err               error
 }
@@ -136,7 +137,11 @@ func (p *Provider) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if !e.Until.IsZero() {
 		h.Set("Retry-After", strconv.Itoa(max(1, int(time.Until(e.Until).Seconds()+1))))
 	}
-	writeJSON(w, e.Status, map[string]string{"error": e.Code, "error_description": text(e.Description)})
+	answer := map[string]string{"error": e.Code, "error_description": text(e.Description)}
+	if e.Explain != "" {
+		answer["reason"], answer["explain_code"] = e.Reason, e.Explain
+	}
+	writeJSON(w, e.Status, answer)
 }
 
 func (p *Provider) logRefusal(r *http.Request, e *refusal) {

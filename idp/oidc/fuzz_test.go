@@ -155,7 +155,7 @@ func decodesTo(s, want string) bool {
 // never 500 and never a redirect to somewhere else.
 func TestMalformedRequests(t *testing.T) {
 	w := newWorld(t, storagetest.New(t, storage.SQLite))
-	paths := []string{"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/jwks", "/authorize", "/par", "/token", "/userinfo", "/introspect", "/revoke", "/device_authorization", "/logout", "/logout/confirm"}
+	paths := []string{"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server", "/jwks", "/authorize", "/par", "/token", "/userinfo", "/introspect", "/revoke", "/device_authorization", "/logout", "/logout/confirm", "/terminal/notices", "/terminal/notices/x"}
 	bodies := []string{"", "a", "&&&", "%zz", "grant_type=", "grant_type=authorization_code", "grant_type=authorization_code&client_id=app", "grant_type=refresh_token&client_id=app", "client_id=app&client_id=app", "client_id=%00", "token=%ff&client_id=app",
 		"grant_type=urn:ietf:params:oauth:grant-type:device_code&client_id=terminal", strings.Repeat("a=b&", 30_000), `{"grant_type":"authorization_code"}`, "\x00\xff\xfe"}
 	for _, path := range paths {

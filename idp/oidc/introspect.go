@@ -56,8 +56,9 @@ func (p *Provider) introspectAccess(ctx context.Context, c idp.Client, token str
 	if t.ClientID != c.ID && !slices.Contains(t.Audience, c.ID) {
 		return nil, nil
 	}
-	answer := map[string]any{"active": true, "token_type": "Bearer", "iss": t.Issuer, "sub": t.Subject, "aud": []string(t.Audience), "client_id": t.ClientID,
+	answer := map[string]any{"active": true, "token_type": tokenType(t.Confirmation.Key), "iss": t.Issuer, "sub": t.Subject, "aud": []string(t.Audience), "client_id": t.ClientID,
 		"scope": strings.Join(live.scopes, " "), "exp": t.Expires, "iat": t.Issued, "jti": t.ID}
+	confirmation(answer, t.Confirmation.Key)
 	if t.Grant != "" {
 		assurance(answer, live.parties.Grant)
 		staff(answer, live.parties)
@@ -78,8 +79,10 @@ func (p *Provider) introspectRefresh(ctx context.Context, c idp.Client, token st
 	if err != nil || reason != "" {
 		return nil, err
 	}
-	return map[string]any{"active": true, "iss": p.Issuer, "sub": parties.User.ID, "client_id": c.ID, "scope": strings.Join(scopes, " "),
-		"exp": row.ExpiresAt.Unix(), "iat": row.CreatedAt.Unix()}, nil
+	answer := map[string]any{"active": true, "iss": p.Issuer, "sub": parties.User.ID, "client_id": c.ID, "scope": strings.Join(scopes, " "),
+		"exp": row.ExpiresAt.Unix(), "iat": row.CreatedAt.Unix()}
+	confirmation(answer, parties.Grant.Key)
+	return answer, nil
 }
 
 // intersect keeps the order of a.

@@ -29,7 +29,14 @@ type claims struct {
 	ACR      string   `json:"acr"`
 	AMR      []string `json:"amr"`
 	AuthTime int64    `json:"auth_time"`
+
+	Confirmation struct {
+		Key string `json:"jkt"`
+	} `json:"cnf"`
 }
+
+// meant says whether a token is for somebody.
+func (c *claims) meant(audience string) bool { return slices.Contains(c.Audience, audience) }
 
 // audience is one string or several (RFC 7519 4.1.3).
 type audience []string
@@ -58,8 +65,17 @@ func (p *Provider) accessToken(ctx context.Context, r fosite.Requester, now time
 	g, c := s.Parties.Grant, r.GetClient()
 	claims := map[string]any{"iss": p.Issuer, "sub": c.GetID(), "aud": p.audience(c, s.Audience), "client_id": c.GetID(), "scope": strings.Join(scopes, " "),
 		"iat": now.Unix(), "exp": now.Add(p.accessLife(scopes)).Unix(), "jti": idp.NewID()}
+	if g.TerminalID != "" { // it also asks us for its notices
+		claims["aud"] = append(slices.Clone(p.audience(c, s.Audience)), p.Issuer)
+	}
 	if s.Redeemed {
+		if slices.ContainsFunc(scopes, idp.MoneyScope) { // a recovery that follows soon is a risk
+			if err := p.Store.NoteMoney(ctx, g.UserID, now); err != nil {
+				return "", err
+			}
+		}
 		claims["sub"], claims["gid"] = g.UserID, g.ID
+		confirmation(claims, g.Key)
 		assurance(claims, g)
 		staff(claims, s.Parties)
 	}

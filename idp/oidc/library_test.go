@@ -49,7 +49,8 @@ func TestWithGoOIDC(t *testing.T) {
 	})
 }
 
-// The device flow of x/oauth2, which waits and polls by itself.
+// The device flow of x/oauth2, which waits and polls by itself, over a transport that
+// proves a key.
 func TestWithOAuth2Device(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		ts := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -60,13 +61,23 @@ func TestWithOAuth2Device(t *testing.T) {
 			Endpoint: oauth2.Endpoint{DeviceAuthURL: ts.URL + "/device_authorization", TokenURL: ts.URL + "/token", AuthStyle: oauth2.AuthStyleInParams}}
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
+		w.key.Origin = issuer
+		ctx = context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Transport: w.key})
 		d, err := conf.DeviceAuth(ctx, oauth2.SetAuthURLParam("terminal_serial", w.terminal.Serial))
 		w.must(err)
 		w.approve(d.UserCode, w.owner, true)
 		d.Interval = 1
 		token, err := conf.DeviceAccessToken(ctx, d)
-		if err != nil || token.RefreshToken == "" {
-			t.Errorf("%v", err)
+		if err != nil || token.RefreshToken == "" || token.Type() != "DPoP" {
+			t.Fatalf("%v %+v", err, token)
+		}
+		res, err := conf.Client(ctx, token).Get(ts.URL + "/userinfo")
+		if err != nil || res.StatusCode != 200 {
+			t.Errorf("userinfo: %v %v", res, err)
+		}
+		token.Expiry = time.Now().Add(-time.Hour)
+		if fresh, err := conf.TokenSource(ctx, token).Token(); err != nil || fresh.RefreshToken == token.RefreshToken {
+			t.Errorf("refresh: %v", err)
 		}
 	})
 }

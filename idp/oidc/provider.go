@@ -8,6 +8,7 @@ import (
 
 	"github.com/ory/fosite"
 
+	"hufu/idp"
 	"hufu/idp/policy"
 	"hufu/idp/web"
 	"hufu/storage"
@@ -34,6 +35,10 @@ type Provider struct {
 	// beside that of the pages, so that these use up nothing of it.
 	Tokens *web.Flood
 
+	// Stop does what people at a terminal ask who answer a notice with stop, in the
+	// transaction of their answer.
+	Stop func(ctx context.Context, n idp.TerminalNotice, at idp.Terminal) error
+
 	once sync.Once
 	core *fosite.Fosite
 	ring keyringPointer
@@ -59,6 +64,9 @@ func (p *Provider) Routes(mux *http.ServeMux) {
 	mux.Handle("/introspect", p.endpoint(p.introspect))
 	mux.Handle("/device_authorization", p.endpoint(p.deviceAuthorization))
 	mux.Handle("/par", p.endpoint(p.push))
+
+	mux.Handle("/terminal/notices", p.endpoint(p.terminalNotices))
+	mux.Handle("/terminal/notices/{id}", p.endpoint(p.answerNotice))
 
 	mux.Handle("/authorize", p.page(p.authorize))
 	mux.Handle("/logout", p.page(p.logout))

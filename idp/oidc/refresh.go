@@ -47,6 +47,9 @@ func (h *refreshHandler) PopulateTokenEndpointResponse(ctx context.Context, r fo
 	if err != nil {
 		return err
 	}
+	if err := h.bound(ctx, r, row); err != nil { // first: a copied token alone neither works nor ends anything
+		return err
+	}
 	if !row.Active { // before anything that is wrong with the request besides
 		if err := h.judge(ctx, row, now); err != nil {
 			return err
@@ -72,7 +75,7 @@ func (h *refreshHandler) PopulateTokenEndpointResponse(ctx context.Context, r fo
 		return err
 	}
 	if t := parties.Terminal; t != nil {
-		if err := h.p.Store.SeeTerminal(ctx, t.ID, now); err != nil {
+		if err := h.p.Store.SeeTerminal(ctx, *t, now); err != nil {
 			return err
 		}
 	}
@@ -102,6 +105,18 @@ func (h *refreshHandler) load(ctx context.Context, r fosite.AccessRequester, now
 		return row, errRefresh
 	}
 	return row, nil
+}
+
+// bound demands the key of the device that the grant was given to.
+func (h *refreshHandler) bound(ctx context.Context, r fosite.AccessRequester, row storage.Token) error {
+	if !r.GetClient().GetGrantTypes().Has(grantDevice) {
+		return nil
+	}
+	g, err := h.p.Store.Grant(ctx, row.Family)
+	if err != nil {
+		return err
+	}
+	return sameKey(sessionOf(r).Proof, g.Key)
 }
 
 // rotate uses the token up and returns the next one: a new one, or again the one

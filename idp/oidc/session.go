@@ -18,7 +18,8 @@ type fositeSession struct {
 	Challenge string      // PKCE, of the code
 	Nonce     string
 	Audience  []string
-	Redeemed  bool // [Provider.redeem] has said yes
+	Proof     proof // of possession, of a client that signs terminals in
+	Redeemed  bool  // [Provider.redeem] has said yes
 	expires   map[fosite.TokenType]time.Time
 }
 

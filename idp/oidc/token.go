@@ -123,7 +123,7 @@ func (h *idTokenHandler) HandleTokenEndpointRequest(context.Context, fosite.Acce
 }
 
 func (h *idTokenHandler) PopulateTokenEndpointResponse(ctx context.Context, r fosite.AccessRequester, a fosite.AccessResponder) error {
-	a.SetTokenType("Bearer")
+	a.SetTokenType(tokenType(sessionOf(r).Parties.Grant.Key))
 	a.SetExpiresIn(h.p.accessLife(r.GetGrantedScopes()))
 	if !sessionOf(r).Redeemed || !r.GetGrantedScopes().Has("openid") {
 		return nil

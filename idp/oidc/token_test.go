@@ -106,7 +106,7 @@ func TestTrap11BearerInHeaderOnly(t *testing.T) {
 		} {
 			c.r.Header["Authorization"] = c.header
 			res := w.do(c.r)
-			if res.StatusCode != c.status || (c.status == 401) != strings.HasPrefix(res.Header.Get("WWW-Authenticate"), "Bearer ") {
+			if res.StatusCode != c.status || (c.status == 401) != strings.HasPrefix(res.Header.Get("WWW-Authenticate"), map[bool]string{false: "Bearer ", true: "DPoP "}[name == "dpop"]) {
 				t.Errorf("%s: %d %q", name, res.StatusCode, res.Header.Get("WWW-Authenticate"))
 			}
 		}

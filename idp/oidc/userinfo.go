@@ -3,7 +3,6 @@ package oidc
 import (
 	"context"
 	"net/http"
-	"strings"
 	"time"
 
 	"hufu/idp"
@@ -17,35 +16,15 @@ func (p *Provider) userinfo(w http.ResponseWriter, r *http.Request) error {
 	}
 	info, err := p.userClaims(r)
 	if err != nil {
-		challenge(w, err)
+		challenge(w, r, err, "openid")
 		return err
 	}
 	writeJSON(w, http.StatusOK, info)
 	return nil
 }
 
-// challenge says in the header what was wrong with a bearer token (RFC 6750 3).
-func challenge(w http.ResponseWriter, err error) {
-	e := classify(err)
-	if e.Status != http.StatusUnauthorized && e.Status != http.StatusForbidden {
-		return
-	}
-	value := `Bearer realm="hufu"`
-	if e.Reason != "bearer.missing" {
-		value += `, error="` + e.Code + `", error_description="` + text(e.Description) + `"`
-	}
-	if e.Code == "insufficient_scope" {
-		value += `, scope="openid"`
-	}
-	w.Header().Set("WWW-Authenticate", value)
-}
-
 func (p *Provider) userClaims(r *http.Request) (map[string]any, error) {
-	token, err := bearer(r)
-	if err != nil {
-		return nil, err
-	}
-	live, err := p.verifyAccess(r.Context(), token)
+	live, err := p.presented(r)
 	if err != nil {
 		return nil, err
 	}
@@ -57,19 +36,6 @@ func (p *Provider) userClaims(r *http.Request) (map[string]any, error) {
 	}
 	info := map[string]any{"sub": live.parties.User.ID}
 	return info, p.personClaims(r.Context(), info, live)
-}
-
-// bearer reads the token of the Authorization header.
-func bearer(r *http.Request) (string, error) {
-	values := r.Header.Values("Authorization")
-	if len(values) == 0 {
-		return "", refuse("invalid_token", "the access token is missing").because("bearer.missing", nil)
-	}
-	scheme, token, ok := strings.Cut(values[0], " ")
-	if len(values) > 1 || !ok || !strings.EqualFold(scheme, "Bearer") || token == "" {
-		return "", refuse("invalid_token", "the Authorization header is not one of Bearer")
-	}
-	return token, nil
 }
 
 // personClaims adds what the scopes allow to know of a person.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"hufu/idp"
+	"hufu/idp/oidc/dpoptest"
 	"hufu/idp/policy"
 	"hufu/idp/session"
 	"hufu/idp/web"
@@ -48,6 +49,7 @@ type world struct {
 	cashier  idp.User
 	operator idp.User
 	terminal idp.Terminal
+	key      *dpoptest.Key // of the terminal
 }
 
 // each runs a test on a world on each database.
@@ -62,7 +64,7 @@ func newWorld(t testing.TB, s *storage.Store) *world {
 	sessions := &session.Manager{Store: s, Policy: doc, Ring: storagetest.Ring(), Network: web.Network, Device: func(*http.Request) string { return "test" },
 		Admit: func(*http.Request) error { return nil }, Log: log}
 	site := &web.Site{Sessions: sessions, Issuer: issuer, Operator: "Hufu", Zone: time.UTC, Log: log}
-	w := &world{t: t, store: s, p: &Provider{Store: s, Site: site, Policy: doc, Issuer: issuer, Tokens: &web.Flood{PerMinute: 1e6}, Log: log}}
+	w := &world{t: t, store: s, key: dpoptest.New(), p: &Provider{Store: s, Site: site, Policy: doc, Issuer: issuer, Tokens: &web.Flood{PerMinute: 1e6}, Log: log}}
 	w.must(w.p.addKey(t.Context(), algs[0]))
 	mux := http.NewServeMux()
 	w.p.Routes(mux)
@@ -150,7 +152,8 @@ func formRequest(path string, form url.Values) *http.Request {
 	return r
 }
 
-// post sends a form as a client: public ones name themselves, others use Basic.
+// post sends a form as a client: public ones name themselves, others use Basic, and the
+// terminal proves its key.
 func (w *world) post(path, client string, form url.Values) (*http.Response, map[string]any) {
 	w.t.Helper()
 	form = maps.Clone(form)
@@ -161,6 +164,9 @@ func (w *world) post(path, client string, form url.Values) (*http.Response, map[
 	r := formRequest(path, form)
 	if confidential {
 		r.SetBasicAuth(client, secret)
+	}
+	if client == "terminal" || client == "other" {
+		r.Header.Set("DPoP", w.key.Proof("POST", issuer+path, ""))
 	}
 	res := w.do(r)
 	return res, body(w.t, res)
@@ -309,9 +315,12 @@ func (w *world) approve(userCode string, u idp.User, two bool) {
 	ctx, now := w.t.Context(), time.Now()
 	d, err := w.store.DeviceRequestByUserCode(ctx, strings.ReplaceAll(userCode, "-", ""), now)
 	w.must(err)
-	g := idp.Grant{UserID: u.ID, ClientID: d.ClientID, TerminalID: d.TerminalID, Scopes: d.Scopes, Proofs: proofs(u, two, now), AuthTime: now, CreatedAt: now, ExpiresAt: now.Add(365 * 24 * time.Hour)}
+	g := idp.Grant{UserID: u.ID, ClientID: d.ClientID, TerminalID: d.TerminalID, Key: d.Key, Scopes: d.Scopes, Proofs: proofs(u, two, now), AuthTime: now, CreatedAt: now, ExpiresAt: now.Add(365 * 24 * time.Hour)}
 	w.must(w.store.CreateGrant(ctx, &g))
 	if d.TerminalID != "" {
+		of, err := w.store.Terminal(ctx, d.TerminalID)
+		w.must(err)
+		w.must(only(w.store.BindTerminalKey(ctx, of.ID, of.Key, d.Key, now)))
 		_, err = w.store.ActivateTerminal(ctx, d.TerminalID, now)
 		w.must(err)
 	}

@@ -54,7 +54,7 @@ func (h *Hasher) Dummy() string { return h.dummy }
 
 // Hash returns the PHC string of a password.
 func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
-	release, err := h.acquire(ctx, true)
+	release, err := h.Slot(ctx, true)
 	if err != nil {
 		return "", err
 	}
@@ -70,7 +70,7 @@ func (h *Hasher) Verify(ctx context.Context, known bool, encoded, password strin
 	if err != nil {
 		return false, false, err
 	}
-	release, err := h.acquire(ctx, known)
+	release, err := h.Slot(ctx, known)
 	if err != nil {
 		return false, false, err
 	}
@@ -80,9 +80,10 @@ func (h *Hasher) Verify(ctx context.Context, known bool, encoded, password strin
 	return ok, p.memory != memory || p.passes != passes || p.lanes != lanes || len(p.hash) != hashLen, nil
 }
 
-// acquire takes a slot, or two for a stranger: one of the strangers' own and one
-// of all.
-func (h *Hasher) acquire(ctx context.Context, known bool) (release func(), err error) {
+// Slot waits for room to do work as heavy as a hash, such as opening a file under a
+// passphrase: one slot, or two for a stranger, one of the strangers' own and one of all.
+// Whoever got it calls release.
+func (h *Hasher) Slot(ctx context.Context, known bool) (release func(), err error) {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	busy := &idp.Error{Kind: idp.Unavailable, Msg: "error.busy", Reason: "busy"}

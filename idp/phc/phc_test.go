@@ -66,6 +66,22 @@ func TestSaturationAnswersBusy(t *testing.T) {
 	}
 }
 
+// Other heavy work takes the same room, and gives it back.
+func TestSlot(t *testing.T) {
+	h := NewHasher(2)
+	release, err := h.Slot(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := h.Verify(t.Context(), false, h.Dummy(), "x"); idp.KindOf(err) != idp.Unavailable {
+		t.Errorf("a second stranger: %v", err)
+	}
+	release()
+	if _, _, err := h.Verify(t.Context(), false, h.Dummy(), "x"); err != nil {
+		t.Errorf("after it was given back: %v", err)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add("$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$MTIzNDU2Nzg5MDEyMzQ1Ng")
 	f.Add("$argon2id$v=19$m=4294967295,t=1,p=1$c29tZXNhbHQ$MTIzNDU2Nzg5MDEyMzQ1Ng")

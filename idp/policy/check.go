@@ -181,6 +181,11 @@ func (s *Settings) contradictions(role idp.Role) (out Problems) {
 	wrong(s.Recovery.Raised > s.Recovery.High, "recovery.raised", "policy.bad.order", "recovery.high")
 	wrong(len(s.Recovery.Proofs) == 0, "recovery.proofs", "policy.bad.empty")
 	wrong(len(s.Recovery.Approvers) == 0, "recovery.approvers", "policy.bad.empty")
+	for _, f := range fields {
+		if strings.HasPrefix(f.Path, "terminals.approvers.") {
+			wrong(slices.Equal(f.get(s).([]string), nothing), f.Path, "policy.bad.empty")
+		}
+	}
 	return append(out, s.Password.contradictions()...)
 }
 
@@ -237,6 +242,7 @@ func (a All) orders() (out Problems) {
 		{"device.interval", "device.life", d(a.Device.Interval), d(a.Device.Life)},
 		{"returns.life", "flow.step", d(a.Returns.Life), d(a.Flow.Step)},
 		{"returns.day_from", "returns.day_to", n(a.Returns.DayFrom), n(a.Returns.DayTo - 1)},
+		{"tokens.proof", "tokens.proof_once", d(a.Tokens.Proof + a.Tokens.ProofAhead), d(a.Tokens.ProofOnce)},
 		{"work.life", "work.window", d(a.Work.Life), d(a.Work.Window)},
 	}
 	for name, w := range map[string]Wait{"password_wait": a.Throttle.PasswordWait, "password_browser_wait": a.Throttle.PasswordBrowserWait, "user_code_wait": a.Throttle.UserCodeWait} {

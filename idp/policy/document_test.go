@@ -133,6 +133,8 @@ func value(r *rand.Rand, f Field) any {
 	switch {
 	case f.Type == acrType:
 		return idp.ACR(1 + r.IntN(4))
+	case f.Type == versionType:
+		return Version([]string{"", "4", "4.0", "4.9", "4.10", "10.0.0.1"}[r.IntN(6)])
 	case f.Type == durationType:
 		lo, hi := f.Min.(time.Duration), f.Max.(time.Duration)
 		return lo + time.Duration(r.Int64N(int64(hi-lo)+1))
@@ -197,6 +199,9 @@ func TestMergeTable(t *testing.T) {
 		{"factors.kinds", []string{"totp", "passkey"}, []string{"passkey"}, []string{"passkey"}}, {"factors.kinds", []string{}, []string{"passkey"}, []string{"passkey"}},
 		{"factors.kinds", []string{"totp"}, []string{"passkey"}, nothing}, {"factors.models_denied", []string{"x"}, []string{}, []string{"x"}},
 		{"session.idle", 8 * time.Hour, time.Hour, time.Hour}, {"browser.trust", 30 * day, time.Duration(0), time.Duration(0)},
+		{"terminals.key_required", false, true, true}, {"terminals.minimum_software.esign", Version("4.9"), Version("4.10"), Version("4.10")},
+		{"terminals.minimum_software.smart", Version(""), Version("1"), Version("1")},
+		{"terminals.approvers.esign.new", []string{"owner", "manager"}, []string{"owner"}, []string{"owner"}},
 	} {
 		f := fields[byPath[c.path]]
 		if got := f.join(c.a, c.b); !reflect.DeepEqual(got, c.want) {
@@ -283,10 +288,16 @@ func TestRefusals(t *testing.T) {
 		"hardware without attesting": {set(4, "factors.sign_in", idp.ACRPhrh), "rules[4].set.factors.sign_in", "policy.bad.attested"},
 		"operators with one factor":  {func(d *Document) { delete(d.Rules[3].Set, "factors.sign_in") }, "rules[0].set.factors.sign_in", "policy.bad.operator"},
 		"money for one factor":       {set(0, "step_up.money_acr", idp.ACR1), "rules[0].set.step_up.money_acr", "policy.bad.money"},
-		"E1":                         {set(0, "throttle.totp_stranger.burst", 8), "rules[0].set.throttle.totp_stranger", "policy.bad.e1"},
-		"E2":                         {set(0, "throttle.password_stranger.burst", 22), "rules[0].set.throttle.password_stranger", "policy.bad.e2"},
-		"E4":                         {set(0, "throttle.user_code_account.burst", 200), "rules[0].set.throttle.user_code_account", "policy.bad.e4"},
-		"work above the most":        {set(0, "work.sms", 25), "rules[0].set.work.sms", "policy.bad.order"},
+		"a version that is none":     {set(0, "terminals.minimum_software.esign", Version("v4")), "rules[0].set.terminals.minimum_software.esign", "policy.bad.version"},
+		"terminals that nobody lets in": {func(d *Document) {
+			set(0, "terminals.approvers.esign.new", []string{"manager"})(d)
+			set(2, "terminals.approvers.esign.new", []string{"owner"})(d)
+		}, "rules[2].set.terminals.approvers.esign.new", "policy.bad.empty"},
+		"proofs forgotten early": {set(0, "tokens.proof_once", time.Minute), "rules[0].set.tokens.proof", "policy.bad.order"},
+		"E1":                     {set(0, "throttle.totp_stranger.burst", 8), "rules[0].set.throttle.totp_stranger", "policy.bad.e1"},
+		"E2":                     {set(0, "throttle.password_stranger.burst", 22), "rules[0].set.throttle.password_stranger", "policy.bad.e2"},
+		"E4":                     {set(0, "throttle.user_code_account.burst", 200), "rules[0].set.throttle.user_code_account", "policy.bad.e4"},
+		"work above the most":    {set(0, "work.sms", 25), "rules[0].set.work.sms", "policy.bad.order"},
 		"a wait that forgets early": {func(d *Document) {
 			set(0, "throttle.password_wait.forget", time.Hour)(d)
 			set(0, "throttle.password_wait.cap", time.Hour)(d)

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"crypto/hmac"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,12 +15,12 @@ import (
 )
 
 // PersonalFacts are what must not be in somebody's password. His birthday and the tail of
-// his identity document are known as keyed hashes only: HashHit says whether a run of
-// characters is one of a kind; it may be nil.
+// his identity document are known as keyed hashes only: HashHit says by kind whether a run
+// of characters is the one; a kind that is not known has none.
 type PersonalFacts struct {
 	Usernames, Emails, Phones, MerchantNos, Serials []string
 	LegalNames, Names                               []string // of the merchant; of the person
-	HashHit                                         func(kind, run string) bool
+	HashHit                                         map[string]func(run string) bool
 }
 
 // The kinds of facts that HashHit knows. A birthday is YYYYMMDD or MMDD, whatever the order
@@ -28,6 +29,34 @@ const (
 	FactBirthday     = "birthday"
 	FactDocumentTail = "document_tail"
 )
+
+// evidenceKinds are what the runs of a fact are kept as, by their length: each has a keyed
+// hash of its own.
+var evidenceKinds = map[string]map[int]string{
+	FactBirthday:     {len("YYYYMMDD"): "birthday", len("MMDD"): "birthday.md"},
+	FactDocumentTail: {4: "document.4", 6: "document.6"},
+}
+
+// EvidenceKind is the kind of evidence that a run of a fact is kept as, "" for none.
+func EvidenceKind(fact, run string) string { return evidenceKinds[fact][len(run)] }
+
+// HashHits compares runs with the keyed hashes that are kept of a person, by kind of
+// evidence; hash makes one of a value.
+func HashHits(kept map[string][]byte, hash func(kind, value string) []byte) map[string]func(run string) bool {
+	hits := map[string]func(run string) bool{}
+	for fact, kinds := range evidenceKinds {
+		for _, kind := range kinds {
+			if kept[kind] == nil {
+				continue
+			}
+			hits[fact] = func(run string) bool {
+				kind := EvidenceKind(fact, run)
+				return kept[kind] != nil && hmac.Equal(kept[kind], hash(kind, run))
+			}
+		}
+	}
+	return hits
+}
 
 // MostSerials is how many terminals of a merchant a password is compared with.
 const MostSerials = 200
@@ -59,7 +88,6 @@ func FactsOf(u idp.User, m *idp.Merchant, names []idp.Identifier, terminals []id
 const leastShared = 4
 
 func (r PasswordRules) personal(c *checklist, t typed, f PersonalFacts) {
-	known := f.HashHit != nil
 	grams := gramsOf(t.lower, t.bare)
 	for _, rule := range []struct {
 		on         bool
@@ -76,8 +104,12 @@ func (r PasswordRules) personal(c *checklist, t typed, f PersonalFacts) {
 		c.add(rule.on && len(rule.facts) > 0, rule.field, rule.key, !t.shares(grams, rule.facts))
 	}
 	c.add(r.NoPinyin && hasHan(f.names()), "no_pinyin", "password.pinyin", !t.spells(f.names()))
-	c.add(r.NoBirthday && known, "no_birthday", "password.birthday", !known || !t.hasBirthday(f.HashHit))
-	c.add(r.NoDocumentTail && known, "no_document_tail", "password.document_tail", !known || !t.hasTail(f.HashHit))
+	if hit := f.HashHit[FactBirthday]; hit != nil {
+		c.add(r.NoBirthday, "no_birthday", "password.birthday", !t.hasBirthday(hit))
+	}
+	if hit := f.HashHit[FactDocumentTail]; hit != nil {
+		c.add(r.NoDocumentTail, "no_document_tail", "password.document_tail", !t.hasTail(hit))
+	}
 	c.add(len(r.Words) > 0, "words", "password.word", !t.hasWord(r.Words))
 }
 
@@ -183,14 +215,14 @@ func (t typed) hasWord(words []string) bool {
 var digitRuns = regexp.MustCompile(`[0-9]+(?:[-./ _年月][0-9]+)*`)
 
 // hasBirthday tries each part of a number that can be a date.
-func (t typed) hasBirthday(hit func(kind, run string) bool) bool {
+func (t typed) hasBirthday(hit func(run string) bool) bool {
 	tried := map[string]bool{}
 	for _, run := range digitRuns.FindAllString(t.lower, -1) {
 		run = digitsOf(run)
 		for i := range run {
 			for n := leastShared; n <= len("YYYYMMDD") && i+n <= len(run); n++ {
 				for _, date := range datesIn(run[i : i+n]) {
-					if !tried[date] && hit(FactBirthday, date) {
+					if !tried[date] && hit(date) {
 						return true
 					}
 					tried[date] = true
@@ -251,12 +283,6 @@ func Birthdays(said string) (dates []string) {
 	return dates
 }
 
-// Birthday is the day, as YYYYMMDD, that is written with its year first, then the month.
-func Birthday(written string) (day string, ok bool) {
-	day = eightDigits(written)
-	return day, slices.Contains(Birthdays(day), day)
-}
-
 // eightDigits are those of a date with its whole year, the zeros filled in; "" for all else.
 func eightDigits(said string) (digits string) {
 	for _, part := range strings.FieldsFunc(norm.NFKC.String(said), func(r rune) bool { return !isDigit(r) }) {
@@ -283,13 +309,13 @@ func appendDay(dates []string, year int, part map[rune]int, form string) []strin
 var tailRun = regexp.MustCompile(`^[0-9]+[0-9x]$`)
 
 // hasTail tries each run of four and six characters that can end an identity document.
-func (t typed) hasTail(hit func(kind, run string) bool) bool {
+func (t typed) hasTail(hit func(run string) bool) bool {
 	for i := range t.bare {
 		for _, n := range []int{4, 6} {
 			if i+n > len(t.bare) || !tailRun.MatchString(t.bare[i:i+n]) {
 				continue
 			}
-			if hit(FactDocumentTail, strings.ToUpper(t.bare[i:i+n])) {
+			if hit(strings.ToUpper(t.bare[i : i+n])) {
 				return true
 			}
 		}

@@ -56,6 +56,7 @@ var (
 	}()
 	durationType = reflect.TypeFor[time.Duration]()
 	acrType      = reflect.TypeFor[idp.ACR]()
+	versionType  = reflect.TypeFor[Version]()
 )
 
 func walk(t reflect.Type, prefix string, index []int, global bool) (out []Field) {
@@ -132,6 +133,12 @@ func (f Field) decode(raw json.RawMessage) (any, *Problem) {
 			return wrong("policy.bad.acr")
 		}
 		return a, nil
+	case versionType:
+		s, ok := v.(string)
+		if version, valid := ParseVersion(s); ok && valid {
+			return version, nil
+		}
+		return wrong("policy.bad.version")
 	}
 	switch f.Type.Kind() {
 	case reflect.Bool:
@@ -204,6 +211,8 @@ func (f Field) encode(v any) any {
 		return FormatDuration(v)
 	case idp.ACR:
 		return v.String()
+	case Version:
+		return string(v)
 	}
 	return v
 }
@@ -248,6 +257,9 @@ func (f Field) join(a, b any) any {
 			return a
 		}
 		return b
+	}
+	if v, ok := a.(Version); ok {
+		return newer(v, b.(Version))
 	}
 	x, y := reflect.ValueOf(a).Int(), reflect.ValueOf(b).Int()
 	switch {

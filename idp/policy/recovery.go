@@ -54,6 +54,8 @@ type RecoveryFacts struct {
 	Risks    []string // "place", "changed", "starts", "terminal", "channel", "money": a point each
 	Unheard  bool     // every place that is told is one that a code of this recovery went to
 	Barred   string   // people alone decide: "frozen", "disputed", "handover"
+	Staff    bool     // of the operator's own people, whom two others bring back
+	Met      bool     // both of whom state that they met him
 }
 
 // How says what becomes of a recovery.
@@ -211,6 +213,9 @@ func (r Recovery) Decide(f RecoveryFacts) RecoveryPlan {
 		level = min(2, level+1)
 	}
 	plan := r.first(recoveryRows, f, p, level)
+	if f.Staff && !(plan.How == Immediate && p.has(idp.ByKit, idp.ByKey) && (plan.Row == 3 || plan.Row == 8)) {
+		return r.staff(f, p, level)
+	}
 	if c := r.first(peopleRows, f, p, level); c.How != Nothing && plan.How != Immediate {
 		plan = c
 	}
@@ -219,6 +224,23 @@ func (r Recovery) Decide(f RecoveryFacts) RecoveryPlan {
 		return RecoveryPlan{Row: 12, Level: level}
 	case f.Barred != "":
 		return RecoveryPlan{Row: 18, Level: level, How: ByPeople}
+	}
+	return plan
+}
+
+// staff is row 17: operator staff, beyond their own spare passkey or kit.
+func (r Recovery) staff(f RecoveryFacts, p proofs, level int) RecoveryPlan {
+	plan := RecoveryPlan{Row: 17, Level: level, How: ByPeople}
+	switch {
+	case len(p.groups) == 0:
+		plan.How = Nothing
+	case p.has(idp.ByCase) && f.Barred == "":
+		plan.How, plan.Wait, plan.Withheld, plan.Kit = Delayed, r.StaffWait, idp.WithholdMoney, true
+		plan.Password, plan.Second = f.Lost != idp.LostSecond, f.Lost != idp.LostPassword
+		if f.Met {
+			plan.How, plan.Wait = Immediate, 0
+			plan.Withheld = idp.WithholdNothing
+		}
 	}
 	return plan
 }

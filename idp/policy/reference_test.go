@@ -74,6 +74,8 @@ func (f Field) span() string {
 		return strings.Join(f.Words, ", ")
 	case f.Type == acrType:
 		return strings.Join([]string{idp.ACR1.String(), idp.ACR2.String(), idp.ACRPhr.String(), idp.ACRPhrh.String()}, ", ")
+	case f.Type == versionType:
+		return "version, or empty"
 	case f.Type.Kind() == reflect.Bool:
 		return "yes or no"
 	case f.Type.Elem().Kind() == reflect.Int:

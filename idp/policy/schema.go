@@ -64,6 +64,9 @@ func (f Field) schema() map[string]any {
 	case acrType:
 		s["enum"] = []string{idp.ACR1.String(), idp.ACR2.String(), idp.ACRPhr.String(), idp.ACRPhrh.String()}
 		return s
+	case versionType:
+		s["type"], s["pattern"] = "string", "^("+strings.Trim(versionForm.String(), "^$")+")?$"
+		return s
 	}
 	switch f.Type.Kind() {
 	case reflect.Bool:

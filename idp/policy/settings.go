@@ -25,6 +25,7 @@ type Settings struct {
 	StepUp   StepUp        `json:"step_up"`
 	Grants   Grants        `json:"grants"`
 	Recovery Recovery      `json:"recovery"`
+	Terminal Terminals     `json:"terminals"`
 	All
 }
 
@@ -95,6 +96,34 @@ type Grants struct {
 	TerminalAbsolute time.Duration `json:"terminal_absolute" merge:"least" range:"1d..730d"`
 }
 
+// Terminals say what a terminal must show, and who may let it in.
+type Terminals struct {
+	KeyRequired     bool      `json:"key_required" merge:"or"` // it proves its key with every request; one that has a key always does
+	Approvers       Approvers `json:"approvers"`
+	MinimumSoftware Software  `json:"minimum_software"`
+}
+
+// Approvers are the roles that may let a terminal in, by its kind.
+type Approvers struct {
+	ESign        ByState  `json:"esign"`
+	Traditional  ByState  `json:"traditional"`
+	Smart        ByState  `json:"smart"`
+	Unregistered []string `json:"unregistered" merge:"common" oneof:"owner,manager,cashier"` // a device that names no terminal
+}
+
+// ByState are such roles by where the terminal stands.
+type ByState struct {
+	Active []string `json:"active" merge:"common" oneof:"owner,manager,cashier"`
+	New    []string `json:"new" merge:"common" oneof:"owner,manager,cashier"` // also one long unseen, with another key, or that asks to move money
+}
+
+// Software is the oldest version of a terminal's software that may sign in, by its kind.
+type Software struct {
+	ESign       Version `json:"esign" merge:"largest"`
+	Traditional Version `json:"traditional" merge:"largest"`
+	Smart       Version `json:"smart" merge:"largest"`
+}
+
 // FlowLife bounds a walk through a flow.
 type FlowLife struct {
 	Step  time.Duration `json:"step" range:"2m..1h"`
@@ -150,6 +179,7 @@ type Throttle struct {
 	Introduced          time.Duration `json:"introduced" range:"1m..1h"` // how long such a code introduces
 	Hashing             Bucket        `json:"hashing"`                   // new passwords and codes that a flow hashes
 	Explain             Bucket        `json:"explain"`                   // refusals that cost nothing and are written to the log all the same, of a network, times f
+	KitFile             Bucket        `json:"kit_file"`                  // files of recovery kits that are opened, of a known browser or a network, times f
 	Checking            Bucket        `json:"checking"`                  // new passwords of a flow that are compared with the rules while they are typed
 	NetworkWork         Bucket        `json:"network_work"`              // strangers' failures of a network, times f, before it must work
 	UserCodeWait        Wait          `json:"user_code_wait"`
@@ -205,6 +235,9 @@ type Tokens struct {
 	Grace       time.Duration `json:"grace" range:"0s..60s"` // a lost answer is given again, sealed
 	PAR         time.Duration `json:"par" range:"10s..10m"`  // to first use
 	Assertion   time.Duration `json:"assertion" range:"10s..5m"`
+	Proof       time.Duration `json:"proof" range:"10s..5m"`       // of possession (RFC 9449): so old at most
+	ProofAhead  time.Duration `json:"proof_ahead" range:"0s..60s"` // and so far in the future, for clocks that are off
+	ProofOnce   time.Duration `json:"proof_once" range:"20s..1h"`  // remembered so long: it counts once
 	MostGrants  int           `json:"most_grants" range:"1..1000"` // live grants of a person to one client and terminal; the oldest ends
 }
 
@@ -233,8 +266,10 @@ type Links struct {
 
 // RecoveryCodes are the codes on paper.
 type RecoveryCodes struct {
-	Count int `json:"count" range:"4..20"` // a set
-	Low   int `json:"low" range:"0..20"`   // fewer left than so many: a reminder
+	Count       int `json:"count" range:"4..20"`       // a set
+	Low         int `json:"low" range:"0..20"`         // fewer left than so many: a reminder
+	KitLength   int `json:"kit_length" range:"10..64"` // least characters of the passphrase of the kit's file
+	KitStrength int `json:"kit_strength" range:"2..4"` // least score of it, of zxcvbn: it is guessed at where nobody counts
 }
 
 // Work is the proof of work that strangers pay for a guess or a costly message with:

@@ -14,7 +14,6 @@ import (
 	"hufu/idp/place/placetest"
 	"hufu/idp/server"
 	"hufu/storage"
-	"hufu/storage/storagetest"
 	"hufu/templates"
 )
 
@@ -145,7 +144,7 @@ func TestEachCodeIsTold(t *testing.T) {
 // A notice that was left out, because one of its kind had just gone out, stands in the
 // next digest, once.
 func TestNoticesLeftOutAreInTheDigest(t *testing.T) {
-	eachHour(t, func(t *testing.T, w *demoWorld) {
+	eachJob(t, func(t *testing.T, w *demoWorld) {
 		w.add(t, somebody{Login: "twice.one", Mail: "twice.one@example.com"}, somebody{Login: "once.one", Mail: "once.one@example.com"})
 		for _, login := range []string{"twice.one", "twice.one", "once.one"} {
 			w.from(t, "203.0.113.1").try(login, storyPassword).at("/account")
@@ -167,7 +166,7 @@ func TestNoticesLeftOutAreInTheDigest(t *testing.T) {
 
 // Who has no mail reads his reminders on his own page, and in a letter as soon as he has.
 func TestRemindersWithoutMail(t *testing.T) {
-	eachHour(t, func(t *testing.T, w *demoWorld) {
+	eachJob(t, func(t *testing.T, w *demoWorld) {
 		u := w.person(t, somebody{Login: "mailless.one", TOTP: true, Phone: "+8613900000052"})
 		codes := w.addCodes(t, u, 3)
 		w.from(t, "203.0.113.1").try("mailless.one", storyPassword).at("second").submit("way", "backup").submit("code", codes[0]).at("choose-factor")
@@ -233,9 +232,9 @@ func TestNewPlace(t *testing.T) {
 	for _, d := range []storage.Dialect{storage.SQLite, storage.Postgres} {
 		t.Run(string(d), func(t *testing.T) {
 			t.Parallel()
-			dir := t.TempDir()
+			dsn, dir := sown(t, d, true)
 			cfg := server.Defaults(dir, true)
-			cfg.Database.DSN, cfg.Places.File = idp.Secret(storagetest.DSN(t, d)), filepath.Join(dir, "places.mmdb")
+			cfg.Database.DSN, cfg.Places.File = idp.Secret(dsn), filepath.Join(dir, "places.mmdb")
 			must(t, os.WriteFile(cfg.Places.File, placetest.Database(map[string]any{"203.0.113.0/24": placetest.Region("FJ", "Fujian", "福建"), "198.51.100.0/24": placetest.Region("YN", "Yunnan", "云南")}), 0o600))
 			synctest.Test(t, func(t *testing.T) {
 				w := startWorld(t, cfg, dir)
@@ -264,7 +263,7 @@ func TestNewPlace(t *testing.T) {
 // person's page. Then the sign-in asks for another; nobody is locked out.
 func TestExpiringPassword(t *testing.T) {
 	const day = 24 * time.Hour
-	eachHour(t, func(t *testing.T, w *demoWorld) {
+	eachJob(t, func(t *testing.T, w *demoWorld) {
 		synctest.Wait() // the first run of the jobs is over
 		w.Service.Rule(0, "password.max_age_days", 20)
 		w.add(t, somebody{Login: "old.one", Mail: "old.one@example.com"})

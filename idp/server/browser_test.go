@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -19,9 +20,9 @@ import (
 
 	"hufu/flows/factor/totp"
 	"hufu/idp"
+	"hufu/idp/oidc/dpoptest"
 	"hufu/idp/server"
 	"hufu/storage"
-	"hufu/storage/storagetest"
 )
 
 // A demoWorld is a running server with the demonstration world, and what
@@ -30,7 +31,9 @@ type demoWorld struct {
 	*httptest.Server
 	Service *server.Server
 	Issuer  string
-	dir     string // its data
+	dir     string                   // its data
+	keys    map[string]*dpoptest.Key // of terminals
+	key     *dpoptest.Key            // of the terminal that asks, unless another one is said
 	Clients map[string]struct {
 		ID         string `json:"client_id"`
 		Secret     string `json:"client_secret"`
@@ -40,6 +43,8 @@ type demoWorld struct {
 	Users map[string]struct {
 		Username, Phone, Email, Password string
 		TOTP                             string `json:"totp_secret"`
+		DocumentTail                     string `json:"document_tail"`
+		Birthday                         string
 	} `json:"users"`
 	Terminals map[string]struct{ Serial string } `json:"terminals"`
 	Merchant  struct {
@@ -53,17 +58,17 @@ func eachWorld(t *testing.T, story func(t *testing.T, w *demoWorld)) {
 	for _, d := range []storage.Dialect{storage.SQLite, storage.Postgres} {
 		t.Run(string(d), func(t *testing.T) {
 			t.Parallel()
-			story(t, newWorld(t, storagetest.DSN(t, d)))
+			dsn, dir := sown(t, d, false)
+			story(t, newWorld(t, dsn, dir))
 		})
 	}
 }
 
-func newWorld(t *testing.T, dsn string) *demoWorld {
+func newWorld(t *testing.T, dsn, dir string) *demoWorld {
 	t.Helper()
 	var handler http.Handler
 	ts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
 	t.Cleanup(ts.Close)
-	dir := t.TempDir()
 	cfg := server.Defaults(dir, true)
 	cfg.Issuer = strings.Replace(ts.URL, "127.0.0.1", "localhost", 1)
 	cfg.Database.DSN = idp.Secret(dsn)
@@ -82,7 +87,7 @@ func startWorld(t *testing.T, cfg server.Config, dir string) *demoWorld {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = service.Close() })
-	w := &demoWorld{Service: service, Issuer: cfg.Issuer, dir: dir}
+	w := &demoWorld{Service: service, Issuer: cfg.Issuer, dir: dir, key: dpoptest.New()}
 	text, err := os.ReadFile(filepath.Join(dir, "demo.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -109,6 +114,7 @@ type browser struct {
 	world  *demoWorld
 	client *http.Client
 	Lang   string
+	key    *dpoptest.Key // of the terminal whose requests it sends; nil: the world's
 
 	URL    *url.URL // of the page
 	Status int
@@ -184,6 +190,9 @@ func (b *browser) post(address string, form url.Values) *browser {
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	if form.Get("client_id") == "terminal" {
+		r.Header.Set("DPoP", cmp.Or(b.key, b.world.key).Proof(http.MethodPost, address, ""))
+	}
 	return b.do(r)
 }
 

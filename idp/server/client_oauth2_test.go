@@ -23,6 +23,7 @@ import (
 type app struct {
 	*oauth2.Config
 	t        *testing.T
+	world    *demoWorld
 	provider *oidc.Provider
 }
 
@@ -31,7 +32,15 @@ func (w *demoWorld) app(t *testing.T, name string, scopes ...string) *app {
 	provider, err := oidc.NewProvider(t.Context(), w.Issuer)
 	must(t, err)
 	c := w.Clients[name]
-	return &app{t: t, provider: provider, Config: &oauth2.Config{ClientID: c.ID, ClientSecret: c.Secret, RedirectURL: c.Redirect, Endpoint: provider.Endpoint(), Scopes: scopes}}
+	return &app{t: t, world: w, provider: provider, Config: &oauth2.Config{ClientID: c.ID, ClientSecret: c.Secret, RedirectURL: c.Redirect, Endpoint: provider.Endpoint(), Scopes: scopes}}
+}
+
+// context of the app's requests. A terminal proves its key with each.
+func (a *app) context() context.Context {
+	if a.ClientID != "terminal" {
+		return a.t.Context()
+	}
+	return context.WithValue(a.t.Context(), oauth2.HTTPClient, &http.Client{Transport: a.world.key})
 }
 
 // A started authorization request.
@@ -127,7 +136,7 @@ func TestOAuth2AndGoOIDC(t *testing.T) {
 func (a *app) refreshes(w *demoWorld, token *oauth2.Token, subject string) {
 	a.t.Helper()
 	for range 3 {
-		next, err := a.TokenSource(a.t.Context(), &oauth2.Token{RefreshToken: token.RefreshToken}).Token()
+		next, err := a.TokenSource(a.context(), &oauth2.Token{RefreshToken: token.RefreshToken}).Token()
 		must(a.t, err)
 		if next.RefreshToken == token.RefreshToken || next.AccessToken == token.AccessToken {
 			a.t.Fatal("a token did not change")
@@ -286,7 +295,7 @@ func (a *app) device(params ...string) *oauth2.DeviceAuthResponse {
 	for i := 0; i+1 < len(params); i += 2 {
 		options = append(options, oauth2.SetAuthURLParam(params[i], params[i+1]))
 	}
-	d, err := a.DeviceAuth(a.t.Context(), options...)
+	d, err := a.DeviceAuth(a.context(), options...)
 	must(a.t, err)
 	d.Interval = 1 // the library waits before it asks for the first time
 	return d
@@ -311,7 +320,7 @@ func TestDeviceFlowOfOAuth2(t *testing.T) {
 			}
 			d := w.deviceRequest(t, form)
 			b.approve(d.UserCode, d.number()).see(200, "")
-			token, err := a.DeviceAccessToken(t.Context(), &oauth2.DeviceAuthResponse{DeviceCode: d.DeviceCode, Interval: 1, Expiry: time.Now().Add(time.Minute)})
+			token, err := a.DeviceAccessToken(a.context(), &oauth2.DeviceAuthResponse{DeviceCode: d.DeviceCode, Interval: 1, Expiry: time.Now().Add(time.Minute)})
 			must(t, err)
 			id := a.verify(token, "")
 			var claims struct {
@@ -326,7 +335,7 @@ func TestDeviceFlowOfOAuth2(t *testing.T) {
 		// A refusal reaches the library.
 		d := a.device()
 		b.open("/device?user_code="+d.UserCode).submit("do", "deny").see(200, "")
-		if _, err := a.DeviceAccessToken(t.Context(), d); err == nil || !strings.Contains(err.Error(), "access_denied") {
+		if _, err := a.DeviceAccessToken(a.context(), d); err == nil || !strings.Contains(err.Error(), "access_denied") {
 			t.Errorf("after a refusal: %v", err)
 		}
 	})
@@ -339,6 +348,8 @@ type deviceAnswer struct {
 	Complete   string `json:"verification_uri_complete"`
 	Interval   int    `json:"interval"`
 	Match      int    `json:"match_number"`
+
+	from string // the device's address
 }
 
 func (d deviceAnswer) number() string {
@@ -362,6 +373,9 @@ func (w *demoWorld) form(t *testing.T, path string, form url.Values) (int, []byt
 	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodPost, w.URL+path, strings.NewReader(form.Encode()))
 	must(t, err)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if form.Get("client_id") == "terminal" {
+		r.Header.Set("DPoP", w.key.Proof(http.MethodPost, w.Issuer+path, ""))
+	}
 	res, err := many.Do(r)
 	if err != nil {
 		t.Error(err)

@@ -105,7 +105,7 @@ func (w *demoWorld) follow(b *browser) *browser {
 
 func TestZitadelDeviceFlow(t *testing.T) {
 	eachWorld(t, func(t *testing.T, w *demoWorld) {
-		z := newZitadel(t, w, "terminal", nil, "openid", "offline_access", "terminal")
+		z := newZitadel(t, w, "terminal", rp.WithHTTPClient(&http.Client{Transport: w.key}), "openid", "offline_access", "terminal")
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		d, err := rp.DeviceAuthorization(ctx, []string{"openid", "offline_access"}, z, nil)

@@ -12,3 +12,9 @@ func (s *Server) Rule(rule int, path string, value any) {
 	}
 	s.policy.Use(p, nil)
 }
+
+// Rest ends the background jobs, as Close does.
+func (s *Server) Rest() {
+	s.stop()
+	s.jobs.Wait()
+}

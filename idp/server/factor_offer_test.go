@@ -10,7 +10,6 @@ import (
 	"hufu/idp"
 	"hufu/idp/server"
 	"hufu/storage"
-	"hufu/storage/storagetest"
 )
 
 // asked is the address of an authorization request for a class of assurance.
@@ -109,9 +108,9 @@ func TestClassOutOfReachWithoutPasskeys(t *testing.T) {
 	for _, d := range []storage.Dialect{storage.SQLite, storage.Postgres} {
 		t.Run(string(d), func(t *testing.T) {
 			t.Parallel()
-			dir := t.TempDir()
+			dsn, dir := sown(t, d, true)
 			cfg := server.Defaults(dir, true)
-			cfg.Database.DSN, cfg.Issuer = idp.Secret(storagetest.DSN(t, d)), "http://127.0.0.1:8080"
+			cfg.Database.DSN, cfg.Issuer = idp.Secret(dsn), "http://127.0.0.1:8080"
 			synctest.Test(t, func(t *testing.T) {
 				w := startWorld(t, cfg, dir)
 				b := w.from(t, "203.0.113.4")

@@ -11,7 +11,6 @@ import (
 	"hufu/idp"
 	"hufu/idp/server"
 	"hufu/storage"
-	"hufu/storage/storagetest"
 	"hufu/templates"
 )
 
@@ -60,9 +59,9 @@ func TestRelatedOrigins(t *testing.T) {
 		origins []string
 		status  int
 	}{{nil, http.StatusNotFound}, {[]string{"http://localhost:8080"}, http.StatusNotFound}, {[]string{"http://localhost:8080", "https://shop.example.com", "https://shop.example.cn"}, http.StatusOK}} {
-		dir := t.TempDir()
+		dsn, dir := sown(t, storage.SQLite, false)
 		cfg := server.Defaults(dir, true)
-		cfg.Database.DSN, cfg.WebAuthn.ID, cfg.WebAuthn.Origins = idp.Secret(storagetest.DSN(t, storage.SQLite)), "localhost", c.origins
+		cfg.Database.DSN, cfg.WebAuthn.ID, cfg.WebAuthn.Origins = idp.Secret(dsn), "localhost", c.origins
 		b := startWorld(t, cfg, dir).from(t, "203.0.113.1").open("/.well-known/webauthn")
 		if b.Status != c.status {
 			t.Errorf("%q: %d, want %d", c.origins, b.Status, c.status)

@@ -348,7 +348,7 @@ func TestIntroduced(t *testing.T) {
 // Reminders: few codes and a phone that was not proved for long are one letter a week, and
 // one only, however often and wherever the job runs.
 func TestDigest(t *testing.T) {
-	eachHour(t, func(t *testing.T, w *demoWorld) {
+	eachJob(t, func(t *testing.T, w *demoWorld) {
 		u := w.person(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "digest.owner", Phone: "+8613900000017", Mail: "digest@example.com", TOTP: true})
 		codes := w.addCodes(t, u, 3)
 		b := w.from(t, "203.0.113.17")

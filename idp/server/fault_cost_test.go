@@ -77,7 +77,7 @@ func TestCost(t *testing.T) {
 
 		d := w.deviceRequest(t, url.Values{"client_id": {"terminal"}, "scope": {"openid offline_access terminal"}, "terminal_serial": {w.Terminals["esign"].Serial}})
 		w.token(t, pollForm(d))
-		expect("device poll", w.least(t, 3, func() { w.token(t, pollForm(d)) }), cost{0, 1, 1})
+		expect("device poll with its proof", w.least(t, 3, func() { w.token(t, pollForm(d)) }), cost{0, 2, 1})
 		expect("JWKS and discovery", w.least(t, 3, func() { w.get(t, "/jwks"); w.get(t, "/.well-known/openid-configuration") }), cost{0, 0, 0})
 	})
 }

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"hufu/storage"
-	"hufu/storage/storagetest"
 )
 
 // A wire is a TCP proxy before PostgreSQL that can be cut, and can fall silent.
@@ -106,8 +105,9 @@ func (w *wire) set(cut, silent bool) {
 // do anything when it is back.
 func TestDatabaseDown(t *testing.T) {
 	t.Parallel()
-	line, dsn := newWire(t, storagetest.DSN(t, storage.Postgres))
-	w := newWorld(t, dsn)
+	dsn, dir := sown(t, storage.Postgres, false)
+	line, dsn := newWire(t, dsn)
+	w := newWorld(t, dsn, dir)
 	a := w.app(t, "merchant_app", "openid", "offline_access")
 	b := w.browser(t)
 	token, _ := a.signIn(b, "cashier")
@@ -191,8 +191,9 @@ func TestDatabaseDown(t *testing.T) {
 // that a client got is lost.
 func TestDatabaseComesAndGoes(t *testing.T) {
 	t.Parallel()
-	line, dsn := newWire(t, storagetest.DSN(t, storage.Postgres))
-	w := newWorld(t, dsn)
+	dsn, dir := sown(t, storage.Postgres, false)
+	line, dsn := newWire(t, dsn)
+	w := newWorld(t, dsn, dir)
 	a := w.app(t, "merchant_app", "openid", "offline_access")
 	b := w.browser(t)
 	const shops = 8

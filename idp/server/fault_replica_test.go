@@ -27,9 +27,9 @@ type replicas struct {
 	one, two *demoWorld
 }
 
-func newReplicas(t *testing.T, dsn string) *replicas {
+func newReplicas(t *testing.T, dsn, dir string) *replicas {
 	t.Helper()
-	first := newWorld(t, dsn)
+	first := newWorld(t, dsn, dir)
 	second := serve(t, dsn, first.Issuer, first.dir)
 	var n atomic.Int64
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -65,7 +65,8 @@ func eachPair(t *testing.T, story func(t *testing.T, r *replicas)) {
 	for _, d := range []storage.Dialect{storage.SQLite, storage.Postgres} {
 		t.Run(string(d), func(t *testing.T) {
 			t.Parallel()
-			story(t, newReplicas(t, storagetest.DSN(t, d)))
+			dsn, dir := sown(t, d, false)
+			story(t, newReplicas(t, dsn, dir))
 		})
 	}
 }
@@ -110,7 +111,7 @@ func TestDeviceFlowAcrossReplicas(t *testing.T) {
 			t.Errorf("redeemed twice: %+v", again)
 		}
 		// Tokens of one verify at the other.
-		if status, body := r.two.get(t, "/userinfo", "Authorization", "Bearer "+a.Access); status != http.StatusOK {
+		if status, body := r.two.get(t, "/userinfo", "Authorization", "DPoP "+a.Access, "DPoP", r.key.Proof(http.MethodGet, r.Issuer+"/userinfo", a.Access)); status != http.StatusOK {
 			t.Errorf("userinfo at the other: %d %s", status, body)
 		}
 		if next := r.two.token(t, refreshForm("terminal", a.Refresh)); next.Status != http.StatusOK {

@@ -1,14 +1,18 @@
 package server_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"hufu/idp"
+	"hufu/idp/policy"
 	"hufu/idp/session"
 )
 
@@ -22,9 +26,15 @@ type asked struct {
 // be signed in, and returns its user code.
 func (w *demoWorld) asks(t *testing.T, kind, code string, scopes ...string) asked {
 	t.Helper()
+	return w.asksWith(t, kind, code, "", "", scopes...)
+}
+
+// asksWith is asks with a key and a version of its software.
+func (w *demoWorld) asksWith(t *testing.T, kind, code, key, software string, scopes ...string) asked {
+	t.Helper()
 	now := time.Now()
 	d := asked{device: idp.NewToken()}
-	d.DeviceRequest = idp.DeviceRequest{ClientID: "terminal", Scopes: append([]string{"openid", "terminal"}, scopes...), Match: 42, Choices: []int{17, 42, 88}, Network: "203.0.113.0/24",
+	d.DeviceRequest = idp.DeviceRequest{ClientID: "terminal", Scopes: append([]string{"openid", "terminal"}, scopes...), Match: 42, Choices: []int{17, 42, 88}, Network: "203.0.113.0/24", Key: key, Software: software,
 		CreatedAt: now, ExpiresAt: now.Add(600 * time.Second)}
 	if kind != "" {
 		terminal, err := w.Service.Store.TerminalBySerial(t.Context(), w.Terminals[kind].Serial)
@@ -38,7 +48,7 @@ func (w *demoWorld) asks(t *testing.T, kind, code string, scopes ...string) aske
 // state is what the device is told.
 func (w *demoWorld) state(t *testing.T, d asked) idp.DeviceState {
 	t.Helper()
-	p, err := w.Service.Store.PollDevice(t.Context(), session.Hash(d.device), "terminal", time.Now(), 0)
+	p, err := w.Service.Store.PollDevice(t.Context(), session.Hash(d.device), "terminal", d.Key, time.Now(), 0)
 	must(t, err)
 	return p.Request.State
 }
@@ -242,5 +252,129 @@ func TestDeviceGuesses(t *testing.T) {
 		w.add(t, somebody{Login: login})
 		b = w.from(t, "203.0.113.77")
 		b.open("/sign-in").signIn(login).open("/device?user_code="+guess(50)).see(429, "试得太多")
+	})
+}
+
+// The first key that a terminal is let in with is its own. With another one it is as good
+// as new: a manager or the owner sees a warning and proves himself afresh, what the former
+// key got has ended, and the owner is told.
+func TestTerminalKeys(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		ctx, store := t.Context(), w.Service.Store
+		key := func() string {
+			d, err := store.TerminalBySerial(ctx, w.Terminals["esign"].Serial)
+			must(t, err)
+			return d.Key
+		}
+		cashier, manager := w.from(t, "203.0.113.1"), w.from(t, "203.0.113.2")
+		w.asksWith(t, "esign", "BCDFGHJK", "key-one", "4.10.2")
+		cashier.open("/device?user_code=BCDFGHJK").signIn("cashier").see(200, "4.10.2").submit("do", "approve", "match", "42").see(200, "已经批准")
+		if key() != "key-one" || len(w.events(t, "chen.xy", "terminal.keyed")) != 1 || len(w.notices(t, "lin.wei", "terminal.rekeyed")) != 0 {
+			t.Fatalf("key %q", key())
+		}
+		w.asksWith(t, "esign", "CCDFGHJK", "key-one", "")
+		cashier.open("/device?user_code=CCDFGHJK").see(200, "批准这台").submit("do", "approve", "match", "42").see(200, "已经批准")
+		grants, err := store.Grants(ctx, w.user(t, "chen.xy").ID)
+		must(t, err)
+		if len(grants) == 0 || grants[0].Key != "key-one" {
+			t.Fatalf("grants %+v", grants)
+		}
+
+		other := w.asksWith(t, "esign", "DCDFGHJK", "key-two", "")
+		cashier.open("/device?user_code=DCDFGHJK").see(403, "换了密钥")
+		cashier.post("/device", url.Values{"user_code": {"DCDFGHJK"}, "do": {"approve"}, "match": {"42"}}).see(403, "店长或店主")
+		manager.open("/device?user_code=DCDFGHJK").signIn("manager").see(200, "不是您刚换的，请拒绝")
+		time.Sleep(301 * time.Second)
+		manager.submit("do", "approve", "match", "42").see(200, "动态码").submit("code", w.code(t, "manager")).see(200, "不是您刚换的")
+		manager.submit("do", "approve", "match", "42").see(200, "已经批准")
+		if w.state(t, other) != idp.DeviceApproved || key() != "key-two" || len(w.events(t, "wang.zq", "terminal.rekeyed")) != 1 {
+			t.Errorf("key %q, %s", key(), w.state(t, other))
+		}
+		if grants, err = store.Grants(ctx, w.user(t, "chen.xy").ID); err != nil || len(grants) != 0 {
+			t.Errorf("what the former key got: %+v %v", grants, err)
+		}
+		if told := w.notices(t, "lin.wei", "terminal.rekeyed"); len(told) == 0 {
+			t.Error("the owner was not told")
+		}
+
+		// One key stands for one terminal; without its key an approved one gets nothing.
+		taken := w.asksWith(t, "smart", "FCDFGHJK", "key-two", "")
+		manager.open("/device?user_code=FCDFGHJK").see(200, "批准这台").submit("do", "approve", "match", "42").see(403, "另一台终端")
+		if w.state(t, taken) != idp.DevicePending {
+			t.Errorf("approved all the same: %s", w.state(t, taken))
+		}
+	})
+}
+
+// Who may let which terminal in, and with which software, is policy.
+func TestTerminalPolicy(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		synctest.Wait() // the first run of the jobs is over
+		cashier, manager, owner := w.from(t, "203.0.113.1"), w.from(t, "203.0.113.2"), w.from(t, "203.0.113.3")
+		cashier.open("/sign-in").signIn("cashier")
+		manager.open("/sign-in").signIn("manager")
+		owner.open("/sign-in").signIn("owner")
+		w.Service.Rule(0, "terminals.approvers.smart.active", []string{"owner"})
+		w.asks(t, "smart", "BCDFGHJK")
+		cashier.open("/device?user_code=BCDFGHJK").see(403, "店长或店主")
+		manager.open("/device?user_code=BCDFGHJK").see(403, "店长或店主")
+		owner.open("/device?user_code=BCDFGHJK").see(200, "批准这台")
+		w.asks(t, "esign", "CCDFGHJK") // another kind
+		cashier.open("/device?user_code=CCDFGHJK").see(200, "批准这台")
+		w.Service.Rule(0, "terminals.approvers.unregistered", []string{"owner"})
+		w.asks(t, "", "DCDFGHJK")
+		manager.open("/device?user_code=DCDFGHJK").see(403, "店长或店主")
+		owner.open("/device?user_code=DCDFGHJK").see(200, "我们不认识这台设备")
+		w.Service.Rule(0, "terminals.minimum_software.esign", policy.Version("4.10"))
+		cashier.submit("do", "approve", "match", "42").see(403, "终端软件") // asked before the rule
+		owner.open("/device?user_code=CCDFGHJK").see(403, "终端软件")
+		w.asksWith(t, "esign", "FCDFGHJK", "", "4.11")
+		cashier.open("/device?user_code=FCDFGHJK").see(200, "4.11").submit("do", "approve", "match", "42").see(200, "已经批准")
+	})
+}
+
+// Whoever stands at a terminal stops a recovery there: its person is frozen at once, a case
+// is open, and all channels are told.
+func TestStopAtTerminal(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		ctx, store := t.Context(), w.Service.Store
+		manager := w.from(t, "198.51.100.1").open("/sign-in").signIn("manager").see(200, "王志强")
+		device := w.from(t, "203.0.113.1")
+		device.key = w.terminalKey("smart")
+		var d deviceAnswer
+		device.post("/device_authorization", url.Values{"client_id": {"terminal"}, "scope": {"openid terminal"}, "terminal_serial": {w.Terminals["smart"].Serial}})
+		must(t, json.Unmarshal([]byte(device.Body), &d))
+		manager.approve(d.UserCode, d.number()).see(200, "已经批准")
+		time.Sleep(6 * time.Second)
+		var a tokenAnswer
+		must(t, json.Unmarshal([]byte(device.post("/token", pollForm(d)).Body), &a))
+		owner := w.user(t, "lin.wei")
+		n := idp.TerminalNotice{MerchantID: owner.MerchantID, UserID: owner.ID, Kind: idp.NoticeStop, CreatedAt: time.Now(), Until: time.Now().Add(time.Hour), Params: idp.NoticeParams{Name: owner.Name}}
+		must(t, store.QueueTerminalNotice(ctx, &n, 0))
+		ask := func(method, path, text string) *browser {
+			t.Helper()
+			r, err := http.NewRequest(method, w.Issuer+path, strings.NewReader(text))
+			must(t, err)
+			r.Header.Set("Content-Type", "application/json")
+			r.Header.Set("Authorization", "DPoP "+a.Access)
+			r.Header.Set("DPoP", device.key.Proof(method, w.Issuer+path, a.Access))
+			return device.do(r)
+		}
+		if ask("GET", "/terminal/notices", ""); device.Status != 200 || !strings.Contains(device.Body, "有人正在找回林薇的账户") {
+			t.Fatalf("%d %s", device.Status, device.Body)
+		}
+		if ask("POST", "/terminal/notices/"+n.ID, `{"do":"stop"}`); device.Status != 200 || !strings.Contains(device.Body, "stopped") {
+			t.Fatalf("%d %s", device.Status, device.Body)
+		}
+		frozen := w.events(t, "lin.wei", "account.frozen")
+		if owner = w.user(t, "lin.wei"); !owner.Frozen || len(frozen) != 1 || frozen[0].Terminal == "" || frozen[0].Actor != "" {
+			t.Errorf("frozen %v, %+v", owner.Frozen, frozen)
+		}
+		if len(w.notices(t, "lin.wei", "frozen")) == 0 || len(w.events(t, "lin.wei", "case.opened")) != 1 {
+			t.Error("not told, or no case")
+		}
+		if ask("POST", "/terminal/notices/"+n.ID, `{"do":"stop"}`); device.Status != 404 {
+			t.Errorf("a second time: %d", device.Status)
+		}
 	})
 }

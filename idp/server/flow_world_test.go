@@ -17,6 +17,7 @@ import (
 
 	"hufu/flows/factor/totp"
 	"hufu/idp"
+	"hufu/idp/oidc/dpoptest"
 	"hufu/idp/phc"
 	"hufu/idp/policy"
 	"hufu/idp/server"
@@ -26,13 +27,24 @@ import (
 
 // eachHour runs a story in a demonstration world of each engine that is spoken to
 // in process, under a clock that moves only while everybody waits: time.Sleep is
-// how a story lets hours pass.
+// how a story lets hours pass, beside other stories. Nobody else works in them: the jobs
+// of a server would do a month's work while a story sleeps through it.
 func eachHour(t *testing.T, story func(t *testing.T, w *demoWorld)) {
 	t.Helper()
+	eachJob(t, func(t *testing.T, w *demoWorld) {
+		w.Service.Rest()
+		story(t, w)
+	})
+}
+
+// eachJob is eachHour for what is done, and put right, by the jobs of the server.
+func eachJob(t *testing.T, story func(t *testing.T, w *demoWorld)) {
+	t.Helper()
+	t.Parallel()
 	for _, d := range []storage.Dialect{storage.SQLite, storage.Postgres} {
 		t.Run(string(d), func(t *testing.T) {
 			t.Parallel()
-			dsn, dir := storagetest.DSN(t, d), t.TempDir()
+			dsn, dir := sown(t, d, true)
 			synctest.Test(t, func(t *testing.T) { story(t, quietWorld(t, dsn, dir)) })
 		})
 	}
@@ -323,7 +335,7 @@ func quietWorldOf(f *testing.F) *demoWorld {
 		f.Fatal(err)
 	}
 	f.Cleanup(func() { _ = service.Close() })
-	return &demoWorld{Service: service, Issuer: cfg.Issuer}
+	return &demoWorld{Service: service, Issuer: cfg.Issuer, key: dpoptest.New()}
 }
 
 // raw sends a body and a cookie header as they are and returns the status.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"hufu/idp"
+	"hufu/idp/manage"
 )
 
 // choosing is a browser at the page where a person must choose a new password.
@@ -56,6 +57,34 @@ func TestPasswordRules(t *testing.T) {
 			t.Errorf("a good one: %d %s", status, drawn)
 		}
 		b.submit("password", "brass otter lamp 42", "again", "brass otter lamp 42").at("/account")
+	})
+}
+
+// A birthday or the end of a document is found by the hashes that are kept of this person,
+// and of nobody else; where none are, no rule of them is told.
+func TestPasswordHoldsNoBirthday(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		keep := manage.Manager{Store: w.Service.Store}
+		b := w.choosing(t, "liang.liu", "+8613900000066", "203.0.113.66")
+		u, other := w.user(t, "liang.liu"), w.user(t, "lin.wei")
+		must(t, keep.SetPersonalEvidence(t.Context(), other.ID, "19851120", "24118X"))
+		check := func(password, want string) {
+			t.Helper()
+			status, _, drawn := b.ask("POST", b.URL.Path+"/check", url.Values{"password": {password}})
+			if status != 200 || strings.Contains(drawn, "里面有生日") != (want == "里面有生日") || strings.Contains(drawn, "里面有证件号") != (want == "里面有证件号") {
+				t.Errorf("%q: %d %s, want %q", password, status, drawn, want)
+			}
+			time.Sleep(time.Second)
+		}
+		check("brass 0512 otter lamp", "")
+		must(t, keep.SetPersonalEvidence(t.Context(), u.ID, "1990-05-12", "12731x"))
+		for password, want := range map[string]string{"brass 12/5/1990 otter": "里面有生日", "brass 0512 otter lamp": "里面有生日", "brass 900512 otter": "里面有生日",
+			"brass 731x otter lamp": "里面有证件号", "brass 12731X otter": "里面有证件号", "brass 85-11-20 otter": "", "brass 118x otter lamp": "", "brass 4275 otter lamp": ""} {
+			check(password, want)
+		}
+		b.submit("password", "brass 0512 otter lamp", "again", "brass 0512 otter lamp").see(422, "里面有生日")
+		time.Sleep(time.Second)
+		b.submit("password", "brass 4275 otter lamp", "again", "brass 4275 otter lamp").at("/account")
 	})
 }
 

@@ -1,7 +1,7 @@
 // Package server builds one http.Handler from everything: it opens the store, fills
 // every component by one literal, mounts the routes and runs the background jobs.
 //
-// Routes of its own: / (start), /healthz, /readyz, /static/, and with the flag
+// Routes of its own: / (start), /help, /healthz, /readyz, /static/, and with the flag
 // demo /dev/messages. Invariant: what is drawn, linked or published comes from
 // [Config], never from a request's host.
 package server
@@ -81,7 +81,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 	hasher := phc.NewHasher(runtime.NumCPU())
 	engine := &flows.Engine{Store: store, Sessions: sessions, Site: s.site, Policy: s.policy, Hasher: hasher, Log: log,
 		Password: password.Factor{Hasher: hasher}, TOTP: totp.Factor{Issuer: cfg.Operator}, Code: code.Factor{Policy: s.policy, Host: issuer.Hostname()},
-		Backup: backup.Factor{Hasher: hasher}}
+		Backup: backup.Factor{Hasher: hasher}, Wake: make(chan struct{}, 1)}
 	if engine.Passkey, err = cfg.passkeys(log); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
@@ -96,7 +96,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 		return nil, errors.Join(err, store.Close())
 	}
 	provider := &oidc.Provider{Store: store, Site: s.site, Policy: s.policy, Issuer: cfg.Issuer, Tokens: &web.Flood{PerMinute: cfg.Limits.RequestsPerMinute}, Log: log}
-	sessions.Copied = engine.Copied
+	sessions.Copied, provider.Stop = engine.Copied, engine.StopAt
 	manager := &manage.Manager{Store: store, Policy: s.policy, Lists: engine.Lists, Issuer: cfg.Issuer, Invite: invitation(cfg.Operator), Notify: engine.Notice, Tell: engine.CaseNotice, CaseLink: engine.CaseLink, Wake: make(chan struct{}, 1)}
 	keep := &keeper{Server: s, manage: manager}
 	if err := keep.found(ctx); err != nil {
@@ -163,6 +163,8 @@ func (s *Server) Close() error {
 func (s *Server) routes() {
 	s.mux.Handle("GET /static/", static.Handler())
 	s.mux.Handle("GET /{$}", s.site.Page(s.start))
+	s.mux.Handle("GET /help", s.site.Page(s.help))
+	s.mux.Handle("GET /help/{topic}", s.site.Page(s.help))
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok") })
 	s.mux.HandleFunc("GET /readyz", s.ready)
 	s.mux.Handle("GET /.well-known/webauthn", s.site.Page(s.relatedOrigins))
@@ -276,7 +278,28 @@ func (s *Server) run(engine *flows.Engine, keep *keeper) {
 	s.jobs.Go(func() { keep.simulate(ctx) })
 	s.every(ctx, time.Hour, "heartbeat", func() error { return s.beat(ctx) })
 	s.every(ctx, time.Hour, "sweep", func() error { return s.Store.Sweep(ctx, time.Now()) })
+	s.jobs.Go(func() { s.recoveries(ctx, engine) })
 	s.every(ctx, 6*time.Hour, "digest", func() error { return engine.Digest(ctx) })
+}
+
+// recoveries tells of recoveries that wait, when it is due to be told.
+func (s *Server) recoveries(ctx context.Context, engine *flows.Engine) {
+	for {
+		next := time.Now().Add(time.Minute)
+		s.note(ctx, "recoveries", func() (err error) {
+			next, err = engine.TellRecoveries(ctx)
+			return err
+		})
+		pause := time.NewTimer(max(time.Second, time.Until(next)))
+		select {
+		case <-ctx.Done():
+			pause.Stop()
+			return
+		case <-pause.C:
+		case <-engine.Wake:
+			pause.Stop()
+		}
+	}
 }
 
 // every does a job now and again after each pause until the server stops.

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"hufu/idp"
+	"hufu/idp/oidc/dpoptest"
 	"hufu/idp/policy"
 	"hufu/idp/server"
 	"hufu/storage"
@@ -198,7 +199,7 @@ func TestWiderNetworksStop(t *testing.T) {
 // browser that somebody is known on has a share of its own. Probes and files have no
 // limit.
 func TestFloodOfStrangers(t *testing.T) {
-	dsn, dir := storagetest.DSN(t, storage.SQLite), t.TempDir() // the shares are in memory
+	dsn, dir := sown(t, storage.SQLite, true) // the shares are in memory
 	synctest.Test(t, func(t *testing.T) {
 		w := tightWorld(t, dsn, dir, 60, 6)
 		w.add(t, somebody{Login: "known.one"})
@@ -255,11 +256,23 @@ func TestFloodOfStrangers(t *testing.T) {
 	})
 }
 
+// terminalKey is that of a terminal of the demonstration.
+func (w *demoWorld) terminalKey(kind string) *dpoptest.Key {
+	if w.keys == nil {
+		w.keys = map[string]*dpoptest.Key{}
+	}
+	if w.keys[kind] == nil {
+		w.keys[kind] = dpoptest.New()
+	}
+	return w.keys[kind]
+}
+
 // activated is a terminal of the demonstration that its owner has signed in, in a browser
 // of his: how it asks for its next tokens.
 func (w *demoWorld) activated(t *testing.T, address, kind string, owner *browser) (refresh func() tokenAnswer) {
 	t.Helper()
 	a, b := &quietApp{world: w, id: "terminal"}, w.from(t, address)
+	b.key = w.terminalKey(kind)
 	var d deviceAnswer
 	b.post("/device_authorization", url.Values{"client_id": {a.id}, "scope": {"openid offline_access terminal"}, "terminal_serial": {w.Terminals[kind].Serial}})
 	must(t, json.Unmarshal([]byte(b.Body), &d))
@@ -279,7 +292,7 @@ func (w *demoWorld) activated(t *testing.T, address, kind string, owner *browser
 // What strangers on the shop's network ask for, of pages or for tokens with tokens that
 // they make up, signs no terminal out: it has a share of its own as long as its grant lives.
 func TestFloodLeavesTerminals(t *testing.T) {
-	dsn, dir := storagetest.DSN(t, storage.SQLite), t.TempDir() // the shares are in memory
+	dsn, dir := sown(t, storage.SQLite, true) // the shares are in memory
 	synctest.Test(t, func(t *testing.T) {
 		w := tightWorld(t, dsn, dir, 30, 30)
 		const shop = "203.0.113.1"
@@ -385,15 +398,20 @@ func TestStrangersAskForTerminal(t *testing.T) {
 	eachHour(t, func(t *testing.T, w *demoWorld) {
 		asks := func(from string) (d deviceAnswer) {
 			t.Helper()
-			b := w.from(t, from).post("/device_authorization", url.Values{"client_id": {"terminal"}, "scope": {"openid terminal"}, "terminal_serial": {w.Terminals["esign"].Serial}})
+			b := w.from(t, from)
+			b.key = w.terminalKey(from)
+			b.post("/device_authorization", url.Values{"client_id": {"terminal"}, "scope": {"openid terminal"}, "terminal_serial": {w.Terminals["esign"].Serial}})
 			must(t, json.Unmarshal([]byte(b.Body), &d))
+			d.from = from
 			return d
 		}
 		hears := func(d deviceAnswer, want string) {
 			t.Helper()
 			time.Sleep(6 * time.Second)
 			var a tokenAnswer
-			must(t, json.Unmarshal([]byte(w.from(t, "198.51.100.1").post("/token", pollForm(d)).Body), &a))
+			b := w.from(t, "198.51.100.1")
+			b.key = w.terminalKey(d.from)
+			must(t, json.Unmarshal([]byte(b.post("/token", pollForm(d)).Body), &a))
 			if a.Error != want {
 				t.Errorf("the device hears %q, want %q", a.Error, want)
 			}
@@ -450,8 +468,8 @@ func TestApprovalAfterSessionEnded(t *testing.T) {
 	for _, d := range []storage.Dialect{storage.SQLite, storage.Postgres} {
 		t.Run(string(d), func(t *testing.T) {
 			t.Parallel()
-			dsn := storagetest.DSN(t, d)
-			w := newWorld(t, dsn)
+			dsn, dir := sown(t, d, false)
+			w := newWorld(t, dsn, dir)
 			b, store := w.browser(t), w.Service.Store
 			b.open("/sign-in").signIn("owner").see(200, "林薇")
 			asked := w.asks(t, "esign", "BCDFGHJK")
@@ -506,8 +524,8 @@ func TestFlowsAreSealed(t *testing.T) {
 	for _, d := range []storage.Dialect{storage.SQLite, storage.Postgres} {
 		t.Run(string(d), func(t *testing.T) {
 			t.Parallel()
-			dsn := storagetest.DSN(t, d)
-			w := newWorld(t, dsn)
+			dsn, dir := sown(t, d, false)
+			w := newWorld(t, dsn, dir)
 			a, b := w.quietApp("merchant_app"), w.browser(t)
 			q := url.Values{"response_type": {"code"}, "client_id": {a.id}, "redirect_uri": {a.redirect}, "scope": {"openid"}, "code_challenge": {a.sum}, "code_challenge_method": {"S256"}, "login_hint": {"hinted.name"}}
 			waiting := b.once(http.MethodPost, "/authorize", q).Header.Get("Location")

@@ -67,20 +67,9 @@ func (m *Manager) Known(ctx context.Context, r *http.Request, user string) (*idp
 	if i < 0 {
 		return nil, nil
 	}
-	e := all[i]
-	b, err := m.Store.Browser(ctx, e.Row)
-	if err != nil {
-		if idp.KindOf(err) == idp.NotFound {
-			return nil, nil
-		}
-		return nil, err
-	}
-	now := time.Now()
-	switch {
-	case b.UserID != user, now.Sub(b.LastUsedAt) > m.Policy.Now().Browsers.Life:
-		return nil, nil
-	case e.Generation == b.Generation, e.Generation == b.Generation-1 && now.Sub(b.MovedAt) <= m.Policy.Now().Browsers.PreviousGeneration:
-		return &b, nil
+	b, copied, err := m.row(ctx, all[i])
+	if err != nil || b == nil || !copied {
+		return b, err
 	}
 	return nil, m.Store.Tx(ctx, func(ctx context.Context) error {
 		if ok, err := m.Store.RevokeBrowser(ctx, b.ID); err != nil || !ok {
@@ -91,6 +80,41 @@ func (m *Manager) Known(ctx context.Context, r *http.Request, user string) (*idp
 		}
 		return m.Copied(ctx, user)
 	})
+}
+
+// row is the live row that an entry names, nil for none. copied: the entry is of an older
+// generation than the one before.
+func (m *Manager) row(ctx context.Context, e entry) (row *idp.Browser, copied bool, err error) {
+	b, err := m.Store.Browser(ctx, e.Row)
+	if err != nil {
+		if idp.KindOf(err) == idp.NotFound {
+			err = nil
+		}
+		return nil, false, err
+	}
+	now, p := time.Now(), m.Policy.Now().Browsers
+	if b.UserID != e.User || now.Sub(b.LastUsedAt) > p.Life {
+		return nil, false, nil
+	}
+	before := e.Generation == b.Generation-1 && now.Sub(b.MovedAt) <= p.PreviousGeneration
+	return &b, e.Generation != b.Generation && !before, nil
+}
+
+// Here lists by their ids the people whom this browser is known for, in the order of its
+// cookie: the last who signed in first. "" is one whom it is known for no more. It only
+// looks: a copied mark is found out when its person signs in.
+func (m *Manager) Here(ctx context.Context, r *http.Request) (users []string, err error) {
+	for _, e := range m.entries(r) {
+		b, copied, err := m.row(ctx, e)
+		if err != nil {
+			return nil, err
+		}
+		if b == nil || copied {
+			e.User = ""
+		}
+		users = append(users, e.User)
+	}
+	return users, nil
 }
 
 // Remember makes this browser known for a user after a sign-in that met policy in

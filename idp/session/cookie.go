@@ -99,7 +99,7 @@ func (m *Manager) bind(w http.ResponseWriter, r *http.Request) []byte {
 // its path.
 func (m *Manager) OpenFlow(w http.ResponseWriter, r *http.Request, d idp.Demand) (path string, err error) {
 	user := ""
-	if d.Kind != idp.FlowSignIn { // the signed-in person's, and nobody's after him
+	if !d.Kind.Door() { // the signed-in person's, and nobody's after him
 		signed, err := m.Signed(r)
 		if err != nil {
 			return "", err

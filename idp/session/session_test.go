@@ -187,6 +187,15 @@ func TestKnownBrowser(t *testing.T) {
 		if known(both, u) == nil || known(both, other) == nil {
 			t.Error("a browser is known for one person only")
 		}
+		here := func(r *http.Request, want ...string) {
+			t.Helper()
+			if users, err := m.Here(ctx, r); err != nil || !slices.Equal(users, want) {
+				t.Errorf("here are %v, %v, want %v", users, err, want)
+			}
+		}
+		here(first)
+		here(both, other.ID, u.ID)
+		here(one, "") // of an older generation: shown to nobody, and not yet lost
 		var told []string
 		m.Copied = func(ctx context.Context, user string) error {
 			if !storage.InTx(ctx) {
@@ -201,6 +210,7 @@ func TestKnownBrowser(t *testing.T) {
 		if known(both, other) == nil {
 			t.Error("the other person lost his")
 		}
+		here(both, other.ID, "")
 		if !slices.Equal(told, []string{u.ID}) {
 			t.Errorf("told %v of the copy, want its owner once", told)
 		}
@@ -214,6 +224,9 @@ func TestKnownBrowser(t *testing.T) {
 		m2.Ring = ring
 		if b, err := m2.Known(ctx, both, other.ID); b != nil || err != nil {
 			t.Errorf("a forged cookie: %v %v", b, err)
+		}
+		if users, err := m2.Here(ctx, both); len(users) != 0 || err != nil {
+			t.Errorf("a forged cookie names %v %v", users, err)
 		}
 	})
 }

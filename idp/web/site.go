@@ -102,8 +102,23 @@ func RetryAfter(w http.ResponseWriter, until time.Time) {
 
 // Write draws a page.
 func (s *Site) Write(w http.ResponseWriter, r *http.Request, status int, c templates.Content) error {
+	return s.write(w, status, s.frame(r), c)
+}
+
+// publicLife is for how long a page may be kept that is the same for everybody.
+const publicLife = 5 * time.Minute
+
+// Public draws a page that says the same to everybody who reads its language, whoever is
+// signed in: any cache may keep it.
+func (s *Site) Public(w http.ResponseWriter, r *http.Request, c templates.Content) error {
+	w.Header().Set("Cache-Control", "public, max-age="+strconv.Itoa(int(publicLife.Seconds())))
+	w.Header().Add("Vary", "Accept-Language, Cookie") // the language, asked for or chosen
+	return s.write(w, http.StatusOK, s.words(r), c)
+}
+
+func (s *Site) write(w http.ResponseWriter, status int, f templates.Frame, c templates.Content) error {
 	var b bytes.Buffer
-	if err := templates.Render(&b, s.frame(r), c); err != nil {
+	if err := templates.Render(&b, f, c); err != nil {
 		return err
 	}
 	h := w.Header()
@@ -116,8 +131,6 @@ func (s *Site) Write(w http.ResponseWriter, r *http.Request, status int, c templ
 	return err
 }
 
-// frame is what every page knows about its request. A page is drawn for a stranger
-// when the database cannot say who is signed in.
 // Part writes a part of a page, for a script that puts it into the page.
 func (s *Site) Part(w http.ResponseWriter, r *http.Request, name string, it any) error {
 	var b bytes.Buffer
@@ -130,11 +143,19 @@ func (s *Site) Part(w http.ResponseWriter, r *http.Request, name string, it any)
 	return err
 }
 
-func (s *Site) frame(r *http.Request) templates.Frame {
+// words are what every page knows about its request but who makes it.
+func (s *Site) words(r *http.Request) templates.Frame {
 	f := templates.Frame{Lang: s.Lang(r), Path: r.URL.RequestURI(), Operator: s.Operator, Demo: s.Demo, RequestID: RequestID(r.Context()), Issuer: s.Issuer, Zone: s.Zone}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		f.Path = r.URL.Path
 	}
+	return f
+}
+
+// frame is what every page knows about its request. A page is drawn for a stranger
+// when the database cannot say who is signed in.
+func (s *Site) frame(r *http.Request) templates.Frame {
+	f := s.words(r)
 	if signed, err := s.Sessions.Signed(r); err == nil && signed != nil {
 		f.Viewer = &templates.Viewer{Name: signed.User.Name, Face: templates.Face(signed.User.Name), Login: signed.User.Name, Console: signed.User.Role.Operator(), RoleKey: "role." + string(signed.User.Role)}
 	}

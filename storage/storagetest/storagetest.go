@@ -4,10 +4,12 @@
 package storagetest
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
 	"encoding/hex"
+	"errors"
 	"log/slog"
 	"net/url"
 	"os"
@@ -65,7 +67,7 @@ func DSN(t testing.TB, d storage.Dialect) string {
 	if d == storage.SQLite {
 		return "sqlite:" + filepath.Join(t.TempDir(), "hufu.db")
 	}
-	return postgresDatabase(t)
+	return postgresDatabase(t, "")
 }
 
 // Ring returns the key ring that all tests of a process share.
@@ -92,31 +94,107 @@ func newRing() ([]byte, *seal.Ring) {
 	return file, r
 }
 
-func postgresDatabase(t testing.TB) string {
-	t.Helper()
-	server := os.Getenv("HUFU_TEST_POSTGRES")
-	if server == "" {
-		t.Fatal("HUFU_TEST_POSTGRES is not set: run `make test`, or set it to the URL of a PostgreSQL superuser on a server for tests")
+// A Template is a database that tests begin in copies of: what takes long to make is
+// made once a process. Nobody may have it open while it is copied.
+type Template struct {
+	dialect storage.Dialect
+	name    string // PostgreSQL: of the database
+	file    []byte // SQLite: the whole
+}
+
+// NewTemplate keeps what fill leaves, closed, in an empty database.
+func NewTemplate(d storage.Dialect, fill func(dsn string) error) (*Template, error) {
+	t := &Template{dialect: d}
+	if d == storage.SQLite {
+		dir, err := os.MkdirTemp("", "hufu-template-")
+		if err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(dir)
+		path := filepath.Join(dir, "hufu.db")
+		if err := fill("sqlite:" + path); err != nil {
+			return nil, err
+		}
+		t.file, err = os.ReadFile(path)
+		return t, err
 	}
-	admin, err := sql.Open("pgx", server)
+	var err error
+	if t.name, err = createDatabase(""); err != nil {
+		return nil, err
+	}
+	if err := fill(addressOf(t.name)); err != nil {
+		return nil, errors.Join(err, t.Drop())
+	}
+	return t, nil
+}
+
+// DSN returns the address of a fresh copy.
+func (m *Template) DSN(t testing.TB) string {
+	t.Helper()
+	if m.dialect == storage.Postgres {
+		return postgresDatabase(t, m.name)
+	}
+	path := filepath.Join(t.TempDir(), "hufu.db")
+	if err := os.WriteFile(path, m.file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return "sqlite:" + path
+}
+
+// Drop removes the template; its copies stay.
+func (m *Template) Drop() error {
+	if m.dialect == storage.SQLite {
+		return nil
+	}
+	return dropDatabase(m.name)
+}
+
+// postgresDatabase is a fresh database that lives as long as the test: a copy of another,
+// or with "" an empty one.
+func postgresDatabase(t testing.TB, template string) string {
+	t.Helper()
+	name, err := createDatabase(template)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var b [8]byte
-	_, _ = rand.Read(b[:])
-	name := "hufu_test_" + hex.EncodeToString(b[:])
-	if _, err := admin.Exec("CREATE DATABASE " + name); err != nil {
-		t.Fatalf("create a test database: %v", err)
-	}
 	t.Cleanup(func() {
-		defer admin.Close()
-		if _, err := admin.Exec("DROP DATABASE IF EXISTS " + name + " WITH (FORCE)"); err != nil {
+		if err := dropDatabase(name); err != nil {
 			t.Errorf("drop the test database: %v", err)
 		}
 	})
-	u, err := url.Parse(server)
-	if err != nil || u.Host == "" {
-		t.Fatal("HUFU_TEST_POSTGRES must be a postgres:// URL with a host")
+	return addressOf(name)
+}
+
+func createDatabase(template string) (name string, err error) {
+	server := os.Getenv("HUFU_TEST_POSTGRES")
+	if u, err := url.Parse(server); err != nil || u.Host == "" {
+		return "", errors.New("HUFU_TEST_POSTGRES is no postgres:// URL with a host: run `make test`, or set it to that of a PostgreSQL superuser on a server for tests")
+	}
+	var b [8]byte
+	_, _ = rand.Read(b[:])
+	name = "hufu_test_" + hex.EncodeToString(b[:])
+	return name, administer("CREATE DATABASE " + name + " TEMPLATE " + cmp.Or(template, "template1"))
+}
+
+func dropDatabase(name string) error {
+	return administer("DROP DATABASE IF EXISTS " + name + " WITH (FORCE)")
+}
+
+// administer has the server do something that is in no database.
+func administer(statement string) error {
+	admin, err := sql.Open("pgx", os.Getenv("HUFU_TEST_POSTGRES"))
+	if err != nil {
+		return err
+	}
+	_, err = admin.Exec(statement)
+	return errors.Join(err, admin.Close())
+}
+
+// addressOf is the address of a database on the server for tests.
+func addressOf(name string) string {
+	u, err := url.Parse(os.Getenv("HUFU_TEST_POSTGRES"))
+	if err != nil {
+		panic(err) // there would be no such database
 	}
 	u.Path = "/" + name
 	return strings.Replace(u.String(), "postgresql://", "postgres://", 1)

@@ -91,6 +91,24 @@ func Left(data []byte) (left int) {
 	return left
 }
 
+// Unused returns the first of some codes that the set has not used, or the first of all when
+// there is none: whoever brings a whole kit need not know which he has used.
+func Unused(data []byte, codes []string) (code string) {
+	s, err := parse(data)
+	if err != nil {
+		s = set{}
+	}
+	for _, printed := range codes {
+		if _, index, ok := normal.RecoveryCode(printed); ok && index < len(s.Codes) && !s.Codes[index].Used {
+			return printed
+		}
+	}
+	if len(codes) > 0 {
+		return codes[0]
+	}
+	return ""
+}
+
 // Method names the factor.
 func (Factor) Method() idp.Method { return idp.MethodBackup }
 

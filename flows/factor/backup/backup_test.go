@@ -88,6 +88,30 @@ func TestCheckOnce(t *testing.T) {
 	}
 }
 
+// Whoever brings a whole kit gives the first code of it that is not used.
+func TestUnused(t *testing.T) {
+	f := Factor{Hasher: phc.NewHasher(2)}
+	codes, a := paper(t, f.Hasher, 3)
+	for _, i := range []int{0, 2, 1} {
+		if code := Unused(a.Credentials[0].Data, codes); code != codes[map[int]int{0: 0, 2: 1, 1: 1}[i]] {
+			t.Errorf("before %d is used: %s of %v", i, code, codes)
+		}
+		ans, err := f.Check(t.Context(), a, typed(codes[i]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Credentials[0].Data = ans.Data
+	}
+	for _, data := range [][]byte{a.Credentials[0].Data, nil, []byte("broken"), []byte("{}")} { // all used, nobody's, broken, empty
+		if code := Unused(data, codes); code != codes[0] {
+			t.Errorf("%.20s: %s", data, code)
+		}
+	}
+	if code := Unused(a.Credentials[0].Data, nil); code != "" {
+		t.Errorf("none of none: %q", code)
+	}
+}
+
 func TestCheckWrong(t *testing.T) {
 	f := Factor{Hasher: phc.NewHasher(2)}
 	codes, a := paper(t, f.Hasher, 2)

@@ -4,6 +4,7 @@
 package code
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -45,8 +46,8 @@ func (f Factor) Begin(ctx context.Context, a *factor.Attempt) error {
 		return idp.Errorf(idp.Forbidden, "code.nochannel")
 	}
 	to := a.Channels[0]
-	code := newCode(f.Policy.Now().Codes.Digits)
-	life := f.life(to)
+	code := newCode(f.digits(a))
+	life := f.life(a, to)
 	err := a.Send(ctx, to, "code", templates.Letter{Name: a.User.Name, Login: a.Login, Host: f.Host, Code: code, Purpose: a.Purpose, Minutes: int(life.Minutes()), At: time.Now()})
 	if err != nil {
 		return err
@@ -55,7 +56,12 @@ func (f Factor) Begin(ctx context.Context, a *factor.Attempt) error {
 	return err
 }
 
-func (f Factor) life(to idp.Identifier) time.Duration {
+func (f Factor) digits(a *factor.Attempt) int { return cmp.Or(a.Digits, f.Policy.Now().Codes.Digits) }
+
+func (f Factor) life(a *factor.Attempt, to idp.Identifier) time.Duration {
+	if a.Life > 0 {
+		return a.Life
+	}
 	if to.Kind == idp.IdentifierEmail {
 		return f.Policy.Now().Codes.MailLife
 	}
@@ -85,8 +91,8 @@ func (f Factor) Show(_ context.Context, a *factor.Attempt) (templates.Content, e
 		channel = "mail"
 	}
 	return templates.Code{Form: a.Form, Action: a.Action, ResendAction: a.Resend, Where: where, Whoever: a.Whoever, Unsent: !f.live(a),
-		Channel: channel, Digits: f.Policy.Now().Codes.Digits, Work: a.SendWork, Guess: a.Work, TrustDays: a.Trust,
-		Minutes: int(f.life(to).Minutes()), FirstStep: !a.Steps, Ways: a.Ways}, nil
+		Channel: channel, Digits: f.digits(a), Work: a.SendWork, Guess: a.Work, TrustDays: a.Trust,
+		Minutes: int(f.life(a, to).Minutes()), FirstStep: !a.Steps, Ways: a.Ways}, nil
 }
 
 // live says whether a code has gone to one of the channels.
@@ -110,15 +116,15 @@ func (Factor) to(a *factor.Attempt) idp.Identifier {
 
 // Read refuses what is no code that was sent.
 func (f Factor) Read(form url.Values) error {
-	_, err := f.read(form)
+	_, err := f.read(form, f.Policy.Now().Codes.Digits)
 	return err
 }
 
-func (f Factor) read(form url.Values) (string, error) {
+func (f Factor) read(form url.Values, digits int) (string, error) {
 	if strings.TrimSpace(form.Get("code")) == "" {
 		return "", idp.FieldError("code", "code.empty")
 	}
-	code, ok := normal.Digits(form.Get("code"), f.Policy.Now().Codes.Digits)
+	code, ok := normal.Digits(form.Get("code"), digits)
 	if !ok {
 		return "", idp.FieldError("code", "code.malformed")
 	}
@@ -127,7 +133,7 @@ func (f Factor) read(form url.Values) (string, error) {
 
 // Check compares a code with the live one, at most so many times as policy allows.
 func (f Factor) Check(_ context.Context, a *factor.Attempt, form url.Values) (factor.Answer, error) {
-	code, err := f.read(form)
+	code, err := f.read(form, f.digits(a))
 	if err != nil {
 		return factor.Answer{}, err
 	}

@@ -24,7 +24,7 @@ func (Factor) Begin(context.Context, *factor.Attempt) error { return nil }
 
 // Show draws the password page.
 func (Factor) Show(_ context.Context, a *factor.Attempt) (templates.Content, error) {
-	return templates.Password{Form: a.Form, Action: a.Action, Login: a.Login, Face: templates.Face(a.Login), RestartURL: a.Again, SecondStep: a.Steps,
+	return templates.Password{Form: a.Form, Action: a.Action, Login: a.Login, Masked: a.Masked, Face: templates.Face(a.Login), RestartURL: a.Again, SecondStep: a.Steps,
 		Passkey: a.Passkey, Work: a.Work, Ways: a.Ways}, nil
 }
 

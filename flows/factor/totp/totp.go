@@ -20,6 +20,7 @@ import (
 	"hufu/flows/factor"
 	"hufu/idp"
 	"hufu/idp/normal"
+	"hufu/idp/qr"
 	"hufu/templates"
 )
 
@@ -151,7 +152,7 @@ func (f Factor) ShowEnrol(_ context.Context, a *factor.Attempt, lang, later stri
 		return nil, err
 	}
 	link := f.URI(s.Secret, a.Login)
-	svg, err := qrSVG(link, templates.QRLabel(lang))
+	svg, err := qr.SVG(link, templates.QRLabel(lang))
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,5 @@
-package totp
+// Package qr draws QR codes as SVG, to stand inside a page.
+package qr
 
 import (
 	"fmt"
@@ -8,12 +9,12 @@ import (
 	"github.com/boombuler/barcode/qr"
 )
 
-// qrSVG draws a text as a QR code (ISO/IEC 18004, level M) with a white quiet zone
-// of four modules, black on white also in the dark.
-func qrSVG(text, label string) (template.HTML, error) {
+// SVG draws a text as a QR code (ISO/IEC 18004, level M) with a white quiet zone of
+// four modules, black on white also in the dark. The label is what a screen reader says.
+func SVG(text, label string) (template.HTML, error) {
 	code, err := qr.Encode(text, qr.M, qr.Auto)
 	if err != nil {
-		return "", fmt.Errorf("totp: qr: %w", err)
+		return "", fmt.Errorf("qr: %w", err)
 	}
 	const quiet = 4
 	n := code.Bounds().Dx()

@@ -1,0 +1,351 @@
+package flows
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"hufu/idp"
+	"hufu/idp/normal"
+	"hufu/idp/policy"
+	"hufu/idp/session"
+	"hufu/idp/web"
+	"hufu/templates"
+)
+
+// Recovery is the other way into an account, so it is no weaker than the first: every proof
+// is one that a sign-in would know, policy.Recovery.Decide alone says what they are worth
+// together, nothing is changed before the last step, and then all of it in one transaction.
+
+// recovering is what a recovery flow has found out.
+type recovering struct {
+	Lost    idp.Lost             `json:"lost"`
+	Extra   []idp.Shown          `json:"extra,omitempty"`   // shown by what leaves no proof of a sign-in: a terminal, a case
+	Stale   []string             `json:"stale,omitempty"`   // phones that had been unproven for long when their code came back
+	Started bool                 `json:"started,omitempty"` // paid for, see policy.Returns.Start
+	Plan    *policy.RecoveryPlan `json:"plan,omitempty"`    // that the person goes on with
+	Gone    []string             `json:"gone,omitempty"`    // ids of the factors named lost
+	ID      string               `json:"id,omitempty"`      // of the recovery that waits
+	Case    string               `json:"case,omitempty"`    // its number, where people decide
+	Hash    []byte               `json:"hash,omitempty"`    // of the new password
+	Factor  *idp.Credential      `json:"factor,omitempty"`  // the new one
+	Found   string               `json:"found,omitempty"`   // kind of contact that was typed, to look a user name up
+}
+
+func (e *Engine) recoverRoutes(page func(pattern string, h web.Handler)) {
+	page("GET /recover", e.recoverDoor)
+	page("POST /recover", e.recoverBegin)
+	page("GET /recover/other", e.recoverOther)
+	page("GET /recover/done", e.recoverDone)
+	page("POST /flows/{flow}/recover-wait/stop", e.recoverStop)
+}
+
+// recoverDoor is the one door of all who cannot sign in. It keeps nothing and says the same
+// to everybody.
+func (e *Engine) recoverDoor(w http.ResponseWriter, r *http.Request) error {
+	return e.Site.Write(w, r, http.StatusOK, templates.Recover{Action: "/recover", Methods: e.recoverKinds()})
+}
+
+// recoverKinds are the losses that the shipped ways can mend under the rules in force.
+func (e *Engine) recoverKinds() []string {
+	return []string{string(idp.LostUsername), string(idp.LostPassword), string(idp.LostSecond), string(idp.LostBoth)}
+}
+
+// recoverBegin opens the flow of a choice.
+func (e *Engine) recoverBegin(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	lost := idp.Lost(r.PostForm.Get("lost"))
+	d := idp.Demand{Kind: idp.FlowRecover, Object: string(lost), Return: "/recover", Hint: r.PostForm.Get("hint")}
+	switch {
+	case lost == "other":
+		return web.Redirect(w, r, "/recover/other")
+	case lost == idp.LostUsername:
+		d.Kind = idp.FlowName
+	case !slices.Contains(e.recoverKinds(), string(lost)):
+		return e.Site.Write(w, r, http.StatusUnprocessableEntity, templates.Recover{Action: "/recover", Methods: e.recoverKinds(),
+			Form: templates.Form{Errors: []templates.FieldError{{Key: "recover.choose"}}}})
+	}
+	return e.Site.Require(w, r, d)
+}
+
+func (e *Engine) recoverOther(w http.ResponseWriter, r *http.Request) error {
+	return e.Site.Write(w, r, http.StatusOK, templates.RecoverOther{})
+}
+
+// recoverDone is where a recovery ends: nobody is signed in by it.
+func (e *Engine) recoverDone(w http.ResponseWriter, r *http.Request) error {
+	return e.Site.Write(w, r, http.StatusOK, templates.RecoverDone{})
+}
+
+// lost is what the person of the flow has lost.
+func (s *State) lost() idp.Lost { return idp.Lost(s.Demand.Object) }
+
+// found makes room for what the flow finds out.
+func (s *State) found() *recovering {
+	if s.Facts.Recover == nil {
+		s.Facts.Recover = &recovering{Lost: s.lost()}
+	}
+	return s.Facts.Recover
+}
+
+// begun says whether something was shown that names the account although it is no proof of
+// a sign-in.
+func (s *State) begun() bool { return s.Facts.Recover != nil && len(s.Facts.Recover.Extra) > 0 }
+
+// proven says whether anything was shown: from then on the flow is that person's.
+func (s *State) proven() bool { return s.user != nil && (len(s.Facts.Proofs) > 0 || s.begun()) }
+
+// running is the delayed recovery that this flow has begun, nil when it has none or no
+// longer holds it.
+func (s *State) running(ctx context.Context) (*idp.Recovery, error) {
+	if s.Facts.Recover == nil || s.Facts.Recover.ID == "" {
+		return nil, nil
+	}
+	r, err := s.engine.Store.Recovery(ctx, s.Facts.Recover.ID)
+	return &r, err
+}
+
+// replaces is the plan that is carried out, empty before one is.
+func (s *State) replaces() policy.RecoveryPlan {
+	if !s.mayReplace() {
+		return policy.RecoveryPlan{}
+	}
+	return *s.Facts.Recover.Plan
+}
+
+// mayReplace says whether what was lost may be replaced now: at once, or because the wait is
+// over and nobody stopped it.
+func (s *State) mayReplace() bool {
+	if s.Facts.Recover == nil || s.Facts.Recover.Plan == nil || !s.proven() || s.user.Frozen || s.user.Reason() != "" {
+		return false
+	}
+	switch s.Facts.Recover.Plan.How {
+	case policy.Immediate:
+		return true
+	case policy.Delayed:
+		return s.recovery != nil && s.recovery.Flow == s.ID && s.recovery.Due(time.Now())
+	}
+	return false
+}
+
+// recoverWho asks whose account it is. Whether there is one nobody learns.
+type recoverWho struct{}
+
+func (recoverWho) Name() string { return "recover-who" }
+
+func (recoverWho) Done(s *State) bool { return s.Facts.Lookup != nil || s.begun() }
+
+// Again: another name may be typed until something is shown.
+func (recoverWho) Again(s *State) bool { return len(s.Facts.Proofs) == 0 && !s.begun() }
+
+func (recoverWho) Show(_ context.Context, s *State) (templates.Content, error) {
+	p := templates.RecoverWho{Form: s.Form, Action: s.path("recover-who"), Lost: string(s.lost()), Identifier: s.Facts.Typed}
+	if p.Identifier == "" {
+		p.Identifier = s.Demand.Hint
+	}
+	return p, nil
+}
+
+func (recoverWho) Submit(ctx context.Context, s *State, form url.Values) error {
+	typed := strings.TrimSpace(form.Get("identifier"))
+	switch {
+	case typed == "":
+		return idp.FieldError("identifier", "identifier.empty")
+	case len(typed) > 4*normal.MaxIdentifier:
+		return idp.FieldError("identifier", "identifier.malformed")
+	}
+	return s.named(ctx, typed)
+}
+
+// named takes a typed login name for whom the flow is about.
+func (s *State) named(ctx context.Context, typed string) (err error) {
+	s.Facts.Typed = typed
+	kind, value, ok := normal.Identifier(typed)
+	if !ok {
+		kind, value = "none", typed // nobody has it; answered like any other
+	}
+	s.Facts.Lookup, s.Facts.Way = s.engine.Store.Lookup(kind, value), ""
+	s.Facts.Recover = &recovering{Lost: s.lost()}
+	delete(s.Facts.Scratch, stepProof)
+	s.User, err = s.engine.Store.Login(ctx, kind, value, time.Now().Add(-s.engine.Policy.Now().Notices.FormerNames))
+	return err
+}
+
+// recoverHub lists the ways to show who one is, and says what those shown are worth.
+type recoverHub struct{}
+
+func (recoverHub) Name() string { return "recover" }
+
+func (recoverHub) Done(s *State) bool {
+	return s.Facts.Way != "" || s.Facts.Recover != nil && s.Facts.Recover.Plan != nil
+}
+
+func (recoverHub) Show(ctx context.Context, s *State) (templates.Content, error) {
+	p := templates.RecoverHub{Form: s.Form, Action: s.path("recover"), Lost: string(s.lost()), Login: s.Facts.Typed, Ways: s.recoverWays()}
+	if !s.proven() {
+		p.RestartURL = s.path("recover-who")
+		return p, nil
+	}
+	p.Login = s.login()
+	if why := s.user.Reason(); why != "" {
+		p.Refused = "refused." + why
+		if why == "locked" {
+			p.Refused = "recover.locked"
+		}
+		return p, nil
+	}
+	facts, err := s.recoveryFacts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	plan := s.settings().Recovery.Decide(facts)
+	p.Shown = s.shownRows(facts.Shown)
+	p.Plan = planOf(plan, facts, time.Now())
+	if p.Plan.How == "now" || p.Plan.How == "wait" {
+		p.Factors = s.lostFactors(plan)
+	}
+	other, err := s.engine.Store.RunningRecovery(ctx, s.User)
+	if err != nil {
+		return nil, err
+	}
+	if other != nil {
+		p.Running, p.Due = true, other.DueAt
+	}
+	return p, nil
+}
+
+// Choose takes a way to show who one is.
+func (recoverHub) Choose(s *State, way string) bool {
+	if !slices.ContainsFunc(s.recoverWays(), func(w templates.Way) bool { return w.Value == way }) {
+		return false
+	}
+	s.Facts.Way, s.Facts.Begun = way, ""
+	delete(s.Facts.Scratch, stepProof)
+	return true
+}
+
+func (recoverHub) Submit(ctx context.Context, s *State, form url.Values) error {
+	if !s.proven() || s.user.Reason() != "" {
+		return idp.FieldError("", "recover.show_first")
+	}
+	u, err := s.engine.Store.HoldUser(ctx, s.User)
+	if err != nil {
+		return err
+	}
+	s.user = &u
+	facts, err := s.recoveryFacts(ctx)
+	if err != nil {
+		return err
+	}
+	plan := s.settings().Recovery.Decide(facts)
+	if plan.How == policy.Nothing {
+		return idp.FieldError("", "recover.show_more")
+	}
+	if plan.How == policy.ByPeople {
+		return s.askPeople(ctx, plan, facts)
+	}
+	if s.found().Gone, err = s.namedLost(plan, form); err != nil {
+		return err
+	}
+	if plan.How == policy.Delayed {
+		return s.wait(ctx, plan, facts)
+	}
+	s.found().Plan = &plan
+	return nil
+}
+
+// lostFactors are the factors of which the person says which are gone: those that he has
+// not just shown.
+func (s *State) lostFactors(plan policy.RecoveryPlan) (out []templates.Option) {
+	if !plan.Second {
+		return nil
+	}
+	for _, c := range seconds(s.creds) {
+		if slices.ContainsFunc(s.Facts.Proofs, func(p idp.Proof) bool { return p.Credential == c.ID }) {
+			continue
+		}
+		label := templates.T(s.engine.Site.Lang(s.request), "factor."+string(c.Method))
+		if c.Label != "" {
+			label += " · " + c.Label
+		}
+		out = append(out, templates.Option{Value: c.ID, Text: label, Chosen: true})
+	}
+	return out
+}
+
+// namedLost reads which factors are gone: one at least, where one is replaced.
+func (s *State) namedLost(plan policy.RecoveryPlan, form url.Values) ([]string, error) {
+	all := s.lostFactors(plan)
+	if len(all) == 0 {
+		return nil, nil
+	}
+	var gone []string
+	for _, c := range all {
+		if len(all) == 1 || slices.Contains(form["gone"], c.Value) {
+			gone = append(gone, c.Value)
+		}
+	}
+	if len(gone) == 0 {
+		return nil, idp.FieldError("gone", "recover.which")
+	}
+	return gone, nil
+}
+
+// planOf is the plan in the words of the page.
+func planOf(plan policy.RecoveryPlan, f policy.RecoveryFacts, now time.Time) templates.RecoverPlan {
+	p := templates.RecoverPlan{How: "nothing", Password: plan.Password, Second: plan.Second, Withheld: string(plan.Withheld), Kit: plan.Kit, Level: plan.Level, Risks: f.Risks, Barred: f.Barred}
+	switch plan.How {
+	case policy.Immediate:
+		p.How = "now"
+		if plan.Hold > 0 {
+			p.Until = now.Add(plan.Hold)
+		}
+	case policy.Delayed:
+		p.How, p.Hours, p.Until = "wait", int(plan.Wait.Hours()), now.Add(plan.Wait)
+	case policy.ByPeople:
+		p.How = "case"
+	}
+	return p
+}
+
+// shownRows are the proofs in the words of the page.
+func (s *State) shownRows(shown []idp.Shown) (out []templates.RecoverShown) {
+	for _, v := range shown {
+		row := templates.RecoverShown{By: string(v.By), Void: v.Void}
+		for _, n := range s.names {
+			if n.ID == v.ID {
+				row.Detail = n.Masked()
+			}
+		}
+		if v.Stale && v.Void == "" {
+			row.Void = "phone.stale"
+		}
+		out = append(out, row)
+	}
+	return out
+}
+
+// signedPage is a page of a flow that its person alone may act on.
+func (e *Engine) flowPage(w http.ResponseWriter, r *http.Request) (*State, error) {
+	if err := r.ParseForm(); err != nil {
+		return nil, badForm(err)
+	}
+	s, err := e.load(r)
+	if err != nil {
+		return nil, e.gone(w, r, err)
+	}
+	return s, nil
+}
+
+// keepSession is the acting session of who is signed in as the flow's person, nil for none.
+func (s *State) actingSession() *session.Signed {
+	if s.signed != nil && s.signed.User.ID == s.User {
+		return s.signed
+	}
+	return nil
+}

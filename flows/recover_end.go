@@ -1,0 +1,391 @@
+package flows
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"time"
+
+	"hufu/idp"
+	"hufu/idp/policy"
+	"hufu/idp/session"
+	"hufu/idp/web"
+	"hufu/storage"
+	"hufu/templates"
+)
+
+// keepPassword keeps the new password until the end of the flow, where all is replaced in
+// one transaction.
+func (s *State) keepPassword() error {
+	if !s.replaces().Password {
+		return errExpired
+	}
+	s.found().Hash, s.Facts.Changed = s.hash, true
+	return nil
+}
+
+// keepFactor keeps the new second factor until the end of the flow.
+func (s *State) keepFactor(ctx context.Context, c idp.Credential) error {
+	if !s.replaces().Second {
+		return errExpired
+	}
+	if c.Lookup != nil {
+		if _, err := s.engine.Store.CredentialByLookup(ctx, c.Lookup); idp.KindOf(err) != idp.NotFound {
+			if err == nil {
+				err = idp.FieldError("", "key.known")
+			}
+			return err
+		}
+	}
+	s.found().Factor, s.Facts.Enrolled = &c, string(c.Method)
+	delete(s.Facts.Scratch, "enrol-passkey")
+	delete(s.Facts.Scratch, "enrol-totp")
+	s.token = idp.NewToken()
+	return nil
+}
+
+// completeRecover replaces what was lost, in the transaction of the last step. Nobody is
+// signed in by it. Everything that was let in before, or could let somebody in, ends.
+func (e *Engine) completeRecover(ctx context.Context, s *State) (*finish, error) {
+	now := time.Now()
+	if err := s.person(ctx); err != nil { // as it is now: beside this nobody changes him
+		return nil, err
+	}
+	if !s.mayReplace() {
+		return nil, errExpired
+	}
+	r, err := e.concluded(ctx, s, now)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.sweep(ctx, now); err != nil {
+		return nil, err
+	}
+	if err := s.replace(ctx, r); err != nil {
+		return nil, err
+	}
+	until := time.Time{}
+	if hold := s.Facts.Recover.Plan.Hold; hold > 0 {
+		until = now.Add(hold)
+	}
+	if err := e.Store.Withhold(ctx, s.User, holding(*s.Facts.Recover.Plan), until); err != nil {
+		return nil, err
+	}
+	if err := e.event(ctx, s, idp.Event{Name: "recovery.completed", Data: recoveryData(r)}); err != nil {
+		return nil, err
+	}
+	letter := templatesLetter(s, now)
+	letter.Object, letter.Until = r.ID, until
+	return &finish{next: "/recover/done"}, e.tellRecovery(ctx, *s.user, "recovery.completed", letter)
+}
+
+// holding is what an immediate recovery keeps back for a time; a delayed one has kept it back
+// while it waited.
+func holding(p policy.RecoveryPlan) idp.Withhold {
+	if p.Hold == 0 {
+		return idp.WithholdNothing
+	}
+	return p.Withheld
+}
+
+// concluded decides, with what is true now, that the recovery may end, and keeps that it
+// has: an immediate one by the same row of the table as when it was taken up, a delayed one
+// once, after its time and by the flow that holds it.
+func (e *Engine) concluded(ctx context.Context, s *State, now time.Time) (r idp.Recovery, err error) {
+	if s.recovery != nil {
+		ok, err := e.Store.EndRecovery(ctx, s.recovery.ID, idp.RecoveryDone, now)
+		if err == nil && (!ok || s.recovery.Flow != s.ID) {
+			err = errExpired
+		}
+		return *s.recovery, err
+	}
+	facts, err := s.recoveryFacts(ctx)
+	if err != nil {
+		return r, err
+	}
+	plan, was := s.settings().Recovery.Decide(facts), *s.Facts.Recover.Plan
+	if plan.How != policy.Immediate || plan.Withheld.Worse(was.Withheld) != was.Withheld || plan.Password != was.Password || plan.Second != was.Second {
+		return r, errExpired // what it rested on is gone
+	}
+	if running, err := e.Store.RunningRecovery(ctx, s.User); err != nil {
+		return r, err
+	} else if running != nil { // somebody with less to show had begun one
+		if _, err := e.endRecovery(ctx, *running, idp.RecoveryVoid, idp.Event{Merchant: s.user.MerchantID, Network: web.Network(ctx), Policy: e.Policy.Now().Version}); err != nil {
+			return r, err
+		}
+	}
+	r = idp.Recovery{UserID: s.User, State: idp.RecoveryDone, Lost: s.lost(), Row: plan.Row, Level: plan.Level, Withheld: plan.Withheld, Shown: facts.Shown, Gone: s.found().Gone,
+		Password: plan.Password, Second: plan.Second, Kit: plan.Kit, Flow: s.ID, StartedAt: now, DueAt: now, Until: now, EndedAt: now, Case: caseOf(facts.Shown)}
+	if err := e.Store.AddRecovery(ctx, &r); err != nil {
+		return r, err
+	}
+	return r, e.event(ctx, s, idp.Event{Name: "recovery.started", Data: recoveryData(r)})
+}
+
+// sweep ends everything of the person that was issued before: sessions, grants, approvals
+// that wait, known browsers but the acting one's mark, trust, codes, links and flows.
+func (s *State) sweep(ctx context.Context, now time.Time) error {
+	e, keep := s.engine, ""
+	if s.browser != nil {
+		keep = s.browser.ID
+	}
+	by := idp.Event{Flow: s.ID, Network: web.Network(ctx), Policy: e.Policy.Now().Version}
+	if err := e.Store.DenyApprovals(ctx, s.User); err != nil {
+		return err
+	}
+	if err := e.Store.EndAll(ctx, *s.user, storage.Keep{}, "recovery", by); err != nil {
+		return err
+	}
+	if err := e.Store.RevokeBrowsers(ctx, s.User, keep); err != nil {
+		return err
+	}
+	if err := e.Store.DistrustBrowsers(ctx, s.User); err != nil {
+		return err
+	}
+	if err := e.Store.VoidTerminalNotices(ctx, s.User, now); err != nil {
+		return err
+	}
+	return e.Store.DropLinks(ctx, s.User)
+}
+
+// replace puts the new password and factor in the place of what was lost.
+func (s *State) replace(ctx context.Context, r idp.Recovery) error {
+	e := s.engine
+	if r.Password {
+		if err := s.replacePassword(ctx, r); err != nil {
+			return err
+		}
+	}
+	if r.Kit {
+		if err := s.drop(ctx, func(c idp.Credential) bool { return c.Method == idp.MethodBackup }); err != nil {
+			return err
+		}
+	}
+	if !r.Second {
+		return nil
+	}
+	fresh := s.found().Factor
+	if fresh == nil {
+		return errExpired
+	}
+	gone := func(c idp.Credential) bool {
+		return slices.Contains(r.Gone, c.ID) || c.Method == idp.MethodTOTP && fresh.Method == idp.MethodTOTP
+	}
+	if err := s.drop(ctx, gone); err != nil {
+		return err
+	}
+	if err := e.Store.AddCredential(ctx, fresh); err != nil {
+		return err
+	}
+	return e.event(ctx, s, idp.Event{Name: "factor.replaced", Data: map[string]any{"method": string(fresh.Method), "recovery": r.ID}})
+}
+
+// replacePassword sets the new password. Where proofs of one group alone set it, that is
+// kept: a second group is what makes it more than they are.
+func (s *State) replacePassword(ctx context.Context, r idp.Recovery) error {
+	e, hash := s.engine, s.found().Hash
+	if len(hash) == 0 {
+		return errExpired
+	}
+	via := slices.DeleteFunc(idp.Groups(r.Shown), func(g idp.Group) bool { return g == idp.GroupMemory })
+	if len(via) > 1 {
+		via = nil
+	}
+	id := ""
+	if c := of(s.creds, idp.MethodPassword); c != nil {
+		id = c.ID
+		ok, err := e.Store.ReplaceCredential(ctx, c.ID, c.Version, hash)
+		if err == nil && !ok {
+			err = errFaster
+		}
+		if err != nil {
+			return err
+		}
+	} else {
+		c := idp.Credential{UserID: s.User, Method: idp.MethodPassword, Data: hash}
+		if err := e.Store.AddCredential(ctx, &c); err != nil {
+			return err
+		}
+		id = c.ID
+	}
+	if err := e.Store.SetVia(ctx, id, via); err != nil {
+		return err
+	}
+	if err := e.Store.SetMustChange(ctx, s.User, false); err != nil {
+		return err
+	}
+	for _, kind := range []string{"totp", "totp.c", "code", "suspect", "pw", "pw.c"} { // whoever used them up knew the old one
+		if err := e.Store.FillBucket(ctx, kind, s.account()); err != nil {
+			return err
+		}
+	}
+	return e.event(ctx, s, idp.Event{Name: "password.reset", Data: map[string]any{"recovery": r.ID}})
+}
+
+// drop takes credentials out of the world.
+func (s *State) drop(ctx context.Context, which func(idp.Credential) bool) error {
+	for _, c := range slices.Clone(s.creds) {
+		if !which(c) {
+			continue
+		}
+		if err := s.engine.retire(ctx, s, c); err != nil {
+			return err
+		}
+		if err := s.engine.event(ctx, s, idp.Event{Name: "factor.removed", Data: map[string]any{"method": string(c.Method)}}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// What was told of a recovery that waits, as bits of idp.Recovery.Told.
+const (
+	toldMiddle = 1 << iota
+	toldSoon
+	toldDue
+)
+
+// middle is when its person is told a second time.
+func middle(r idp.Recovery) time.Time { return r.StartedAt.Add(r.DueAt.Sub(r.StartedAt) / 2) }
+
+// soon is when the end is told of: a while before, by day.
+func (e *Engine) soon(r idp.Recovery) time.Time {
+	p := e.Policy.Now().Returns
+	t := r.DueAt.Add(-p.Remind).In(e.Site.Zone)
+	switch day := time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, t.Location()); {
+	case t.Hour() < p.DayFrom: // the evening before
+		t = day.AddDate(0, 0, -1).Add(time.Duration(p.DayTo) * time.Hour).Add(-p.Remind)
+	case t.Hour() >= p.DayTo:
+		t = day.Add(time.Duration(p.DayTo) * time.Hour).Add(-p.Remind)
+	}
+	if t.Before(r.StartedAt) {
+		return r.DueAt.Add(-p.Remind)
+	}
+	return t
+}
+
+// recoveryPage is how many recoveries that wait are looked at at once.
+const recoveryPage = 200
+
+// TellRecoveries tells of recoveries that wait what is due to be told, once each, ends those
+// that nobody came back for, and says when to look again.
+func (e *Engine) TellRecoveries(ctx context.Context) (next time.Time, err error) {
+	now := time.Now()
+	next = now.Add(time.Hour)
+	for after := ""; ; {
+		page, err := e.Store.WaitingRecoveries(ctx, after, recoveryPage)
+		if err != nil {
+			return next, err
+		}
+		for _, r := range page {
+			after = r.ID
+			at, err := e.tellOf(ctx, r, now)
+			if err != nil {
+				return next, err
+			}
+			if at.After(now) && at.Before(next) {
+				next = at
+			}
+		}
+		if len(page) < recoveryPage {
+			return next, nil
+		}
+	}
+}
+
+// tellOf does for one recovery what is due, and returns when the next thing is.
+func (e *Engine) tellOf(ctx context.Context, r idp.Recovery, now time.Time) (next time.Time, err error) {
+	if !now.Before(r.Until) {
+		return next, e.Store.Tx(ctx, func(ctx context.Context) error {
+			_, err := e.endRecovery(ctx, r, idp.RecoveryExpired, idp.Event{Actor: "system", Policy: e.Policy.Now().Version})
+			return err
+		})
+	}
+	next = r.Until
+	for _, what := range []struct {
+		bit  int
+		at   time.Time
+		name string
+	}{{toldMiddle, middle(r), "recovery.reminded"}, {toldSoon, e.soon(r), "recovery.soon"}, {toldDue, r.DueAt, "recovery.due"}} {
+		switch {
+		case r.Told&what.bit != 0:
+		case now.Before(what.at):
+			if what.at.Before(next) {
+				next = what.at
+			}
+		default:
+			if err := e.remindRecovery(ctx, r, what.bit, what.name, now); err != nil {
+				return next, err
+			}
+		}
+	}
+	return next, nil
+}
+
+func (e *Engine) remindRecovery(ctx context.Context, r idp.Recovery, bit int, template string, now time.Time) error {
+	return e.Store.Tx(ctx, func(ctx context.Context) error {
+		ok, err := e.Store.TellRecovery(ctx, r.ID, bit)
+		if err != nil || !ok {
+			return err
+		}
+		u, err := e.Store.User(ctx, r.UserID)
+		if err != nil {
+			return err
+		}
+		names, err := e.Store.Identifiers(ctx, u.ID)
+		if err != nil {
+			return err
+		}
+		if err := e.Store.Append(ctx, idp.Event{Name: "recovery.reminded", Actor: "system", Subject: u.ID, Merchant: u.MerchantID, Store: u.StoreID, Policy: e.Policy.Now().Version, Data: recoveryData(r)}); err != nil {
+			return err
+		}
+		return e.tellRecovery(ctx, u, template, templates.Letter{Name: u.Name, Login: loginOf(names), At: now, Until: r.DueAt, Object: r.ID})
+	})
+}
+
+// wakeRecoveries has the job that tells look again: what it waits for may come sooner now.
+func (e *Engine) wakeRecoveries() {
+	select {
+	case e.Wake <- struct{}{}:
+	default:
+	}
+}
+
+// withdrawPage and withdraw are of an owner who came in by his own means while a recovery of
+// his account waits: it is void, without a freeze.
+func (e *Engine) withdrawPage(w http.ResponseWriter, r *http.Request, me *session.Signed) error {
+	running, err := e.Store.RunningRecovery(r.Context(), me.User.ID)
+	if err != nil {
+		return err
+	}
+	if running == nil {
+		return web.Redirect(w, r, "/account")
+	}
+	return e.Site.Write(w, r, http.StatusOK, templates.RecoverRunning{Action: "/account/recovery", Start: running.StartedAt, Due: running.DueAt, Password: running.Password, Second: running.Second,
+		May: idp.Assess(me.Session.Proofs).ACR >= idp.ACR2})
+}
+
+func (e *Engine) withdraw(w http.ResponseWriter, r *http.Request, me *session.Signed) error {
+	running, err := e.Store.RunningRecovery(r.Context(), me.User.ID)
+	if err != nil {
+		return err
+	}
+	if running == nil {
+		return web.Redirect(w, r, "/account")
+	}
+	if ok, err := e.meets(w, r, me, idp.Demand{Kind: idp.FlowStepUp, ACR: idp.ACR2, One: true, Since: running.StartedAt, User: me.User.ID, Return: "/account/recovery"}); err != nil || !ok {
+		return err
+	}
+	by := e.act(r.Context(), me)
+	err = e.Store.Tx(r.Context(), func(ctx context.Context) error {
+		if _, err := e.Store.HoldUser(ctx, me.User.ID); err != nil {
+			return err
+		}
+		_, err := e.endRecovery(ctx, *running, idp.RecoveryWithdrawn, by)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return web.Redirect(w, r, "/account?saved=withdrawn_recovery")
+}

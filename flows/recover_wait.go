@@ -1,0 +1,459 @@
+package flows
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"hufu/idp"
+	"hufu/idp/policy"
+	"hufu/idp/web"
+	"hufu/storage"
+	"hufu/templates"
+)
+
+// recoveryFacts are what decides the recovery of the flow's person now.
+func (s *State) recoveryFacts(ctx context.Context) (f policy.RecoveryFacts, err error) {
+	e, now := s.engine, time.Now()
+	f = policy.RecoveryFacts{Lost: s.lost(), Enrolled: s.enrolled(), Demanded: s.settings().Factors.SignIn >= idp.ACR2, Staff: s.user.Role.Operator()}
+	if f.Shown, err = s.shownNow(ctx, now); err != nil {
+		return f, err
+	}
+	if f.Risks, err = s.risks(ctx, now); err != nil {
+		return f, err
+	}
+	if f.Barred, err = s.barredBy(ctx, now); err != nil {
+		return f, err
+	}
+	for _, v := range f.Shown {
+		if v.By == idp.ByCase {
+			c, err := e.Store.Case(ctx, v.ID)
+			if err != nil {
+				return f, err
+			}
+			f.Met, _ = c.Data["met"].(bool)
+		}
+	}
+	f.Unheard, err = s.unheard(ctx, f.Shown, now)
+	return f, err
+}
+
+// risks are the points against this recovery, by name.
+func (s *State) risks(ctx context.Context, now time.Time) (out []string, err error) {
+	e, r := s.engine, s.settings().Recovery
+	lately := now.Add(-r.Lately)
+	greeted, err := e.Store.GreetedBy(ctx, s.network(ctx), s.User, now.Add(-greetedFor))
+	if err != nil {
+		return nil, err
+	}
+	placed := false
+	if region := e.Places.Region(web.Peer(ctx)); region != "" {
+		if placed, err = e.Store.HasPlace(ctx, s.User, region); err != nil {
+			return nil, err
+		}
+	}
+	starts, err := e.Store.CountRecoveries(ctx, s.User, now.Add(-e.Policy.Now().Returns.StartsIn))
+	if err != nil {
+		return nil, err
+	}
+	alarmed, err := s.alarmed(ctx, lately)
+	if err != nil {
+		return nil, err
+	}
+	names, err := e.Store.Identifiers(ctx, s.User) // those that were removed, too
+	if err != nil {
+		return nil, err
+	}
+	changed := slices.ContainsFunc(s.creds, func(c idp.Credential) bool { return c.CreatedAt.After(lately) || c.ChangedAt.After(lately) }) ||
+		slices.ContainsFunc(names, func(n idp.Identifier) bool {
+			return n.Kind != idp.IdentifierMerchantNo && (n.VerifiedAt.After(lately) || n.RemovedAt.After(lately))
+		})
+	for _, risk := range []struct {
+		name string
+		is   bool
+	}{{"place", !greeted && !placed}, {"changed", changed}, {"starts", starts > int64(e.Policy.Now().Returns.Starts)}, {"terminal", alarmed},
+		{"channel", len(s.channels()) <= 1}, {"money", r.MoneyRisk && s.user.MoneyAt.After(now.Add(-r.Money))}} {
+		if risk.is {
+			out = append(out, risk.name)
+		}
+	}
+	return out, nil
+}
+
+// alarmed says whether a terminal of the merchant was lost, suspended or brought back lately.
+func (s *State) alarmed(ctx context.Context, since time.Time) (bool, error) {
+	if s.user.MerchantID == "" {
+		return false, nil
+	}
+	events, err := s.engine.Store.Events(ctx, storage.EventFilter{Merchant: s.user.MerchantID, Since: since,
+		Names: []string{"terminal.lost", "terminal.suspended", "terminal.returned"}}, 1)
+	return len(events) > 0, err
+}
+
+// barredBy is why people alone decide, "" when the table does.
+func (s *State) barredBy(ctx context.Context, now time.Time) (string, error) {
+	if s.user.Frozen {
+		return "frozen", nil
+	}
+	past, err := s.engine.Store.Recoveries(ctx, s.User, 20)
+	if err != nil {
+		return "", err
+	}
+	for _, r := range past {
+		// Whoever stopped it may be the thief, and so may whoever began it: the next one is for people.
+		if r.State == idp.RecoveryStopped && now.Sub(r.EndedAt) < s.settings().Recovery.Dispute && !s.returned(ctx, r.EndedAt) {
+			return "disputed", nil
+		}
+	}
+	return "", nil
+}
+
+// returned says whether the person lifted his freeze by a strong return after a time: what
+// was disputed before is settled.
+func (s *State) returned(ctx context.Context, since time.Time) bool {
+	events, err := s.engine.Store.Events(ctx, storage.EventFilter{Subject: s.User, Names: []string{"account.unfrozen"}, Since: since}, 1)
+	return err == nil && len(events) > 0
+}
+
+// unheard says whether nobody hears of the recovery but who holds a channel that a code of
+// it went to (NIST SP 800-63B-4 4.2.3).
+func (s *State) unheard(ctx context.Context, shown []idp.Shown, now time.Time) (bool, error) {
+	e := s.engine
+	names, err := e.Store.Identifiers(ctx, s.User)
+	if err != nil {
+		return false, err
+	}
+	for _, n := range names {
+		if (n.Channel() || e.lately(n, now)) && !slices.ContainsFunc(shown, func(v idp.Shown) bool { return v.ID == n.ID }) {
+			return false, nil
+		}
+	}
+	others, err := e.otherOwners(ctx, *s.user)
+	if err != nil || len(others) > 0 {
+		return false, err
+	}
+	live, err := e.Store.Sessions(ctx, s.User, now)
+	if err != nil || len(live) > 0 {
+		return false, err
+	}
+	if s.user.MerchantID == "" {
+		return true, nil
+	}
+	active, err := e.Store.TerminalsBy(ctx, storage.TerminalFilter{Merchant: s.user.MerchantID, State: idp.TerminalActive}, 1)
+	return len(active) == 0, err
+}
+
+// otherOwners are the other owners of a person's merchant, who hear of his recovery.
+func (e *Engine) otherOwners(ctx context.Context, u idp.User) ([]idp.User, error) {
+	if u.MerchantID == "" {
+		return nil, nil
+	}
+	owners, err := e.Store.Users(ctx, storage.UserFilter{Merchant: u.MerchantID, Roles: []idp.Role{idp.RoleOwner}, Status: string(idp.UserActive)}, 10)
+	return slices.DeleteFunc(owners, func(o idp.User) bool { return o.ID == u.ID }), err
+}
+
+// wait begins the delay of a recovery, or goes on with the one that runs: everybody who
+// could stop it is told in the same transaction. Another flow takes a running one over only
+// by showing as much as it was begun with, and by more proof it only comes nearer.
+func (s *State) wait(ctx context.Context, plan policy.RecoveryPlan, f policy.RecoveryFacts) error {
+	e, now := s.engine, time.Now()
+	r := idp.Recovery{UserID: s.User, State: idp.RecoveryWaiting, Lost: s.lost(), Row: plan.Row, Level: plan.Level, Withheld: plan.Withheld, Shown: f.Shown, Gone: s.found().Gone,
+		Password: plan.Password, Second: plan.Second, Kit: plan.Kit, Flow: s.ID, StartedAt: now, DueAt: now.Add(plan.Wait), Case: caseOf(f.Shown)}
+	running, err := e.Store.RunningRecovery(ctx, s.User)
+	if err != nil {
+		return err
+	}
+	if running != nil {
+		if !as(r, *running) {
+			return idp.FieldError("", "recover.running")
+		}
+		r.ID, r.StartedAt = running.ID, running.StartedAt
+		if r.DueAt = running.StartedAt.Add(plan.Wait); r.DueAt.After(running.DueAt) { // it never moves away
+			r.DueAt = running.DueAt
+		}
+	}
+	r.Until = r.DueAt.Add(s.settings().Recovery.Finish)
+	if running == nil {
+		err = e.Store.AddRecovery(ctx, &r)
+	} else {
+		var ok bool
+		if ok, err = e.Store.BetterRecovery(ctx, r); err == nil && !ok {
+			err = idp.FieldError("", "recover.running")
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if err := e.Store.Withhold(ctx, s.User, s.user.Withholds(now).Worse(plan.Withheld), r.Until); err != nil {
+		return err
+	}
+	if err := e.Store.KeepFlow(ctx, s.ID, r.Until); err != nil {
+		return err
+	}
+	s.found().ID, s.found().Plan = r.ID, &plan
+	s.recovery = &r
+	if running != nil && running.Row == r.Row && running.DueAt.Equal(r.DueAt) {
+		return nil // it only moved to this browser
+	}
+	return s.begunRecovery(ctx, r, running == nil)
+}
+
+// as says whether r shows as much as a recovery that runs was begun with.
+func as(r, running idp.Recovery) bool {
+	if r.Lost != running.Lost {
+		return false
+	}
+	for _, was := range running.Shown {
+		if was.Void == "" && !slices.ContainsFunc(r.Shown, func(v idp.Shown) bool { return v.By == was.By && v.ID == was.ID && v.Void == "" }) {
+			return false
+		}
+	}
+	return true
+}
+
+func caseOf(shown []idp.Shown) string {
+	for _, v := range shown {
+		if v.By == idp.ByCase {
+			return v.ID
+		}
+	}
+	return ""
+}
+
+// begunRecovery writes the events of a wait and tells everybody who could stop it.
+func (s *State) begunRecovery(ctx context.Context, r idp.Recovery, fresh bool) error {
+	e, now := s.engine, time.Now()
+	data := recoveryData(r)
+	for _, name := range []string{"recovery.started", "recovery.delayed"} {
+		if name == "recovery.started" && !fresh {
+			continue
+		}
+		if err := e.event(ctx, s, idp.Event{Name: name, Data: data}); err != nil {
+			return err
+		}
+	}
+	letter := templatesLetter(s, now)
+	letter.Until, letter.Object = r.DueAt, r.ID
+	if err := e.tellRecovery(ctx, *s.user, "recovery.started", letter); err != nil {
+		return err
+	}
+	if err := e.tellTerminals(ctx, *s.user, r); err != nil {
+		return err
+	}
+	e.wakeRecoveries()
+	return nil
+}
+
+// recoveryData is what the log keeps of a recovery: kinds of proofs, never their values.
+func recoveryData(r idp.Recovery) map[string]any {
+	groups := []string{}
+	for _, g := range idp.Groups(r.Shown) {
+		groups = append(groups, string(g))
+	}
+	return map[string]any{"recovery": r.ID, "row": r.Row, "level": r.Level, "lost": string(r.Lost), "due_at": r.DueAt, "groups": groups, "withheld": string(r.Withheld)}
+}
+
+// tellRecovery tells the person on every channel, and the other owners, whose shop it is too.
+func (e *Engine) tellRecovery(ctx context.Context, u idp.User, template string, letter templates.Letter) error {
+	if err := e.notify(ctx, u, template, letter); err != nil {
+		return err
+	}
+	others, err := e.otherOwners(ctx, u)
+	if err != nil {
+		return err
+	}
+	word := "recovery.other"
+	if template == "recovery.completed" {
+		word = "recovery.other_done"
+	}
+	for _, o := range others {
+		names, err := e.Store.Identifiers(ctx, o.ID)
+		if err != nil {
+			return err
+		}
+		theirs := letter
+		theirs.Name, theirs.Login, theirs.Old = o.Name, loginOf(names), u.Name
+		if err := e.notifyOf(ctx, o, u, word, theirs); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// askPeople opens a case where people alone decide: no wait begins.
+func (s *State) askPeople(ctx context.Context, plan policy.RecoveryPlan, f policy.RecoveryFacts) error {
+	e, now := s.engine, time.Now()
+	open, err := e.Store.Cases(ctx, storage.CaseFilter{User: s.User, State: idp.CaseOpen}, openCases)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(open, idp.Case.Returns)
+	c := idp.Case{}
+	if i >= 0 {
+		c = open[i]
+	} else {
+		by := []string{}
+		for _, v := range f.Shown {
+			by = append(by, string(v.By))
+		}
+		c = idp.Case{Kind: idp.CaseRecovery, UserID: s.User, Merchant: s.user.MerchantID, OpenedAt: now, DueAt: now.Add(e.Policy.Now().Cases.Due),
+			Data: map[string]any{"lost": string(s.lost()), "row": plan.Row, "level": plan.Level, "barred": f.Barred, "shown": by, "risks": f.Risks, "network": web.Network(ctx)}}
+		if s.user.Role.Operator() {
+			c.Kind = idp.CaseStaff
+		}
+		if err := e.Store.OpenCase(ctx, &c); err != nil {
+			return err
+		}
+		if err := e.event(ctx, s, idp.Event{Name: "case.opened", Data: map[string]any{"case": c.Number, "kind": c.Kind}}); err != nil {
+			return err
+		}
+		letter := templatesLetter(s, now)
+		letter.CaseNumber, letter.Until, letter.Object = c.Number, c.DueAt, c.ID
+		if err := e.tellRecovery(ctx, *s.user, "recovery.case", letter); err != nil {
+			return err
+		}
+	}
+	if err := e.event(ctx, s, idp.Event{Name: "recovery.refused", Reason: "proof.weak", Data: map[string]any{"case": c.Number, "row": plan.Row, "level": plan.Level}}); err != nil {
+		return err
+	}
+	s.found().Plan, s.found().Case = &plan, c.Number
+	return nil
+}
+
+// recoverWait shows the time that is left, or the case that decides.
+type recoverWait struct{}
+
+func (recoverWait) Name() string { return "recover-wait" }
+
+func (recoverWait) Done(s *State) bool { return s.mayReplace() }
+
+// Choose takes one more way to show who one is: with more proof it ends sooner.
+func (recoverWait) Choose(s *State, way string) bool {
+	plan := s.found().Plan
+	s.found().Plan = nil
+	if way == "" || !(recoverHub{}).Choose(s, way) {
+		s.found().Plan = plan
+		return false
+	}
+	return true
+}
+
+func (recoverWait) Show(ctx context.Context, s *State) (templates.Content, error) {
+	if s.recovery == nil {
+		p := templates.RecoverCase{CaseNumber: s.found().Case, Form: s.Form}
+		if s.user != nil && s.user.Role.Operator() {
+			p.Staff = true
+		}
+		return p, nil
+	}
+	r, now := *s.recovery, time.Now()
+	p := templates.RecoverWait{Form: s.Form, Again: s.path(), Stop: s.path("recover-wait", "stop"), State: string(r.State), Start: r.StartedAt, Due: r.DueAt, Until: r.Until,
+		Withheld: string(s.user.Withholds(now)), Hours: max(1, int(r.DueAt.Sub(r.StartedAt).Hours()+0.5)), Gone: min(int(r.DueAt.Sub(r.StartedAt).Hours()+0.5), int(now.Sub(r.StartedAt).Hours())),
+		Password: r.Password, Second: r.Second}
+	if r.State == idp.RecoveryWaiting && r.Flow != s.ID {
+		p.State = "elsewhere"
+	}
+	if r.State == idp.RecoveryWaiting && !now.Before(r.Until) {
+		p.State = string(idp.RecoveryExpired)
+	}
+	if p.State != string(idp.RecoveryWaiting) {
+		return p, nil
+	}
+	for _, w := range s.recoverWays() {
+		w.URL = s.path("recover-wait", "way")
+		p.Ways = append(p.Ways, w)
+	}
+	names, err := s.engine.Store.Identifiers(ctx, s.User)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range names {
+		if n.Channel() || s.engine.lately(n, now) {
+			p.Told = append(p.Told, n.Masked())
+		}
+	}
+	p.Middle = middle(r)
+	return p, nil
+}
+
+// Submit has nothing to take: time passes by itself.
+func (recoverWait) Submit(context.Context, *State, url.Values) error { return nil }
+
+// recoverStop stops the recovery of this very page and freezes the account: whoever sees it
+// may be its owner, at the browser that somebody else began it in.
+func (e *Engine) recoverStop(w http.ResponseWriter, r *http.Request) error {
+	s, err := e.flowPage(w, r)
+	if s == nil {
+		return err
+	}
+	if s.recovery == nil || s.recovery.State != idp.RecoveryWaiting {
+		return web.Redirect(w, r, s.path())
+	}
+	out, err := e.freeze(r, s.User, freezeCause{link: true, acting: s.actingSession()})
+	if err != nil {
+		return err
+	}
+	return e.Site.Write(w, r, http.StatusOK, templates.Frozen{CaseNumber: out.Number, Due: out.DueAt, Already: out.already, OnlyCase: out.onlyCase})
+}
+
+// stopRecovery ends the recovery that runs, inside the transaction of [Engine.freeze]: what
+// its codes went to proves nothing for a time.
+func (e *Engine) stopRecovery(ctx context.Context, u idp.User, by idp.Event) error {
+	r, err := e.Store.RunningRecovery(ctx, u.ID)
+	if err != nil || r == nil {
+		return err
+	}
+	now := time.Now()
+	ok, err := e.Store.EndRecovery(ctx, r.ID, idp.RecoveryStopped, now)
+	if err != nil || !ok {
+		return err
+	}
+	var merchant *idp.Merchant
+	if u.MerchantID != "" {
+		m, err := e.Store.Merchant(ctx, u.MerchantID)
+		if err != nil {
+			return err
+		}
+		merchant = &m
+	}
+	if err := e.Store.VoidTerminalNotices(ctx, u.ID, now); err != nil {
+		return err
+	}
+	until := now.Add(e.Policy.For(policy.Who(u, merchant)).Recovery.Dispute)
+	for _, v := range r.Shown {
+		if v.By != idp.ByPhone && v.By != idp.ByMail {
+			continue
+		}
+		if err := e.Store.Dispute(ctx, v.ID, until); err != nil {
+			return err
+		}
+		by.Name, by.Reason, by.Data = "channel.disputed", "disputed", map[string]any{"channel": string(v.By), "until": until}
+		if err := e.Store.Append(ctx, by); err != nil {
+			return err
+		}
+	}
+	by.Name, by.Reason, by.Data = "recovery.stopped", "disputed", recoveryData(*r)
+	return e.Store.Append(ctx, by)
+}
+
+// endRecovery ends a recovery that waits without a freeze: withdrawn by the owner, void
+// because something it rests on changed, or expired.
+func (e *Engine) endRecovery(ctx context.Context, r idp.Recovery, to idp.RecoveryState, by idp.Event) (bool, error) {
+	ok, err := e.Store.EndRecovery(ctx, r.ID, to, time.Now())
+	if err != nil || !ok {
+		return false, err
+	}
+	if err := e.Store.Withhold(ctx, r.UserID, idp.WithholdNothing, time.Time{}); err != nil {
+		return false, err
+	}
+	if err := e.Store.VoidTerminalNotices(ctx, r.UserID, time.Now()); err != nil {
+		return false, err
+	}
+	by.Name, by.Subject, by.Data = "recovery.expired", r.UserID, recoveryData(r)
+	if to != idp.RecoveryExpired {
+		by.Name, by.Reason = "recovery.stopped", string(to)
+	}
+	return true, e.Store.Append(ctx, by)
+}

@@ -1,0 +1,175 @@
+package oidc
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"time"
+
+	"hufu/idp"
+	"hufu/idp/web"
+	"hufu/storage"
+	"hufu/templates"
+)
+
+// What a terminal asks beside signing in: the notices that its screen or next slip shows,
+// and what the people at it answer (docs/terminals.md).
+
+// shownNotice is a notice in the words of the shop.
+type shownNotice struct {
+	ID      string    `json:"id"`
+	Kind    string    `json:"kind"`
+	Text    string    `json:"text"`
+	Code    string    `json:"code,omitempty"`    // that is typed to stop it where nothing can be touched
+	Choices []int     `json:"choices,omitempty"` // digits to pick from
+	At      time.Time `json:"at"`
+	Until   time.Time `json:"until"`
+	Seen    bool      `json:"seen"`
+}
+
+// terminalNotices lists what the terminal is to show now.
+func (p *Provider) terminalNotices(w http.ResponseWriter, r *http.Request) error {
+	if err := method(w, r, http.MethodGet); err != nil {
+		return err
+	}
+	t, err := p.terminalAsking(w, r)
+	if err != nil {
+		return err
+	}
+	ctx := r.Context()
+	list, err := p.Store.TerminalNotices(ctx, t, time.Now())
+	if err != nil {
+		return err
+	}
+	shown := []shownNotice{}
+	if len(list) > 0 {
+		lang, err := p.shopLanguage(ctx, t.MerchantID)
+		if err != nil {
+			return err
+		}
+		for _, n := range list {
+			shown = append(shown, p.inWords(n, lang))
+		}
+	}
+	writeJSON(w, http.StatusOK, shown)
+	return nil
+}
+
+func (p *Provider) inWords(n idp.TerminalNotice, lang string) shownNotice {
+	f := templates.Frame{Lang: lang, Zone: p.Site.Zone, Now: time.Now()}
+	text := f.T("terminal-notice."+string(n.Kind), n.Params.Name)
+	if n.Kind == idp.NoticeStop && !n.Params.Due.IsZero() {
+		text = f.T("terminal-notice.stop_due", n.Params.Name, f.Moment(n.Params.Due))
+	}
+	return shownNotice{ID: n.ID, Kind: string(n.Kind), Text: text, Code: n.Params.Code, Choices: n.Params.Choices, At: n.CreatedAt.UTC(), Until: n.Until.UTC(), Seen: !n.SeenAt.IsZero()}
+}
+
+// shopLanguage is that of a merchant: its owner's.
+func (p *Provider) shopLanguage(ctx context.Context, merchant string) (string, error) {
+	owners, err := p.Store.Users(ctx, storage.UserFilter{Merchant: merchant, Status: string(idp.UserActive), Roles: []idp.Role{idp.RoleOwner}}, 1)
+	if err != nil || len(owners) == 0 {
+		return templates.Languages()[0].Tag, err
+	}
+	return owners[0].Language, nil
+}
+
+// answerNotice takes what the people at a terminal did with a notice.
+func (p *Provider) answerNotice(w http.ResponseWriter, r *http.Request) error {
+	if err := method(w, r, http.MethodPost); err != nil {
+		return err
+	}
+	t, err := p.terminalAsking(w, r)
+	if err != nil {
+		return err
+	}
+	do, digits, err := readAnswer(w, r)
+	if err != nil {
+		return err
+	}
+	result, err := p.answered(r.Context(), r.PathValue("id"), t, do, digits)
+	if err != nil && idp.KindOf(err) == idp.NotFound {
+		err = &refusal{Code: "invalid_request", Description: "there is no such notice, or it was answered", Status: http.StatusNotFound}
+	}
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, map[string]string{"result": result})
+	return nil
+}
+
+// answered does what was chosen: one answer a notice. What it stops is stopped in the same
+// transaction.
+func (p *Provider) answered(ctx context.Context, id string, t idp.Terminal, do string, digits int) (result string, err error) {
+	now := time.Now()
+	if do == "seen" {
+		live, err := p.Store.SeeTerminalNotice(ctx, id, t, now)
+		if err == nil && !live {
+			err = idp.Errorf(idp.NotFound, "error.notfound")
+		}
+		return "seen", err
+	}
+	answer := map[string]idp.NoticeAnswer{"stop": idp.NoticeStopped, "confirm": idp.NoticeConfirmed}[do]
+	err = p.Store.Tx(ctx, func(ctx context.Context) error {
+		n, err := p.Store.AnswerTerminalNotice(ctx, id, t, answer, digits, now)
+		if err != nil {
+			return err
+		}
+		result = string(n.Answer)
+		err = p.Store.Append(ctx, idp.Event{Name: "terminal.answered", Subject: n.UserID, Merchant: t.MerchantID, Store: t.StoreID, Terminal: t.ID, Network: web.Network(ctx),
+			Policy: p.Policy.Now().Version, Data: map[string]any{"notice": n.ID, "kind": string(n.Kind), "answer": result}})
+		if err != nil || n.Answer != idp.NoticeStopped {
+			return err
+		}
+		return p.Stop(ctx, n, t)
+	})
+	return result, err
+}
+
+// readAnswer reads {"do":"confirm","digits":"47"}.
+func readAnswer(w http.ResponseWriter, r *http.Request) (do string, digits int, err error) {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return "", 0, &refusal{Code: "invalid_request", Description: "the body must be application/json", Status: http.StatusUnsupportedMediaType}
+	}
+	var body struct{ Do, Digits string }
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<10))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&body); err != nil {
+		return "", 0, refuse("invalid_request", "the body is not an answer to a notice").orTooLarge(err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return "", 0, refuse("invalid_request", "the body is not one answer to a notice")
+	}
+	switch body.Do {
+	case "seen", "stop":
+		return body.Do, 0, nil
+	case "confirm":
+		n, err := strconv.Atoi(body.Digits)
+		if err != nil || len(body.Digits) != 2 || n < 10 {
+			return "", 0, refuse("invalid_request", "digits are not two digits")
+		}
+		return body.Do, n, nil
+	}
+	return "", 0, refuse("invalid_request", "do is none of seen, stop, confirm")
+}
+
+// terminalAsking is the terminal that a request comes from: one at work, with a token for
+// us that is bound to its key. That it speaks is noted.
+func (p *Provider) terminalAsking(w http.ResponseWriter, r *http.Request) (idp.Terminal, error) {
+	live, err := p.presented(r)
+	switch {
+	case err != nil:
+	case live == nil, live.parties.Terminal == nil, live.claims.Confirmation.Key == "", !live.claims.meant(p.Issuer):
+		err = refuse("invalid_token", "the access token is not one of a terminal that is at work")
+	case !live.has("terminal"):
+		err = refuse("insufficient_scope", "the access token was not granted terminal")
+	}
+	if err != nil {
+		challenge(w, r, err, "terminal")
+		return idp.Terminal{}, err
+	}
+	t := *live.parties.Terminal
+	return t, p.Store.SeeTerminal(r.Context(), t, time.Now())
+}

@@ -1,0 +1,352 @@
+package server_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"hufu/idp"
+)
+
+// The owner forgot his password before eight: phone and app code at once, everything else
+// ends, everybody is told, settlement waits a day, and nobody is signed in by it.
+func TestForgottenPassword(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		old, _ := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "back.one", TOTP: true, Phone: "+8613900010001", Mail: "back.one@example.com"}, "203.0.113.21")
+		app := w.grant(t, "back.one", w.Clients["merchant_app"].ID, "", "payments:refund", "settlement:manage", "offline_access")
+		b := w.from(t, "203.0.113.21")
+		b.lost("password", "back.one").see(200, "怎么证明是您").shows("introduce:phone", "+8613900010001").see(200, "要等一段时间").see(200, "139****0001")
+		b.by("totp").submit("code", w.code(t, "back.one")).see(200, "可以继续了").see(200, "不能改收款账户")
+		if len(w.recoveries(t, "back.one")) != 0 {
+			t.Fatal("something began before its person went on")
+		}
+		b.submit("do", "go").see(200, "密码").chooses().see(200, "找回来了")
+		if b.cookie("hufu-s") != nil {
+			t.Error("a recovery signs somebody in")
+		}
+		if live := w.sessions(t, "back.one"); len(live) != 0 || w.live(t, app) {
+			t.Errorf("%d sessions, or the grant lives", len(live))
+		}
+		old.open("/account").see(200, "登录名")
+		r := w.recoveries(t, "back.one")
+		if len(r) != 1 || r[0].Row != 4 || r[0].State != idp.RecoveryDone || r[0].Level != 0 {
+			t.Fatalf("%+v", r)
+		}
+		u := w.user(t, "back.one")
+		if u.Withholds(time.Now()) != idp.WithholdPayee || u.Withholds(time.Now().Add(25*time.Hour)) != idp.WithholdNothing {
+			t.Errorf("withheld %q until %v", u.Withheld, u.WithheldUntil)
+		}
+		for name, n := range map[string]int{"recovery.completed": 1, "password.reset": 1, "recovery.proof": 2, "factor.removed": 0} {
+			if got := len(w.events(t, "back.one", name)); got != n {
+				t.Errorf("%d events %s, want %d", got, name, n)
+			}
+		}
+		if n := len(w.notices(t, "back.one", "recovery.completed")); n != 2 {
+			t.Errorf("%d notices, want phone and mail", n)
+		}
+		// The old password is nothing any more, the new one and the app let him in.
+		time.Sleep(time.Minute)
+		b.open("/sign-in").name("back.one").submit("password", storyPassword).see(422, "")
+		entry := w.Users["back.one"]
+		entry.Password = newPassword
+		w.Users["back.one"] = entry
+		b.open("/sign-in").signIn("back.one").see(200, "某人")
+		if via := w.held(t, "back.one", idp.MethodPassword).Via; len(via) != 0 {
+			t.Errorf("two groups set the password, but it counts as %v", via)
+		}
+		b.open("/account/contact/new?kind=phone").see(403, "刚找回过账户")
+	})
+}
+
+// One channel alone: a day's wait during which everything that could be stolen waits too,
+// told at start, middle, before and at the end; then the password, and the password only.
+func TestRecoveryWaits(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		old, _ := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "slow.one", TOTP: true, Phone: "+8613900010002", Mail: "slow.one@example.com"}, "203.0.113.22")
+		old.open("/sign-in").signIn("slow.one")
+		b := w.from(t, "203.0.113.22")
+		b.lost("both", "slow.one").shows("introduce:phone", "+8613900010002").see(200, "要等一段时间").submit("do", "go").see(200, "还要等")
+		start := time.Now()
+		r := w.recoveries(t, "slow.one")[0]
+		if r.State != idp.RecoveryWaiting || r.Row != 11 || !r.Password || r.Second || r.DueAt.Sub(r.StartedAt) != 24*time.Hour {
+			t.Fatalf("%+v", r)
+		}
+		if w.user(t, "slow.one").Withholds(start) != idp.WithholdMoney {
+			t.Error("money is not withheld")
+		}
+		old.open("/account").see(200, "有人在找回您的账户")
+		for _, path := range []string{"/account/enrol", "/account/password", "/account/codes", "/account/username", "/account/contact/new?kind=phone"} {
+			old.open(path).see(403, "不能改登录方式")
+		}
+		b.once("POST", b.URL.Path[:strings.LastIndex(b.URL.Path, "/")]+"/new-password", map[string][]string{"password": {newPassword}, "again": {newPassword}})
+		count := func(template string, want int) {
+			t.Helper()
+			if got := len(w.notices(t, "slow.one", template)); got != want {
+				t.Errorf("%v after the start: %d of %s, want %d", time.Since(start), got, template, want)
+			}
+		}
+		count("recovery.started", 2)
+		time.Sleep(13 * time.Hour)
+		count("recovery.reminded", 2)
+		time.Sleep(10*time.Hour + 55*time.Minute)
+		count("recovery.soon", 2)
+		b.open(b.URL.String()).see(200, "还要等")
+		count("recovery.due", 0)
+		time.Sleep(10 * time.Minute)
+		count("recovery.due", 2)
+		b.open(b.URL.String()).see(200, "密码").chooses().see(200, "找回来了")
+		if w.holds(t, "slow.one", idp.MethodTOTP) == "" {
+			t.Error("one channel took the factor too")
+		}
+		c := w.held(t, "slow.one", idp.MethodPassword)
+		if len(c.Via) != 1 || c.Via[0] != idp.GroupHandset {
+			t.Errorf("the password was set by %v", c.Via)
+		}
+		if u := w.user(t, "slow.one"); u.Withholds(time.Now()) != idp.WithholdNothing {
+			t.Errorf("withheld %q", u.Withheld)
+		}
+		if w.holds(t, "slow.one", idp.MethodBackup) != "" {
+			t.Error("the kit lives on")
+		}
+		// That password with that phone is one proof: it replaces no factor, ever.
+		entry := w.Users["slow.one"]
+		entry.Password = newPassword
+		w.Users["slow.one"] = entry
+		b.lost("second", "slow.one").by("password").submit("password", newPassword)
+		b.shows("code:"+w.contact(t, "slow.one", idp.IdentifierPhone).ID, "+8613900010002").see(200, "还差一样")
+	})
+}
+
+// Anybody who is told can stop it: by the link, a session or the page itself. The account
+// freezes, the channel proves nothing for a week, and the next one is for people.
+func TestRecoveryIsStopped(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		old, _ := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "stop.one", TOTP: true, Phone: "+8613900010003", Mail: "stop.one@example.com"}, "203.0.113.23")
+		thief := w.from(t, "198.51.100.23")
+		thief.lost("password", "stop.one").shows("introduce:email", "stop.one@example.com").submit("do", "go").see(200, "还要等")
+		link, _ := w.linkOf(t, "stop.one", "recovery.started", stopLink)
+		reader := w.from(t, "192.0.2.23")
+		reader.open(link).see(200, "冻结")
+		if w.recoveries(t, "stop.one")[0].State != idp.RecoveryWaiting {
+			t.Fatal("a GET stops")
+		}
+		reader.submit("token").see(200, "冻结了")
+		if r := w.recoveries(t, "stop.one")[0]; r.State != idp.RecoveryStopped {
+			t.Fatalf("%+v", r)
+		}
+		if n := w.contact(t, "stop.one", idp.IdentifierEmail); !n.DisputedUntil.After(time.Now().Add(6 * 24 * time.Hour)) {
+			t.Error("the channel is not disputed")
+		}
+		time.Sleep(25 * time.Hour)
+		thief.open(thief.URL.String())
+		if thief.Status == 200 && strings.Contains(thief.text(), "新密码") {
+			t.Error("a stopped recovery goes on")
+		}
+		// The thief comes again: nothing starts.
+		again := w.from(t, "198.51.100.23")
+		again.lost("password", "stop.one").shows("introduce:email", "stop.one@example.com").see(200, "还差一样")
+		// The owner proves more; while frozen, people decide.
+		time.Sleep(time.Minute)
+		mine := w.from(t, "203.0.113.23")
+		mine.lost("password", "stop.one").shows("introduce:phone", "+8613900010003").see(200, "要由客服来办").submit("do", "go").see(200, "交给客服了")
+		// A strong return settles it.
+		time.Sleep(time.Hour)
+		old.open("/sign-in").signIn("stop.one")
+		old.open("/account/unfreeze").submit("").see(200, "")
+	})
+}
+
+// The owner who comes in by his own means withdraws it without a freeze.
+func TestRecoveryIsWithdrawn(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		old, _ := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "mine.one", TOTP: true, Phone: "+8613900010004", Mail: "mine.one@example.com"}, "203.0.113.24")
+		other := w.from(t, "203.0.113.24")
+		other.lost("password", "mine.one").shows("introduce:phone", "+8613900010004").submit("do", "go").see(200, "还要等")
+		time.Sleep(time.Minute)
+		old.open("/sign-in").signIn("mine.one")
+		old.open("/account").see(200, "有人在找回您的账户")
+		old.post("/account/recovery", nil)
+		old.see(200, "找回已经取消")
+		if r := w.recoveries(t, "mine.one")[0]; r.State != idp.RecoveryWithdrawn {
+			t.Errorf("%+v", r)
+		}
+		if u := w.user(t, "mine.one"); u.Frozen || u.Withholds(time.Now()) != "" {
+			t.Error("frozen or withheld")
+		}
+		other.open(other.URL.String()).see(200, "找回取消了")
+	})
+}
+
+// More proof makes it sooner, in this flow alone; a second browser needs what the first
+// showed.
+func TestRecoveryGetsBetter(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		_, kit := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "more.one", TOTP: true, Phone: "+8613900010005", Mail: "more.one@example.com"}, "203.0.113.25")
+		thief := w.from(t, "198.51.100.25")
+		thief.lost("both", "more.one").shows("introduce:email", "more.one@example.com").submit("do", "go").see(200, "还要等")
+		time.Sleep(2 * time.Minute)
+		b := w.from(t, "203.0.113.25")
+		b.lost("both", "more.one").shows("introduce:phone", "+8613900010005").see(200, "已经有一个找回在等").submit("do", "go").see(422, "已经有一个找回在等")
+		b.by("kit").submit("code", kit[0]).see(200, "可以继续了").submit("do", "go").see(200, "密码").chooses().see(200, "选")
+		b.submit("factor", "totp")
+		enrol(t, b)
+		b.see(200, "找回来了")
+		rs := w.recoveries(t, "more.one")
+		if len(rs) != 2 || rs[0].Row != 10 || rs[0].State != idp.RecoveryDone || rs[1].State != idp.RecoveryVoid {
+			t.Fatalf("%+v", rs)
+		}
+		time.Sleep(50 * time.Hour)
+		thief.open(thief.URL.String()).see(410, "")
+		creds := must2(w.Service.Store.Credentials(t.Context(), w.user(t, "more.one").ID))(t)
+		totps := 0
+		for _, c := range creds {
+			if c.Method == idp.MethodTOTP {
+				totps++
+			}
+			if c.Method == idp.MethodBackup {
+				t.Error("the kit lives on")
+			}
+		}
+		if totps != 1 {
+			t.Errorf("%d authenticators, want the new one alone", totps)
+		}
+	})
+}
+
+// A forgotten user name comes on its own channel, and the pages are the same for everybody.
+func TestForgottenName(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		w.ripe(t, somebody{User: idp.User{Role: idp.RoleManager}, Login: "name.one", TOTP: true, Phone: "+8613900010006", Mail: "name.one@example.com"}, "203.0.113.26")
+		b := w.from(t, "203.0.113.26")
+		b.open("/recover").submit("lost", "username").see(200, "忘了用户名").submit("contact", "13900010006")
+		if b.has("resend") && !b.has("code") {
+			b.submit("resend")
+		}
+		b.submit("code", w.recoveryCode(t, "+8613900010006")).see(200, "name.one")
+		if n := len(w.events(t, "name.one", "username.told")); n != 1 {
+			t.Errorf("%d events", n)
+		}
+		nobody := w.from(t, "203.0.113.27")
+		nobody.open("/recover").submit("lost", "username").submit("contact", "13700009999").see(200, "如果")
+		if nobody.has("resend") && !nobody.has("code") {
+			nobody.submit("resend")
+		}
+		nobody.submit("code", "12345678").see(422, "")
+		// By number and serial: to the owner's channels only.
+		owner := w.Users["owner"]
+		c := w.from(t, "203.0.113.28")
+		for _, serial := range []string{w.Terminals["esign"].Serial, "HFE0000000000"} {
+			c.open("/recover").submit("lost", "username").submit("merchant_no", w.Merchant.No, "serial", serial).see(200, "已经发出")
+			if strings.Contains(c.text(), owner.Username) {
+				t.Error("the page tells the name")
+			}
+		}
+		if n := len(w.notices(t, owner.Username, "username.told")); n != 2 {
+			t.Errorf("%d messages, want phone and mail, for the right serial alone", n)
+		}
+	})
+}
+
+// Known and unknown names look alike, page after page.
+func TestRecoveryTellsNobody(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "seen.one", TOTP: true, Phone: "+8613900010007", Mail: "seen.one@example.com"}, "203.0.113.29")
+		walk := func(login, address string) (said []string) {
+			b := w.from(t, address)
+			for _, lost := range []string{"password", "second", "both"} {
+				time.Sleep(7 * time.Hour)
+				b.lost(lost, login)
+				note := func() { said = append(said, strings.ReplaceAll(b.text(), login, "NAME")) }
+				note()
+				ways := []string{"introduce:phone", "introduce:email", "kit"}
+				if lost == "second" {
+					ways = append(ways, "password")
+				}
+				for _, way := range ways {
+					b.by(way)
+					note()
+					if b.has("resend") && !b.has("code") {
+						b.submit("resend")
+						note()
+					}
+					switch {
+					case way == "kit":
+						b.submit("code", kitCode())
+					case b.has("password"):
+						b.submit("password", "nonsense nonsense")
+					default:
+						b.submit("code", "00000000")
+					}
+					note()
+					b.submit("way", "other")
+					note()
+					time.Sleep(10 * time.Minute) // within the flow's time, beyond the pauses between messages
+				}
+			}
+			return said
+		}
+		known, unknown := walk("seen.one", "192.0.2.31"), walk("seen.two", "192.0.2.32")
+		for i := range known {
+			if mask(known[i]) != mask(unknown[i]) {
+				t.Errorf("page %d differs:\n%s\n%s", i, known[i], unknown[i])
+			}
+		}
+	})
+}
+
+// Nobody begins what the rules do not let begin, whatever is posted.
+func TestRecoveryNeedsProof(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "need.one", TOTP: true, Phone: "+8613900010008", Mail: "need.one@example.com"}, "203.0.113.30")
+		b := w.from(t, "192.0.2.40")
+		b.lost("both", "need.one")
+		flow := strings.TrimSuffix(b.URL.Path, "/recover")
+		for _, step := range []string{"recover", "recover-proof", "recover-wait", "new-password", "choose-factor", "enrol-totp", "enrol-passkey", "recover-wait/stop"} {
+			b.once("POST", flow+"/"+step, map[string][]string{"do": {"go"}, "password": {newPassword}, "again": {newPassword}, "factor": {"totp"}, "code": {"123456"}, "gone": {"x"}})
+		}
+		if len(w.recoveries(t, "need.one")) != 0 || w.user(t, "need.one").Frozen || w.held(t, "need.one", idp.MethodPassword).Version != 1 {
+			t.Error("something changed without a proof")
+		}
+		// Another browser has no part in it.
+		other := w.from(t, "192.0.2.41")
+		other.open(flow).see(410, "")
+	})
+}
+
+// What was bound lately proves nothing, and risk makes the wait longer.
+func TestRecoveryOfFreshThings(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		w.person(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "young.one", TOTP: true, Phone: "+8613900010009"})
+		b := w.from(t, "192.0.2.50")
+		b.lost("password", "young.one").shows("introduce:phone", "+8613900010009").see(200, "绑定不到三天").see(200, "还差一样")
+		time.Sleep(4 * 24 * time.Hour)
+		b = w.from(t, "192.0.2.50")
+		b.lost("password", "young.one").shows("introduce:phone", "+8613900010009").see(200, "要由客服来办")
+		b.submit("do", "go").see(200, "交给客服了") // a new place, a change this week, one channel in all: level 2
+		if c := w.cases(t, "young.one"); len(c) != 1 || c[0].Kind != idp.CaseRecovery {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
+// A cashier with nothing but a phone, who needs no factor, waits by rows 7; the hours are
+// the tier's.
+func TestRecoveryOfCashier(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		w.Service.Rule(0, "recovery.finish", 2*time.Hour)
+		w.ripe(t, somebody{Login: "cash.one", Phone: "+8613900010010", Mail: "cash.one@example.com"}, "203.0.113.33")
+		b := w.from(t, "203.0.113.33")
+		b.lost("password", "cash.one").shows("introduce:phone", "+8613900010010").submit("do", "go").see(200, "还要等")
+		if r := w.recoveries(t, "cash.one")[0]; r.Row != 7 {
+			t.Errorf("%+v", r)
+		}
+		time.Sleep(27 * time.Hour) // nobody came back in time
+		b.open(b.URL.String()).see(410, "")
+		if r := w.recoveries(t, "cash.one")[0]; r.State != idp.RecoveryExpired {
+			t.Errorf("%+v", r)
+		}
+		if u := w.user(t, "cash.one"); u.Withholds(time.Now()) != "" {
+			t.Error("still withheld")
+		}
+	})
+}
