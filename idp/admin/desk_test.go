@@ -279,3 +279,38 @@ func TestQueue(t *testing.T) {
 		super.expect(super.get("/console/cases?"+evil), 200)
 	}
 }
+
+// What an agent reads behind the code of a recovery that was refused: every reason in words, with
+// a way out, what waits and what is held back.
+func TestExplainRecoveries(t *testing.T) {
+	h := newHouse(t, storagetest.New(t, storage.SQLite))
+	ctx, s := t.Context(), h.c.Store
+	due := time.Now().Add(5 * time.Hour)
+	h.must(s.AddRecovery(ctx, &idp.Recovery{UserID: h.owner.ID, State: idp.RecoveryWaiting, Lost: idp.LostBoth, Row: 11, Level: 1, Withheld: idp.WithholdMoney, StartedAt: time.Now(), DueAt: due, Until: due.Add(time.Hour)}))
+	h.must(s.Withhold(ctx, h.owner.ID, idp.WithholdMoney, due))
+	names, err := s.Identifiers(ctx, h.owner.ID)
+	h.must(err)
+	for _, lang := range []string{"zh-CN", "en"} {
+		b := h.as(h.staff[idp.RoleSupportAgent], 0)
+		b.lang = lang
+		for _, reason := range []string{"recovering", "withheld", "disputed", "proof.weak", "phone.stale", "phone.new"} {
+			code := idp.NewExplainCode()
+			h.must(s.Append(ctx, idp.Event{Name: "recovery.refused", Subject: h.owner.ID, Reason: reason, Explain: code}))
+			text := b.expect(b.get("/console/explain/"+digits(code)), 200, templates.T(lang, "reason."+reason), templates.T(lang, "console.way_out", templates.T(lang, "reason."+reason+".way")),
+				templates.T(lang, "console.case.recovery_row", 11, 1), templates.T(lang, "console.explain.w2"))
+			b.hides(mainOf(text), "lin.wei", "138****0001")
+			if phones := strings.Contains(text, templates.T(lang, "console.explain.phones")); phones != (reason == "disputed" || strings.HasPrefix(reason, "phone.")) {
+				t.Errorf("%s: ages of phones %t", reason, phones)
+			}
+		}
+	}
+	for _, n := range names {
+		if n.Kind == idp.IdentifierPhone {
+			h.must(s.Dispute(ctx, n.ID, time.Now().Add(time.Hour)))
+		}
+	}
+	code := idp.NewExplainCode()
+	h.must(s.Append(ctx, idp.Event{Name: "recovery.refused", Subject: h.owner.ID, Reason: "disputed", Explain: code}))
+	b := h.as(h.staff[idp.RoleSupportAgent], 0)
+	b.expect(b.get("/console/explain/"+digits(code)), 200, "前不能用来证明")
+}

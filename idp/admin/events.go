@@ -412,6 +412,50 @@ func (v *visit) explain() error {
 	}
 	p.Facts = []templates.Fact{{Key: "console.col.about", Lines: []templates.Cell{about}}, {Key: "console.col.when", Lines: []templates.Cell{{Time: e.At}}},
 		{Key: "console.col.network", Lines: []templates.Cell{{Text: orDash(e.Network), Mono: true}}}}
+	more, err := v.explainFacts(e)
+	if err != nil {
+		return err
+	}
+	p.Facts = append(p.Facts, more...)
 	p.Blocks = []templates.Block{{ID: "event", Key: "console.explain.event", None: "console.none.events", Table: v.eventTable([]idp.Event{e})}}
 	return v.write(p)
+}
+
+// explainFacts are what an agent needs beside the reason of a refusal in a recovery: what
+// waits and until when, what is held back, and how old the person's phones are. They name
+// nobody.
+func (v *visit) explainFacts(e idp.Event) (facts []templates.Fact, err error) {
+	ctx := v.r.Context()
+	if e.Subject == "" {
+		return nil, nil
+	}
+	running, err := v.Store.RunningRecovery(ctx, e.Subject)
+	if err != nil {
+		return nil, err
+	}
+	if running != nil {
+		facts = append(facts, templates.Fact{Key: "console.case.recovery", Lines: []templates.Cell{{Time: running.DueAt, Small: v.t("console.case.recovery_row", running.Row, running.Level)}}})
+	}
+	u, err := v.Store.User(ctx, e.Subject)
+	if err != nil {
+		return nil, err
+	}
+	if w := u.Withholds(time.Now()); w != idp.WithholdNothing {
+		facts = append(facts, templates.Fact{Key: "console.explain.withheld", Lines: []templates.Cell{{Key: "console.explain." + string(w), Small: v.moment(u.WithheldUntil)}}})
+	}
+	if !strings.HasPrefix(e.Reason, "phone.") && e.Reason != "disputed" {
+		return facts, nil
+	}
+	names, err := v.Store.Identifiers(ctx, e.Subject)
+	phones := templates.Fact{Key: "console.explain.phones"}
+	for _, n := range names {
+		if n.Kind == idp.IdentifierPhone && n.Channel() {
+			cell := templates.Cell{Time: n.VerifiedAt, Small: v.t("console.explain.proven", v.moment(n.LastProvenAt))}
+			if time.Now().Before(n.DisputedUntil) {
+				cell.Small = v.t("console.explain.disputed", v.moment(n.DisputedUntil))
+			}
+			phones.Lines = append(phones.Lines, cell)
+		}
+	}
+	return append(facts, phones), err
 }
