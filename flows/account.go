@@ -50,6 +50,7 @@ func (e *Engine) accountRoutes(page func(pattern string, h web.Handler)) {
 	page("POST /account/data", e.own(e.exportData))
 	page("GET /account/leave", e.leaving(e.leavePage))
 	page("POST /account/leave", e.leaving(e.setLeave))
+	page("GET /account/call", e.own(e.callPage))
 	page("GET /account/freeze", e.own(e.freezePage))
 	page("POST /account/freeze", e.own(e.freezeMe))
 	page("GET /account/unfreeze", e.own(e.unfreezePage))
@@ -324,7 +325,8 @@ func (e *Engine) openCase(ctx context.Context, u idp.User) (string, error) {
 	if !u.Frozen {
 		return "", nil
 	}
-	open, err := e.Store.Cases(ctx, storage.CaseFilter{User: u.ID, State: idp.CaseOpen}, 1)
+	open, err := e.Store.Cases(ctx, storage.CaseFilter{User: u.ID, State: idp.CaseOpen}, openCases)
+	open = slices.DeleteFunc(open, idp.Case.Returns)
 	if err != nil || len(open) == 0 {
 		return "", err
 	}

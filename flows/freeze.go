@@ -135,10 +135,11 @@ func (e *Engine) stopHandover(ctx context.Context, u idp.User, c freezeCause, ca
 // that was not the person the one about such an event. disowned says that there is one.
 func (e *Engine) waitingCase(ctx context.Context, user string, c freezeCause) (waits *idp.Case, disowned bool, err error) {
 	open, err := e.Store.Cases(ctx, storage.CaseFilter{User: user, State: idp.CaseOpen}, openCases)
+	open = slices.DeleteFunc(open, idp.Case.Returns) // those have an answer of their own
 	if err != nil || len(open) == 0 {
 		return nil, false, err
 	}
-	i := slices.IndexFunc(open, func(o idp.Case) bool { return o.Kind == kindNotMe })
+	i := slices.IndexFunc(open, func(o idp.Case) bool { return o.Kind == idp.CaseNotMe })
 	if c.event != nil && i >= 0 {
 		return &open[i], true, nil
 	}
@@ -214,15 +215,12 @@ func (e *Engine) frozenBy(ctx context.Context, u idp.User, c freezeCause) idp.Ev
 	return by
 }
 
-// kindNotMe is the case of an event that its person disowned.
-const kindNotMe = "notme"
-
 // open opens the case of a freeze, with the event that was not he.
 func (e *Engine) open(ctx context.Context, u idp.User, c freezeCause, found map[string]any, now time.Time) (idp.Case, error) {
 	by := e.frozenBy(ctx, u, c)
-	opened := idp.Case{Kind: "freeze", UserID: u.ID, Merchant: u.MerchantID, OpenedBy: by.Actor, OpenedAt: now, DueAt: now.Add(e.Policy.Now().Cases.Due), Data: found}
+	opened := idp.Case{Kind: idp.CaseFreeze, UserID: u.ID, Merchant: u.MerchantID, OpenedBy: by.Actor, OpenedAt: now, DueAt: now.Add(e.Policy.Now().Cases.Due), Data: found}
 	if c.event != nil {
-		opened.Kind = kindNotMe
+		opened.Kind = idp.CaseNotMe
 	}
 	if err := e.Store.OpenCase(ctx, &opened); err != nil {
 		return opened, err

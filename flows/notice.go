@@ -38,7 +38,7 @@ func (e *Engine) notifyOf(ctx context.Context, u, about idp.User, template strin
 	}
 	now, texts, held := time.Now(), 0, false
 	for _, to := range names {
-		if !to.Channel() && !e.lately(to, now) || !e.reaches(to) {
+		if !to.Channel() && !e.lately(to, now) || !e.reaches(to) || to.Kind == idp.IdentifierPhone && mailOnly[template] {
 			continue
 		}
 		ok, err := e.untold(ctx, to, template, letter, now)

@@ -289,7 +289,7 @@ func (s *State) askPeople(ctx context.Context, plan policy.RecoveryPlan, f polic
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(open, func(c idp.Case) bool { return c.Kind == idp.CaseRecovery })
+	i := slices.IndexFunc(open, idp.Case.Returns)
 	c := idp.Case{}
 	if i >= 0 {
 		c = open[i]
@@ -300,6 +300,9 @@ func (s *State) askPeople(ctx context.Context, plan policy.RecoveryPlan, f polic
 		}
 		c = idp.Case{Kind: idp.CaseRecovery, UserID: s.User, Merchant: s.user.MerchantID, OpenedAt: now, DueAt: now.Add(e.Policy.Now().Cases.Due),
 			Data: map[string]any{"lost": string(s.lost()), "row": plan.Row, "level": plan.Level, "barred": f.Barred, "shown": by, "risks": f.Risks, "network": web.Network(ctx)}}
+		if s.user.Role.Operator() {
+			c.Kind = idp.CaseStaff
+		}
 		if err := e.Store.OpenCase(ctx, &c); err != nil {
 			return err
 		}

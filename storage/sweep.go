@@ -35,6 +35,8 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 		s.sweep(ctx, "cases", "id", "closed_at > 0 AND closed_at < ?", micros(now.Add(-3*365*day))),
 		s.sweep(ctx, "approvals", "id", "expires_at < ?", micros(now.Add(-3*365*day))),
 		s.exec(ctx, "UPDATE approvals SET secret = NULL, secret_until = 0 WHERE secret_until > 0 AND secret_until <= ?", micros(now)),
+		s.sweep(ctx, "case_evidence", "case_id", "at < ? AND case_id NOT IN (SELECT id FROM cases)", micros(now.Add(-day))),
+		s.sweep(ctx, "calls", "id", "until < ?", micros(now.Add(-day))),
 		s.sweep(ctx, "answers", "event_id", "at < ?", micros(now.Add(-3*365*day))),
 		s.sweep(ctx, "network_users", "network", "last_at < ?", micros(now.Add(-31*day))),
 		s.sweep(ctx, "sessions", "id", "(ended_at > 0 AND ended_at < ?) OR expires_at < ?", micros(now.Add(-30*day)), micros(now.Add(-30*day))),

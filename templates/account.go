@@ -238,6 +238,13 @@ type AccountLeave struct {
 	Form
 	Action, Day string
 	Set         time.Time
+	// AccountCall shows both halves of a call with support; "" where there is none yet.
+}
+
+type AccountCall struct {
+	Caller string    // what the person reads out
+	Agent  string    // what support must answer, once the caller's was right
+	Until  time.Time // zero: there is no call
 }
 
 // Confirm asks before something is removed or ended. Hidden inputs come back as they are.
@@ -268,6 +275,7 @@ func (AccountApps) Page() string     { return "account-apps" }
 func (AccountActivity) Page() string { return "account-activity" }
 func (AccountData) Page() string     { return "account-data" }
 func (AccountLeave) Page() string    { return "account-leave" }
+func (AccountCall) Page() string     { return "account-call" }
 func (Confirm) Page() string         { return "confirm" }
 func (Unfreeze) Page() string        { return "unfreeze" }
 
@@ -279,5 +287,6 @@ func (AccountApps) tab() string     { return "apps" }
 func (AccountActivity) tab() string { return "activity" }
 func (AccountData) tab() string     { return "overview" }
 func (AccountLeave) tab() string    { return "overview" }
+func (AccountCall) tab() string     { return "overview" }
 func (c Confirm) tab() string       { return c.Tab }
 func (Unfreeze) tab() string        { return "overview" }

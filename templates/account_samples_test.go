@@ -9,6 +9,7 @@ func accountSamples() []sample {
 	activity := AccountActivity{Saved: "account.saved.answered", Events: deeds(), Action: "/account/activity", Older: "/account/activity?before=e5", Newest: "/account/activity"}
 	return slices.Concat(overviewSamples(), factorSamples(), contactSamples(), accessSamples(), []sample{
 		{"account-activity", activity}, {"account-activity-none", AccountActivity{}}, {"account-data", AccountData{Action: "/account/data"}},
+		{"account-call", AccountCall{}}, {"account-call-asked", AccountCall{Caller: "4821", Until: noon}}, {"account-call-heard", AccountCall{Caller: "4821", Agent: "0376", Until: noon}},
 	})
 }
 

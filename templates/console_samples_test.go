@@ -40,6 +40,17 @@ func consoleSamples() []sample {
 		EventsURL: "/console/users/u1/events"}
 	explain := ConsoleObject{Desk: desk("/console/events"), Crumbs: []Crumb{{"说明码", ""}, {"482-913-0576", ""}}, Title: "482-913-0576", Mono: true, FactsKey: "console.facts",
 		Notes: []Note{{Tone: "warn", Icon: "info", Text: "密码登录对陌生浏览器关闭"}, {Tone: "ok", Icon: "help", Text: "怎么办：用平时登录的手机或电脑，或者用别的方式"}}, Facts: []Fact{{"console.col.about", []Cell{{Key: "console.nobody"}}}}}
+	desked := ConsoleObject{Desk: desk("/console/cases"), Saved: "console.saved.matched", Crumbs: []Crumb{{"工单", "/console/cases"}, {"482-913-0576", ""}}, Title: "482-913-0576", Mono: true, State: "ready", FactsKey: "console.facts",
+		Notes: []Note{{Tone: "ok", Icon: "phone", Text: "来电人的数字对了。现在读给他听：0376"}, {Icon: "info", Text: "等另一位同事批准"}, {Tone: "warn", Icon: "lock", Text: "您不能批准这张工单：开工单的人不能批准"}},
+		Acts:  []ActLink{{"console.case.take", "/console/cases/c1/take", false}, {"console.case.evidence", "/console/cases/c1/evidence", false}, {"console.case.refuse", "/console/cases/c1/refuse", true}},
+		Facts: []Fact{{"console.col.about", []Cell{{Text: "林薇", URL: "/console/users/u1"}, {State: "active"}}}, {"console.case.lost", []Cell{{Key: "desk.lost.both"}}}, {"console.case.to", []Cell{{Text: "139****0002", Mono: true, Small: "新的，不是绑定的"}}},
+			{"console.case.recovery", []Cell{{Time: noon, Small: "第 13 行，风险 1"}}}},
+		Blocks: []Block{{ID: "evidence", Key: "console.case.evidence_block", Table: Table{Caption: "console.case.evidence_block", Columns: []string{"console.evidence.field", "console.col.state", "console.evidence.left", "console.evidence.by"}, Rows: [][]Cell{
+			{{Key: "desk.evidence.document_tail"}, {State: "matched"}, {Text: "0"}, {Text: "方晴"}}, {{Key: "desk.evidence.birthday"}, {State: "missed"}, {Text: "2"}, {Text: "方晴"}},
+			{{Key: "desk.evidence.legal_name", Small: "小票上就有"}, {State: "untried"}, {Text: "3"}, {Text: "–"}}, {{Key: "desk.evidence.serial"}, {State: "not_kept"}, {Text: "3"}, {Text: "–"}}}}}, {ID: "history", Key: "console.case.history", None: "console.none.events"}}}
+	answers := ConsoleForm{Desk: desk("/console/cases"), Title: "答复用语", Lead: "可以照着读。", Crumbs: []Crumb{{"工单", "/console/cases"}, {"482-913-0576", "/console/cases/c1"}, {"答复用语", ""}}, Action: "/console/cases/c1/answer", Submit: "console.case.answer", Cancel: "/console/cases/c1",
+		Facts:  []Fact{{"desk.answer.never_title", []Cell{{Text: T("zh-CN", "desk.answer.never")}, {Text: T("en", "desk.answer.never")}}}, {"desk.answer.stop_title", []Cell{{Text: T("zh-CN", "desk.answer.stop")}, {Text: T("en", "desk.answer.stop")}}}},
+		Inputs: []Input{{Name: "answer", Label: "console.case.answer_which", Kind: "select", Options: []Option{{"never", "我们从不问什么", true}, {"stop", "不是本人怎么停", false}}}, {Name: "reason", Label: "reason.label", Hint: "reason.hint", Kind: "reason"}}}
 	act := ConsoleForm{Desk: desk("/console/users"), Title: "停用林薇的账户？", Lead: "所有设备、应用和终端马上退出，不能再登录。重新启用以后要重新登录。", Crumbs: []Crumb{{"人员", "/console/users"}, {"林薇", "/console/users/u1"}, {"停用", ""}},
 		Note: &Note{Tone: "warn", Icon: "warn", Text: "还有 2 台终端在用"}, Facts: []Fact{{"console.col.state", []Cell{{State: "active"}}}}, Action: "/console/users/u1/disable", Submit: "console.user.disable", Danger: true, Cancel: "/console/users/u1",
 		Inputs: []Input{{Name: "reason", Label: "reason.label", Hint: "reason.hint", Kind: "reason"}}}
@@ -92,7 +103,7 @@ func consoleSamples() []sample {
 		Facts: []Fact{{"approval.field.redirects", []Cell{{Text: "https://shop.example/cb", Small: "原来：https://old.example/cb"}}}}, Action: "/console/approvals/a1/approve", Submit: "approval.approve", Cancel: "/console/approvals/a1",
 		Inputs: []Input{{Name: "reason", Label: "reason.label", Hint: "reason.hint", Kind: "reason"}}}
 	return []sample{{"console-handover", handover}, {"console-handover-new", propose}, {"console-leaving", leaving}, {"console-code", code}, {"console-code-shown", shown}, {"approvals", approvals}, {"approvals-none", ConsoleList{Desk: desk("/console/approvals"), Title: "console.approvals", Table: Table{Caption: "console.approvals"}, None: Empty{Icon: "check", Title: "现在没有等另一人批准的事。"}}}, {"approval", approval}, {"approval-approve", approve}, {"console-dashboard", dashboard}, {"console-dashboard-quiet", ConsoleDashboard{Desk: desk("/console"), Saved: "console.saved.nothing"}},
-		{"console-users", users}, {"console-users-none", none}, {"console-events", events}, {"console-user", user}, {"console-explain", explain},
+		{"console-users", users}, {"console-users-none", none}, {"console-events", events}, {"console-user", user}, {"console-explain", explain}, {"console-case", desked}, {"console-answers", answers},
 		{"console-act", act}, {"console-act-stale", stale}, {"console-act-refused", refused}, {"console-client-refused", client},
 		{"console-secret", ConsoleSecret{Desk: desk("/console/clients"), Crumbs: []Crumb{{"应用", "/console/clients"}, {"应用密钥", ""}}, ClientID: "merchant-web", Secret: "q3J9v0n4Yb1kTzX8wPd5rLs7uAeC2mHfG6oIiN-_tQ0", Next: "/console/clients/merchant-web"}}}
 }

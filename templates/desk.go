@@ -85,6 +85,7 @@ var tones = map[string]string{
 	"asked": "info", "key_next": "info", "in_force": "ok", "done": "ok", "submitted": "info", "scheduled": "info", "tried_out": "info", "queued": "info", "running": "info", "stopped": "warn", "failed": "bad",
 	"key_active": "ok", "well": "ok", "unwell": "bad", "silent": "warn", "blocked": "bad",
 	"sent": "ok", "due": "info", "open": "info", "dead": "bad",
+	"ready": "info", "overdue": "bad", "refused": "warn", "unfreeze": "ok", "matched": "ok", "missed": "warn", "not_kept": "plain", "untried": "plain",
 	"new": "info", "pending": "info", "redeemed": "info", "invited": "info", "opening": "info",
 	"suspended": "warn", "shut": "warn", "handover_proposed": "info", "handover_cooling": "warn", "handover_done": "ok",
 	"locked": "bad", "frozen": "bad", "lost": "bad", "closed": "bad", "denied": "bad",

@@ -38,6 +38,7 @@ type Letter struct {
 	Taker       string
 	Left        int // recovery codes
 	CaseNumber  string
+	Answer      string   // catalogue key: what support answers, word for word
 	Object      string   // id of what it is about, never printed: another of the same kind is told, too
 	Items       []string // of a digest: catalogue keys
 	ItemArgs    [][]any  // of the items
@@ -52,6 +53,9 @@ type letterPage struct {
 
 // Own is the text of this message: mail.<name>.<what>.
 func (p letterPage) Own(what string) string {
+	if what == "lead" && p.It.Answer != "" {
+		return p.T(p.It.Answer)
+	}
 	if what == "lead" && p.Name == "closed" && p.It.Factor == "factor.backup" && !p.It.Until.IsZero() {
 		what = "lead_all" // their tries are one for everybody
 	}
@@ -113,7 +117,7 @@ func (p letterPage) Stop() string {
 	return p.It.Stop
 }
 
-var unstopped = map[string]bool{"frozen": true, "case.opened": true, "staff.left": true, "account.left": true, "operator.left": true, "terminal.lost": true, "terminal.rekeyed": true}
+var unstopped = map[string]bool{"frozen": true, "case.opened": true, "staff.recovery": true, "staff.left": true, "account.left": true, "operator.left": true, "terminal.lost": true, "terminal.rekeyed": true}
 
 // timed are the notices whose text message says when it happens, too.
 var timed = map[string]bool{"owner.proposed": true, "owner.accepted": true, "owner.soon": true, "staff.leaving": true}

@@ -245,7 +245,7 @@ func plain(s string) string {
 }
 
 // saved lists what may be said after a form was saved.
-var saved = []string{"asked", "approved", "refused", "withdrawn", "created", "invited", "invited-again", "changed", "ended", "nothing"}
+var saved = []string{"asked", "approved", "refused", "withdrawn", "created", "invited", "invited-again", "changed", "ended", "nothing", "opened", "matched", "missed", "heard", "answered"}
 
 // note is the catalogue key of what has just been done.
 func (v *visit) note() string {

@@ -47,6 +47,7 @@ func (v *visit) todo(b manage.Board, w manage.Waits) (list []templates.ConsoleTo
 			list = append(list, templates.ConsoleTodo{Text: v.t(key, int(count)), Small: v.t(key + "_small"), URL: url})
 		}
 	}
+	add(true, w.Cases, "console.todo.approve", "/console/cases?state=ready")
 	due := b.Now.CasesDue
 	if manage.OnlyStaffCases(v.User) {
 		due = b.Now.StaffCasesDue

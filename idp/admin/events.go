@@ -169,7 +169,7 @@ func (v *visit) eventTable(list []idp.Event) templates.Table {
 	t, names := templates.Table{Caption: "console.events", Columns: eventColumns}, v.names()
 	for _, e := range list {
 		t.Rows = append(t.Rows, []templates.Cell{{Key: "event." + e.Name}, {Time: e.At}, {Text: names.of(e.Actor)}, names.about(e),
-			{Text: orDash(join(names.reason(e), names.second(e), v.eventPlace(e, names))), Small: e.Explain}})
+			{Text: orDash(join(v.caseDetail(e), names.reason(e), names.second(e), v.eventPlace(e, names))), Small: e.Explain}})
 	}
 	return t
 }
@@ -421,6 +421,50 @@ func (v *visit) explain() error {
 	}
 	p.Facts = []templates.Fact{{Key: "console.col.about", Lines: []templates.Cell{about}}, {Key: "console.col.when", Lines: []templates.Cell{{Time: e.At}}},
 		{Key: "console.col.network", Lines: []templates.Cell{{Text: orDash(e.Network), Mono: true}}}}
+	more, err := v.explainFacts(e)
+	if err != nil {
+		return err
+	}
+	p.Facts = append(p.Facts, more...)
 	p.Blocks = []templates.Block{{ID: "event", Key: "console.explain.event", None: "console.none.events", Table: v.eventTable([]idp.Event{e})}}
 	return v.write(p)
+}
+
+// explainFacts are what an agent needs beside the reason of a refusal in a recovery: what
+// waits and until when, what is held back, and how old the person's phones are. They name
+// nobody.
+func (v *visit) explainFacts(e idp.Event) (facts []templates.Fact, err error) {
+	ctx := v.r.Context()
+	if e.Subject == "" {
+		return nil, nil
+	}
+	running, err := v.Store.RunningRecovery(ctx, e.Subject)
+	if err != nil {
+		return nil, err
+	}
+	if running != nil {
+		facts = append(facts, templates.Fact{Key: "console.case.recovery", Lines: []templates.Cell{{Time: running.DueAt, Small: v.t("console.case.recovery_row", running.Row, running.Level)}}})
+	}
+	u, err := v.Store.User(ctx, e.Subject)
+	if err != nil {
+		return nil, err
+	}
+	if w := u.Withholds(time.Now()); w != idp.WithholdNothing {
+		facts = append(facts, templates.Fact{Key: "console.explain.withheld", Lines: []templates.Cell{{Key: "console.explain." + string(w), Small: v.moment(u.WithheldUntil)}}})
+	}
+	if !strings.HasPrefix(e.Reason, "phone.") && e.Reason != "disputed" {
+		return facts, nil
+	}
+	names, err := v.Store.Identifiers(ctx, e.Subject)
+	phones := templates.Fact{Key: "console.explain.phones"}
+	for _, n := range names {
+		if n.Kind == idp.IdentifierPhone && n.Channel() {
+			cell := templates.Cell{Time: n.VerifiedAt, Small: v.t("console.explain.proven", v.moment(n.LastProvenAt))}
+			if time.Now().Before(n.DisputedUntil) {
+				cell.Small = v.t("console.explain.disputed", v.moment(n.DisputedUntil))
+			}
+			phones.Lines = append(phones.Lines, cell)
+		}
+	}
+	return append(facts, phones), err
 }

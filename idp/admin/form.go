@@ -70,6 +70,21 @@ var forms = []form{
 	{"/console/approvals/{id}/refuse", manage.ApprovalDecide, true, (*visit).approvalPathOpen, approvalAct("refuse", true), approvalDo((*manage.Manager).Refuse)},
 	{"/console/approvals/{id}/withdraw", manage.ApprovalEnd, true, (*visit).approvalPathOpen, approvalAct("withdraw", true), approvalDo((*manage.Manager).Withdraw)},
 	{"/console/approvals/{id}/collect", manage.ApprovalCollect, true, (*visit).approvalPathOpen, (*visit).askCollection, (*visit).collect},
+	{"/console/users/{id}/documents", manage.UserDocuments, true, (*visit).userPathOpen, (*visit).askDocuments, (*visit).setDocuments},
+	{"/console/users/{id}/team", manage.StaffTeam, true, (*visit).userPathOpen, (*visit).askTeam, (*visit).setTeam},
+	{"/console/users/{id}/reveal", manage.UserReveal, true, (*visit).userPathOpen, (*visit).askReveal, (*visit).reveal},
+
+	{"/console/cases/new", manage.CaseOpen, true, nil, (*visit).newCase, (*visit).openCase},
+	{"/console/cases/{id}/take", manage.CaseWork, true, (*visit).casePathOpen, caseAct("take", false), caseDo((*manage.Manager).TakeCase, "changed")},
+	{"/console/cases/{id}/release", manage.CaseWork, true, (*visit).casePathOpen, caseAct("release", false), caseDo((*manage.Manager).ReleaseCase, "changed")},
+	{"/console/cases/{id}/evidence", manage.CaseEvidence, true, (*visit).casePathOpen, (*visit).askEvidence, (*visit).compare},
+	{"/console/cases/{id}/call", manage.CaseCall, true, (*visit).casePathOpen, caseAct("call", false), (*visit).startCall},
+	{"/console/cases/{id}/digits", manage.CaseCall, true, (*visit).casePathOpen, (*visit).askDigits, (*visit).hear},
+	{"/console/cases/{id}/address", manage.CaseEvidence, true, (*visit).casePathOpen, (*visit).askAddress, (*visit).address},
+	{"/console/cases/{id}/answer", manage.CaseAnswer, true, (*visit).casePathOpen, (*visit).askAnswer, (*visit).answer},
+	{"/console/cases/{id}/submit", manage.CaseEvidence, true, (*visit).casePathOpen, caseAct("submit", false), caseDo((*manage.Manager).SubmitCase, "changed")},
+	{"/console/cases/{id}/approve", manage.CaseApprove, true, (*visit).casePathOpen, (*visit).askApprove, (*visit).approve},
+	{"/console/cases/{id}/refuse", manage.CaseRefuse, true, (*visit).casePathOpen, caseAct("refuse", true), caseDo((*manage.Manager).RefuseCase, "changed")},
 
 	{"/console/messages/{id}/resend", manage.MessageResend, true, nil, (*visit).askResend, (*visit).resend},
 }

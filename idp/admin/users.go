@@ -446,6 +446,12 @@ func (v *visit) userActs(u idp.User) []templates.ActLink {
 	offer(manage.UserInvite, u.Status == idp.UserInvited, "invite-again", false)
 	offer(manage.RoleChange, usable, "role", false)
 	offer(manage.StaffRole, usable && u.Role.Operator(), "staff-role", false)
+	if u.Status == idp.UserActive && v.may(manage.CaseOpen) && manage.MayWorkOn(v.User, u) {
+		out = append(out, templates.ActLink{Key: "console.case.new", URL: "/console/cases/new?user=" + u.ID})
+	}
+	offer(manage.UserReveal, true, "reveal", false)
+	offer(manage.UserDocuments, usable, "documents", false)
+	offer(manage.StaffTeam, usable && u.Role.Operator(), "team", false)
 	offer(manage.UserEnd, u.Status == idp.UserActive, "end-sessions", false)
 	offer(manage.UserLock, usable && u.Locked == "", "lock", true)
 	offer(manage.UserDisable, usable, "disable", true)
@@ -559,6 +565,9 @@ func (v *visit) userFacts(ctx context.Context, u idp.User) ([]templates.Fact, er
 			lines = append(lines, templates.Cell{State: merchantState(m.Status)})
 		}
 		facts = append(facts, templates.Fact{Key: "console.merchant", Lines: lines})
+	}
+	if u.Team != "" && v.whole() {
+		facts = append(facts, templates.Fact{Key: "console.user.team_label", Lines: []templates.Cell{{Text: u.Team}}})
 	}
 	if u.StoreID != "" {
 		s, err := v.Store.Store(ctx, u.StoreID)
@@ -676,7 +685,7 @@ func (v *visit) caseBlock(ctx context.Context, u idp.User) (templates.Block, err
 		Columns: []string{"console.case.no", "console.case.kind", "console.col.state", "console.case.due"}}}
 	list, err := v.Store.Cases(ctx, storage.CaseFilter{User: u.ID}, aboutMost)
 	for _, c := range list {
-		b.Table.Rows = append(b.Table.Rows, []templates.Cell{{Text: c.Number, Mono: true, URL: "/console/cases/" + c.ID}, v.caseKind(c), {State: string(c.State)}, {Time: c.DueAt}})
+		b.Table.Rows = append(b.Table.Rows, []templates.Cell{{Text: c.Number, Mono: true, URL: "/console/cases/" + c.ID}, v.caseKind(c), {State: c.Stands(time.Now())}, {Time: c.DueAt}})
 	}
 	return b, err
 }

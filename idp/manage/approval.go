@@ -334,9 +334,9 @@ func (m *Manager) Collect(ctx context.Context, a Actor, id string) (ap idp.Appro
 	return ap, secret, nil
 }
 
-// Waits is what waits for one person: the acts of others, editions of the policy, and
-// secrets of his own.
-type Waits struct{ Approvals, Editions, Secrets int64 }
+// Waits is what waits for one person: the acts of others, editions of the policy,
+// cases, and secrets of his own.
+type Waits struct{ Approvals, Editions, Secrets, Cases int64 }
 
 // WaitsFor counts it.
 func (m *Manager) WaitsFor(ctx context.Context, u idp.User, now time.Time) (w Waits, err error) {
@@ -352,8 +352,11 @@ func (m *Manager) WaitsFor(ctx context.Context, u idp.User, now time.Time) (w Wa
 		}
 	}
 	if Check(u, ApprovalCollect) == nil {
-		w.Secrets, err = m.Store.CountApprovals(ctx, storage.ApprovalFilter{Secret: u.ID, Now: now})
+		if w.Secrets, err = m.Store.CountApprovals(ctx, storage.ApprovalFilter{Secret: u.ID, Now: now}); err != nil {
+			return w, err
+		}
 	}
+	w.Cases, err = m.casesFor(ctx, u)
 	return w, err
 }
 

@@ -50,6 +50,12 @@ type Manager struct {
 	// made it, and says whether one will; nil: whoever acts reads it on his own screen alone.
 	ShowOnTerminal func(ctx context.Context, u idp.User, code idp.Secret, until time.Time) (bool, error)
 	Zone           *time.Location // of the operator: where a day begins and ends
+	// Tell is Notify for what happens in a case; detail is what the template says beside its
+	// number: where a link went, masked, or which answer it is.
+	Tell func(ctx context.Context, u idp.User, template string, c idp.Case, detail string) error
+	// CaseLink makes the link that an approved case gives, in place of an older one, and
+	// sends it; to nobody if to is empty.
+	CaseLink func(ctx context.Context, u idp.User, c idp.Case, to idp.Identifier) (link string, err error)
 
 	board board
 }

@@ -55,9 +55,12 @@ const (
 	UserDisable     Action = "user.disable"
 	UserEnable      Action = "user.enable"
 	StaffEnable     Action = "staff.enable"
-	StaffRole       Action = "staff.role"  // of the operator's own people
-	StaffLeave      Action = "staff.leave" // removes one of them for good
-	ClientRead      Action = "client.read" // without secrets
+	StaffTeam       Action = "staff.team"     // with whom one of the operator's staff works
+	StaffRole       Action = "staff.role"     // of the operator's own people
+	StaffLeave      Action = "staff.leave"    // removes one of them for good
+	UserReveal      Action = "user.reveal"    // a phone or address, unmasked
+	UserDocuments   Action = "user.documents" // what evidence is compared with
+	ClientRead      Action = "client.read"    // without secrets
 	ClientNew       Action = "client.new"
 	ClientChange    Action = "client.change"
 	ClientDisable   Action = "client.disable"
@@ -70,6 +73,13 @@ const (
 	MessageRead     Action = "message.read" // who was told what and whether it arrived; never the text
 	MessageResend   Action = "message.resend"
 	CaseRead        Action = "case.read"
+	CaseOpen        Action = "case.open"     // for a caller who cannot get in
+	CaseWork        Action = "case.work"     // take it, give it back
+	CaseEvidence    Action = "case.evidence" // compare; ask for an approval
+	CaseCall        Action = "case.call"     // the two-way code
+	CaseAnswer      Action = "case.answer"   // one of the prepared answers, to bound channels
+	CaseRefuse      Action = "case.refuse"   // or keep the freeze
+	CaseApprove     Action = "case.approve"  // a link, or the end of a freeze
 	PolicyRead      Action = "policy.read"
 	PolicyDraft     Action = "policy.draft" // with simulations of it
 	PolicySubmit    Action = "policy.submit"
@@ -183,6 +193,9 @@ var table = map[Action]row{
 	StaffEnable:     {No, No, No, Four, No, No, No},
 	StaffRole:       {No, No, No, Four, No, No, No},
 	StaffLeave:      {No, No, No, Four, No, No, No},
+	StaffTeam:       {No, No, No, Reason, No, No, No},
+	UserReveal:      {No, No, No, No, Reason, Reason, No},
+	UserDocuments:   {No, No, No, Reason, No, Reason, No},
 	ClientRead:      {No, No, No, Yes, No, No, Yes},
 	ClientNew:       {No, No, No, Four, No, No, No},
 	ClientChange:    {No, No, No, Four, No, No, No},
@@ -196,6 +209,13 @@ var table = map[Action]row{
 	MessageRead:     {No, No, No, Yes, Yes, Yes, Yes},
 	MessageResend:   {No, No, No, Reason, Reason, Reason, No},
 	CaseRead:        {yesM, No, No, Yes, Yes, Yes, Yes},
+	CaseOpen:        {No, No, No, Reason, Reason, Reason, No}, // a policy administrator works on the operator's own staff alone
+	CaseWork:        {No, No, No, Yes, Yes, Yes, No},
+	CaseEvidence:    {No, No, No, Reason, Reason, Reason, No},
+	CaseCall:        {No, No, No, No, Yes, Yes, No},
+	CaseAnswer:      {No, No, No, Reason, Reason, Reason, No},
+	CaseRefuse:      {No, No, No, Reason, Reason, Reason, No},
+	CaseApprove:     {No, No, No, Reason, No, Reason, No},
 	PolicyRead:      {No, No, No, Yes, No, No, Yes},
 	PolicyDraft:     {No, No, No, Yes, No, No, No},
 	PolicySubmit:    {No, No, No, Reason, No, No, No},
@@ -318,9 +338,9 @@ func OnlyStaffCases(reader idp.User) bool { return reader.Role == idp.RolePolicy
 
 // Grave says whether an act asks for a fresher proof than others: those of level
 // Four, their approval and what comes of it, the second word on a
-// hand-over, and what takes a whole list out of the house.
+// hand-over or a case, who works with whom, and what takes a whole list out of the house.
 func Grave(act Action) bool {
-	return table[act].admin == Four || slices.Contains([]Action{ApprovalDecide, ApprovalCollect, PolicySubmit, PolicyEmergency, PolicyExport, Export, HandoverDecide}, act)
+	return table[act].admin == Four || slices.Contains([]Action{ApprovalDecide, ApprovalCollect, PolicySubmit, PolicyEmergency, PolicyExport, Export, HandoverDecide, CaseApprove, StaffTeam}, act)
 }
 
 // Actions lists every row of the table.

@@ -45,6 +45,7 @@ type All struct {
 	Work     Work          `json:"work"`
 	Notices  Notices       `json:"notices"`
 	Cases    Cases         `json:"cases"`
+	Desk     Desk          `json:"desk"`
 	Contacts Contacts      `json:"contacts"`
 	Approval Approval      `json:"approval"`
 	Closing  Closing       `json:"closing"`
@@ -330,6 +331,17 @@ type Approval struct {
 // Closing is the end of a merchant.
 type Closing struct {
 	Export time.Duration `json:"export" range:"0s..365d"` // that the owner may still come in, read, and take the data
+}
+
+// Desk are the numbers of the support desk.
+type Desk struct {
+	Open          time.Duration `json:"open" range:"15m..7d"`        // a case of somebody who cannot get in: answered by then
+	Ready         time.Duration `json:"ready" range:"15m..7d"`       // one that waits for an approval
+	EvidenceTries int           `json:"evidence_tries" range:"1..5"` // of one field, in all
+	EvidenceAgent Bucket        `json:"evidence_agent"`              // comparisons of one agent
+	Matches       int           `json:"matches" range:"1..5"`        // fields that must match for an approval
+	Call          time.Duration `json:"call" range:"2m..30m"`        // of a two-way code
+	CallTries     int           `json:"call_tries" range:"1..5"`     // wrong digits that end a call
 }
 
 const day = 24 * time.Hour

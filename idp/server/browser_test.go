@@ -43,6 +43,8 @@ type demoWorld struct {
 	Users map[string]struct {
 		Username, Phone, Email, Password string
 		TOTP                             string `json:"totp_secret"`
+		DocumentTail                     string `json:"document_tail"`
+		Birthday                         string
 	} `json:"users"`
 	Terminals map[string]struct{ Serial string } `json:"terminals"`
 	Merchant  struct {

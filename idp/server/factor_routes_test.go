@@ -57,7 +57,7 @@ var classes = map[string]class{
 	"/terminal/notices": client, "/terminal/notices/{id}": client,
 	"GET /device": approve, "POST /device": approve,
 	"GET /account": own, "GET /account/factors": own, "GET /account/contacts": own, "GET /account/devices": own, "GET /account/apps": own, "GET /account/activity": own,
-	"GET /account/data": own, "GET /account/freeze": own, "GET /account/unfreeze": own, "POST /account/unfreeze": own, // who is not frozen
+	"GET /account/data": own, "GET /account/call": own, "GET /account/freeze": own, "GET /account/unfreeze": own, "POST /account/unfreeze": own, // who is not frozen
 	"POST /account/activity": own, "POST /account/factors/rename": own, // a label proves nothing
 	"POST /account/end": stop, "POST /account/end-all": stop, "POST /account/browser/distrust": stop, "POST /account/browser/revoke": stop, "POST /account/app/withdraw": stop,
 	"POST /account/approval/end": stop, "POST /account/freeze": stop,
