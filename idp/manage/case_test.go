@@ -453,13 +453,13 @@ func TestWaiting(t *testing.T) {
 		a Actor
 		n int64
 	}{"supervisor": {d.super, 1}, "agent": {d.agent, 0}, "admin": {d.admin, 0}, "auditor": {d.as(idp.RoleAuditor), 0}, "owner": {d.is(d.owner), 0}} {
-		if n, err := d.WaitsFor(ctx, want.a.User); err != nil || n != want.n {
-			t.Errorf("%s: %d, %v", who, n, err)
+		if n, err := d.WaitsFor(ctx, want.a.User, time.Now()); err != nil || n.Cases != want.n {
+			t.Errorf("%s: %+v, %v", who, n, err)
 		}
 	}
 	d.must(d.ApproveCase(ctx, d.super, c.ID, false))
-	if n, err := d.WaitsFor(ctx, d.second.User); err != nil || n != 0 {
-		t.Errorf("%d, %v", n, err)
+	if n, err := d.WaitsFor(ctx, d.second.User, time.Now()); err != nil || n.Cases != 0 {
+		t.Errorf("%+v, %v", n, err)
 	}
 }
 
