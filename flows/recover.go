@@ -40,6 +40,8 @@ func (e *Engine) recoverRoutes(page func(pattern string, h web.Handler)) {
 	page("POST /recover", e.recoverBegin)
 	page("GET /recover/other", e.recoverOther)
 	page("GET /recover/done", e.recoverDone)
+	page("GET /recover/case", e.casePage)
+	page("POST /recover/case", e.caseBegin)
 	page("POST /flows/{flow}/recover-wait/stop", e.recoverStop)
 }
 

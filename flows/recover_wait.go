@@ -33,8 +33,9 @@ func (s *State) recoveryFacts(ctx context.Context) (f policy.RecoveryFacts, err 
 			if err != nil {
 				return f, err
 			}
-			f.Met, _ = c.Data["met"].(bool)
+			f.Met = c.Met()
 		}
+		f.Shop = f.Shop || v.By == idp.ByShop
 	}
 	f.Unheard, err = s.unheard(ctx, f.Shown, now)
 	return f, err
@@ -96,6 +97,15 @@ func (s *State) alarmed(ctx context.Context, since time.Time) (bool, error) {
 func (s *State) barredBy(ctx context.Context, now time.Time) (string, error) {
 	if s.user.Frozen {
 		return "frozen", nil
+	}
+	if s.user.MerchantID != "" {
+		h, err := s.engine.Store.RunningHandover(ctx, s.user.MerchantID)
+		if err != nil {
+			return "", err
+		}
+		if h != nil && h.Party(s.User) {
+			return "handover", nil
+		}
 	}
 	past, err := s.engine.Store.Recoveries(ctx, s.User, 20)
 	if err != nil {

@@ -69,6 +69,7 @@ type RecoveryFacts struct {
 	Barred   string   // people alone decide: "frozen", "disputed", "handover"
 	Staff    bool     // of the operator's own people, whom two others bring back
 	Met      bool     // both of whom state that they met him
+	Shop     bool     // the owner or manager answers for him, by a code
 }
 
 // How says what becomes of a recovery.
@@ -232,9 +233,13 @@ func (r Recovery) Decide(f RecoveryFacts) RecoveryPlan {
 	if c := r.first(peopleRows, f, p, level); c.How != Nothing && plan.How != Immediate {
 		plan = c
 	}
+	if f.Shop {
+		plan = RecoveryPlan{Row: 16, Level: level, How: Immediate, Password: f.Lost != idp.LostSecond, Second: f.Lost != idp.LostPassword && f.Enrolled}
+	}
 	switch {
 	case plan.How == Nothing:
 		return RecoveryPlan{Row: 12, Level: level}
+	case f.Barred == "disputed" && p.has(idp.ByCase): // people have decided
 	case f.Barred != "":
 		return RecoveryPlan{Row: 18, Level: level, How: ByPeople}
 	}

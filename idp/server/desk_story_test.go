@@ -72,6 +72,7 @@ func TestSupportDesk(t *testing.T) {
 		// The supervisor sees it wait and approves with a proof of a moment ago.
 		super := w.from(t, "203.0.113.3")
 		super.open("/sign-in").signIn("support_supervisor").see(200, templates.T("zh-CN", "console.todo.approve", 1))
+		super.withKey()
 		super.open(page).see(200, "原因").submit("typed", "", "reason", "复核 0310-017").see(200, "139****0009")
 		super.open(page+"/approve").see(200, "批准").post(page+"/approve", url.Values{"reason": {"回拨过，声音一致"}}).see(200, "已经批准")
 		if c = w.cases(t, "lin.wei")[0]; !c.Approved() || c.Lost() != idp.LostBoth {
@@ -109,7 +110,34 @@ func TestSupportDesk(t *testing.T) {
 		}
 		owner.open("/account/activity").see(200, "工单批准了").see(200, "客服核对了资料").see(200, "工作人员查看了账户")
 		owner.open("/console/cases?state=all").see(200, c.Number)
+
+		// The link begins a recovery that waits longer than one with a proof of his own; it works once.
+		path := strings.TrimPrefix(link, w.Issuer)
+		back := w.from(t, "192.0.2.77")
+		back.open(path).see(200, "接着找回账户").open(path).see(200, "接着找回账户")
+		again := w.from(t, "192.0.2.78").open(path)
+		back.submit("token").see(200, "要等一段时间").see(200, "两位同事已批准")
+		again.submit("token").see(410, "")
+		again.open(path).see(410, "")
+		back.submit("do", "go").see(200, "还要等")
+		if r := w.recoveries(t, "lin.wei")[0]; r.Row != 13 || r.Case != c.ID || r.DueAt.Sub(r.StartedAt) < 48*time.Hour {
+			t.Errorf("%+v", r)
+		}
+		owner.open("/account").see(200, "有人在找回您的账户").post("/account/freeze", nil).see(200, "冻结了")
+		if r := w.recoveries(t, "lin.wei")[0]; r.State != idp.RecoveryStopped {
+			t.Errorf("%+v", r)
+		}
 	})
+}
+
+// withKey adds a passkey to who is signed in.
+func (b *browser) withKey() *browser {
+	b.t.Helper()
+	b.open("/account/enrol?factor=passkey").bind(b.world.internal(), "")
+	if strings.HasSuffix(b.URL.Path, "/recovery-codes") {
+		b.keep()
+	}
+	return b
 }
 
 // Who is called by a thief in his name stops it from the notice: the case cannot be approved.
@@ -130,7 +158,7 @@ func TestSupportDeskStopped(t *testing.T) {
 			t.Fatalf("frozen %t, %d cases: the freeze has one of its own", w.user(t, "lin.wei").Frozen, len(w.cases(t, "lin.wei")))
 		}
 		super := w.from(t, "203.0.113.3")
-		super.open("/sign-in").signIn("support_supervisor")
+		super.open("/sign-in").signIn("support_supervisor").withKey()
 		super.open(page).submit("typed", "", "reason", "复核 0310-018").see(200, templates.T("zh-CN", "error.case_frozen"))
 		super.post(page+"/approve", url.Values{"reason": {"复核 0310-018"}}).see(422, templates.T("zh-CN", "error.case_frozen"))
 		if n := len(w.notices(t, "lin.wei", "case.link")); n != 0 {
