@@ -92,7 +92,7 @@ func holding(p policy.RecoveryPlan) idp.Withhold {
 // has: an immediate one by the same row of the table as when it was taken up, a delayed one
 // once, after its time and by the flow that holds it.
 func (e *Engine) concluded(ctx context.Context, s *State, now time.Time) (r idp.Recovery, err error) {
-	if s.recovery != nil {
+	if s.Facts.Recover.Plan.How == policy.Delayed {
 		ok, err := e.Store.EndRecovery(ctx, s.recovery.ID, idp.RecoveryDone, now)
 		if err == nil && (!ok || s.recovery.Flow != s.ID) {
 			err = errExpired

@@ -113,18 +113,18 @@ func (s *State) barredBy(ctx context.Context, now time.Time) (string, error) {
 	}
 	for _, r := range past {
 		// Whoever stopped it may be the thief, and so may whoever began it: the next one is for people.
-		if r.State == idp.RecoveryStopped && now.Sub(r.EndedAt) < s.settings().Recovery.Dispute && !s.returned(ctx, r.EndedAt) {
-			return "disputed", nil
+		if r.State != idp.RecoveryStopped || now.Sub(r.EndedAt) >= s.settings().Recovery.Dispute {
+			continue
 		}
+		// A strong return settles that, but for one thing: no wait begins again, or whoever holds
+		// one channel could keep the owner from his money day after day.
+		events, err := s.engine.Store.Events(ctx, storage.EventFilter{Subject: s.User, Names: []string{"account.unfrozen"}, Since: r.EndedAt}, 1)
+		if err != nil || len(events) > 0 {
+			return "again", err
+		}
+		return "disputed", nil
 	}
 	return "", nil
-}
-
-// returned says whether the person lifted his freeze by a strong return after a time: what
-// was disputed before is settled.
-func (s *State) returned(ctx context.Context, since time.Time) bool {
-	events, err := s.engine.Store.Events(ctx, storage.EventFilter{Subject: s.User, Names: []string{"account.unfrozen"}, Since: since}, 1)
-	return err == nil && len(events) > 0
 }
 
 // unheard says whether nobody hears of the recovery but who holds a channel that a code of
@@ -455,7 +455,7 @@ func (e *Engine) endRecovery(ctx context.Context, r idp.Recovery, to idp.Recover
 	if err != nil || !ok {
 		return false, err
 	}
-	if err := e.Store.Withhold(ctx, r.UserID, idp.WithholdNothing, time.Time{}); err != nil {
+	if err := e.Store.LiftWithhold(ctx, r.UserID, r.Until); err != nil {
 		return false, err
 	}
 	if err := e.Store.VoidTerminalNotices(ctx, r.UserID, time.Now()); err != nil {

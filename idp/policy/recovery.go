@@ -66,7 +66,7 @@ type RecoveryFacts struct {
 	Demanded bool     // the sign-in of this person asks for one
 	Risks    []string // "place", "changed", "starts", "terminal", "channel", "money": a point each
 	Unheard  bool     // every place that is told is one that a code of this recovery went to
-	Barred   string   // people alone decide: "frozen", "disputed", "handover"
+	Barred   string   // people alone decide: "frozen", "disputed", "handover"; "again": no wait begins
 	Staff    bool     // of the operator's own people, whom two others bring back
 	Met      bool     // both of whom state that they met him
 	Shop     bool     // the owner or manager answers for him, by a code
@@ -239,7 +239,8 @@ func (r Recovery) Decide(f RecoveryFacts) RecoveryPlan {
 	switch {
 	case plan.How == Nothing:
 		return RecoveryPlan{Row: 12, Level: level}
-	case f.Barred == "disputed" && p.has(idp.ByCase): // people have decided
+	case (f.Barred == "disputed" || f.Barred == "again") && p.has(idp.ByCase): // people have decided
+	case f.Barred == "again" && plan.How == Immediate:
 	case f.Barred != "":
 		return RecoveryPlan{Row: 18, Level: level, How: ByPeople}
 	}

@@ -122,7 +122,7 @@ func TestRecoveryWaits(t *testing.T) {
 // freezes, the channel proves nothing for a week, and the next one is for people.
 func TestRecoveryIsStopped(t *testing.T) {
 	eachHour(t, func(t *testing.T, w *demoWorld) {
-		old, _ := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "stop.one", TOTP: true, Phone: "+8613900010003", Mail: "stop.one@example.com"}, "203.0.113.23")
+		old, kit := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "stop.one", TOTP: true, Phone: "+8613900010003", Mail: "stop.one@example.com"}, "203.0.113.23")
 		thief := w.from(t, "198.51.100.23")
 		thief.lost("password", "stop.one").shows("introduce:email", "stop.one@example.com").submit("do", "go").see(200, "还要等")
 		link, _ := w.linkOf(t, "stop.one", "recovery.started", stopLink)
@@ -153,7 +153,19 @@ func TestRecoveryIsStopped(t *testing.T) {
 		// A strong return settles it.
 		time.Sleep(time.Hour)
 		old.open("/sign-in").signIn("stop.one")
-		old.open("/account/unfreeze").submit("").see(200, "")
+		time.Sleep(time.Minute)
+		old.open("/account/unfreeze").submit("").prove("stop.one").see(200, "")
+		if u := w.user(t, "stop.one"); u.Frozen {
+			t.Fatal("still frozen")
+		}
+		if n := w.contact(t, "stop.one", idp.IdentifierEmail); !n.DisputedUntil.IsZero() {
+			t.Error("still disputed")
+		}
+		// For the rest of the week no wait begins again; what is immediate works.
+		time.Sleep(3 * time.Hour)
+		third := w.from(t, "203.0.113.23")
+		third.lost("password", "stop.one").shows("introduce:phone", "+8613900010003").see(200, "要由客服来办")
+		third.by("kit").submit("code", kit[0]).see(200, "可以继续了")
 	})
 }
 
@@ -413,5 +425,23 @@ func TestRecoveryByTerminal(t *testing.T) {
 		pick(true)
 		b.submit("").see(200, "还差一样").see(200, "店里的终端")
 		b.shows("code:"+w.contact(t, "till.one", idp.IdentifierPhone).ID, "+8613900010044").see(200, "可以继续了").see(200, "不能退款")
+	})
+}
+
+// What was begun with one proof and waits goes on at once with another, in the same flow.
+func TestRecoveryGetsBetterItself(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		_, kit := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "same.one", TOTP: true, Phone: "+8613900010045", Mail: "same.one@example.com"}, "203.0.113.45")
+		b := w.from(t, "203.0.113.45")
+		b.lost("password", "same.one").shows("introduce:phone", "+8613900010045").submit("do", "go").see(200, "还要等")
+		time.Sleep(2 * time.Hour)
+		b.open(b.URL.String()).by("kit").submit("code", kit[0]).see(200, "可以继续了").submit("do", "go").chooses().see(200, "找回来了")
+		rs := w.recoveries(t, "same.one")
+		if len(rs) != 2 || rs[0].State != idp.RecoveryDone || rs[1].State != idp.RecoveryVoid {
+			t.Fatalf("%+v", rs)
+		}
+		if u := w.user(t, "same.one"); u.Withholds(time.Now()) != idp.WithholdPayee {
+			t.Errorf("withheld %q", u.Withheld)
+		}
 	})
 }
