@@ -174,7 +174,9 @@ func (s *State) wait(ctx context.Context, plan policy.RecoveryPlan, f policy.Rec
 			r.DueAt = running.DueAt
 		}
 	}
-	r.Until = r.DueAt.Add(s.settings().Recovery.Finish)
+	if r.Until = r.DueAt.Add(s.settings().Recovery.Finish); running != nil { // sooner due is no sooner over
+		r.Until = running.Until
+	}
 	if running == nil {
 		err = e.Store.AddRecovery(ctx, &r)
 	} else {
@@ -418,6 +420,9 @@ func (e *Engine) stopRecovery(ctx context.Context, u idp.User, by idp.Event) err
 	if err := e.Store.VoidTerminalNotices(ctx, u.ID, now); err != nil {
 		return err
 	}
+	if err := e.release(ctx, u.ID, now); err != nil { // the freeze keeps money back, until it is lifted
+		return err
+	}
 	until := now.Add(e.Policy.For(policy.Who(u, merchant)).Recovery.Dispute)
 	for _, v := range r.Shown {
 		if v.By != idp.ByPhone && v.By != idp.ByMail {
@@ -435,6 +440,35 @@ func (e *Engine) stopRecovery(ctx context.Context, u idp.User, by idp.Event) err
 	return e.Store.Append(ctx, by)
 }
 
+// release withholds from a person, when no recovery waits any more, what those that were
+// done at once still keep back, each for its time: neither a further one nor its end makes
+// that shorter.
+func (e *Engine) release(ctx context.Context, user string, now time.Time) error {
+	u, err := e.Store.User(ctx, user)
+	if err != nil {
+		return err
+	}
+	rules, err := e.rulesOf(ctx, u)
+	if err != nil {
+		return err
+	}
+	past, err := e.Store.Recoveries(ctx, user, 20)
+	if err != nil {
+		return err
+	}
+	w, until := idp.WithholdNothing, time.Time{}
+	for _, r := range past {
+		end := r.EndedAt.Add(rules.Recovery.Usual)
+		if atOnce := r.State == idp.RecoveryDone && r.DueAt.Equal(r.StartedAt); !atOnce || r.Withheld == idp.WithholdNothing || !now.Before(end) {
+			continue
+		}
+		if w = w.Worse(r.Withheld); end.After(until) {
+			until = end
+		}
+	}
+	return e.Store.Withhold(ctx, user, w, until)
+}
+
 // endRecovery ends a recovery that waits without a freeze: withdrawn by the owner, void
 // because something it rests on changed, or expired.
 func (e *Engine) endRecovery(ctx context.Context, r idp.Recovery, to idp.RecoveryState, by idp.Event) (bool, error) {
@@ -442,7 +476,7 @@ func (e *Engine) endRecovery(ctx context.Context, r idp.Recovery, to idp.Recover
 	if err != nil || !ok {
 		return false, err
 	}
-	if err := e.Store.Withhold(ctx, r.UserID, idp.WithholdNothing, time.Time{}); err != nil {
+	if err := e.release(ctx, r.UserID, time.Now()); err != nil {
 		return false, err
 	}
 	if err := e.Store.VoidTerminalNotices(ctx, r.UserID, time.Now()); err != nil {
