@@ -48,6 +48,9 @@ func (e *Engine) accountRoutes(page func(pattern string, h web.Handler)) {
 	page("POST /account/activity", e.own(e.answerEvent))
 	page("GET /account/data", e.own(e.dataPage))
 	page("POST /account/data", e.own(e.exportData))
+	page("GET /account/leave", e.leaving(e.leavePage))
+	page("POST /account/leave", e.leaving(e.setLeave))
+	page("GET /account/call", e.own(e.callPage))
 	page("GET /account/freeze", e.own(e.freezePage))
 	page("POST /account/freeze", e.own(e.freezeMe))
 	page("GET /account/unfreeze", e.own(e.unfreezePage))
@@ -154,7 +157,7 @@ func (e *Engine) alter(ctx context.Context, me *session.Signed, change func(ctx 
 		switch {
 		case err != nil:
 			return err
-		case !live || u.Reason() != "":
+		case !live || u.Reason(time.Now()) != "":
 			return errExpired
 		}
 		if err := barred(u, idp.FlowEnrol, time.Now()); err != nil {
@@ -254,7 +257,7 @@ func of(creds []idp.Credential, m idp.Method) *idp.Credential {
 
 // savedNotes are what a page may say has just been done.
 var savedNotes = []string{"enrolled", "removed", "renamed", "password", "codes", "username", "contact", "contact_removed", "confirmed", "undone", "ended", "ended_all", "revoked", "distrusted",
-	"withdrawn", "approval_ended", "answered", "unfrozen", "withdrawn_recovery"}
+	"withdrawn", "approval_ended", "answered", "unfrozen", "withdrawn_recovery", "leaving"}
 
 func saved(r *http.Request) string {
 	if note := r.URL.Query().Get("saved"); slices.Contains(savedNotes, note) {
@@ -290,6 +293,13 @@ func (e *Engine) account(w http.ResponseWriter, r *http.Request, me *session.Sig
 		row := e.contactRow(names, nil, *n, time.Now())
 		p.Still = &row
 	}
+	p.Leaves = lastDay(u)
+	if mayLeave(u) {
+		p.LeaveURL = "/account/leave"
+	}
+	if p.Handover, err = e.handoverNote(ctx, u); err != nil {
+		return err
+	}
 	if p.Closed, err = e.closedWays(ctx, u, creds, names, time.Now()); err != nil {
 		return err
 	}
@@ -315,7 +325,8 @@ func (e *Engine) openCase(ctx context.Context, u idp.User) (string, error) {
 	if !u.Frozen {
 		return "", nil
 	}
-	open, err := e.Store.Cases(ctx, storage.CaseFilter{User: u.ID, State: idp.CaseOpen}, 1)
+	open, err := e.Store.Cases(ctx, storage.CaseFilter{User: u.ID, State: idp.CaseOpen}, openCases)
+	open = slices.DeleteFunc(open, idp.Case.Returns)
 	if err != nil || len(open) == 0 {
 		return "", err
 	}

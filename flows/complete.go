@@ -178,10 +178,11 @@ func (e *Engine) place(ctx context.Context, s *State, now time.Time) error {
 // learns it, and he changes nothing before: an account that was locked because its
 // secrets are in other hands stays as it is.
 func (s *State) refusal() string {
+	why := s.user.Reason(time.Now())
 	switch {
-	case s.user.Reason() != "":
-		return s.user.Reason()
-	case s.merchant != nil && s.merchant.Status == idp.MerchantClosed:
+	case why != "":
+		return why
+	case s.merchant != nil && s.merchant.Gone(time.Now(), s.engine.Policy.Now().Closing.Export):
 		return "merchant"
 	case s.Demand.User != "" && s.Demand.User != s.user.ID:
 		return "other"
@@ -237,10 +238,14 @@ func (e *Engine) completeStepUp(ctx context.Context, s *State) (*finish, error) 
 	if err := e.speak(ctx, s); err != nil {
 		return nil, err
 	}
-	if len(s.own()) == 0 { // the session had shown enough
-		return &finish{token: token, next: s.Demand.Return}, nil
+	next := s.Demand.Return
+	if s.Demand.Else != "" && s.outOfReach() && s.Facts.Later { // not with less, either
+		next = s.Demand.Else
 	}
-	return &finish{token: token, next: s.Demand.Return}, e.event(ctx, s, idp.Event{Name: "signin.stepup", Session: s.signed.Session.ID,
+	if len(s.own()) == 0 { // the session had shown enough
+		return &finish{token: token, next: next}, nil
+	}
+	return &finish{token: token, next: next}, e.event(ctx, s, idp.Event{Name: "signin.stepup", Session: s.signed.Session.ID,
 		Data: map[string]any{"acr": a.ACR.String(), "amr": strings.Join(a.AMR, " ")}})
 }
 

@@ -191,8 +191,11 @@ func (e *Engine) approve(ctx context.Context, signed *session.Signed, ask asking
 // was granted under the former ends, and the owners are told of a change.
 func (e *Engine) bindKey(ctx context.Context, signed *session.Signed, ask asking, now time.Time) error {
 	t := ask.terminal
-	if ask.Key == t.Key {
+	switch ask.Key {
+	case t.Key:
 		return nil
+	case "": // it has got a key since: it proves it, or starts again
+		return errDecided
 	}
 	bound, err := e.Store.BindTerminalKey(ctx, t.ID, t.Key, ask.Key, now)
 	switch {

@@ -119,11 +119,15 @@ func (e *Engine) due(ctx context.Context, u idp.User, r reminder, now time.Time)
 const heldMost = 20 // notices in one letter
 
 // held are the notices of the time since the last digest that did not go out by mail,
-// because one of the same kind just had.
+// because one of the same kind just had, or because a letter of reminders is enough.
 func (e *Engine) held(ctx context.Context, u idp.User, now time.Time) (out []reminder, err error) {
 	p := e.Policy.Now().Notices
 	events, err := e.Store.Events(ctx, storage.EventFilter{Subject: u.ID, Name: "notice.held", Since: now.Add(-p.Digest)}, heldMost)
 	for _, ev := range events {
+		if item, _ := ev.Data["item"].(string); item != "" { // meant for the letter alone
+			out = append(out, reminder{item: item, args: []any{e.moment(u.Language, ev.At)}, key: ev.ID, every: 2 * p.Digest, once: true})
+			continue
+		}
 		template, _ := ev.Data["template"].(string)
 		factor, _ := ev.Data["factor"].(string)
 		what := templates.Letter{Factor: factor}.Subject(u.Language, template)

@@ -42,6 +42,9 @@ func (e *Engine) freeze(r *http.Request, user string, c freezeCause) (out stoppe
 		if err != nil {
 			return err
 		}
+		if err := e.stopHandover(ctx, u, c, "frozen"); err != nil {
+			return err
+		}
 		if err := e.stopRecovery(ctx, u, e.frozenBy(ctx, u, c)); err != nil { // whatever becomes of the freeze
 			return err
 		}
@@ -103,14 +106,40 @@ func (e *Engine) freeze(r *http.Request, user string, c freezeCause) (out stoppe
 	return out, err
 }
 
+// stopHandover stops the hand-over of the merchant that a person gives or takes in: whoever
+// stops an account stops that too, however often he did before.
+func (e *Engine) stopHandover(ctx context.Context, u idp.User, c freezeCause, cause string) error {
+	if u.MerchantID == "" {
+		return nil
+	}
+	h, err := e.Store.RunningHandover(ctx, u.MerchantID)
+	if err != nil || h == nil || !h.Party(u.ID) {
+		return err
+	}
+	people, err := e.Store.UsersOf(ctx, []string{h.From, h.To})
+	if err != nil {
+		return err
+	}
+	if ok, err := e.Store.DropHandover(ctx, *h, idp.HandoverStopped, cause, time.Now(), e.frozenBy(ctx, u, c)); err != nil || !ok {
+		return err
+	}
+	for _, id := range []string{h.From, h.To} {
+		if err := e.Announce(ctx, people[id], idp.Announcement{Template: "owner.stopped", Object: h.ID, Giver: people[h.From].Name, Taker: people[h.To].Name}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // waitingCase is the open case that a freeze goes on with, nil for none: for an event
 // that was not the person the one about such an event. disowned says that there is one.
 func (e *Engine) waitingCase(ctx context.Context, user string, c freezeCause) (waits *idp.Case, disowned bool, err error) {
 	open, err := e.Store.Cases(ctx, storage.CaseFilter{User: user, State: idp.CaseOpen}, openCases)
+	open = slices.DeleteFunc(open, idp.Case.Returns) // those have an answer of their own
 	if err != nil || len(open) == 0 {
 		return nil, false, err
 	}
-	i := slices.IndexFunc(open, func(o idp.Case) bool { return o.Kind == kindNotMe })
+	i := slices.IndexFunc(open, func(o idp.Case) bool { return o.Kind == idp.CaseNotMe })
 	if c.event != nil && i >= 0 {
 		return &open[i], true, nil
 	}
@@ -186,15 +215,12 @@ func (e *Engine) frozenBy(ctx context.Context, u idp.User, c freezeCause) idp.Ev
 	return by
 }
 
-// kindNotMe is the case of an event that its person disowned.
-const kindNotMe = "notme"
-
 // open opens the case of a freeze, with the event that was not he.
 func (e *Engine) open(ctx context.Context, u idp.User, c freezeCause, found map[string]any, now time.Time) (idp.Case, error) {
 	by := e.frozenBy(ctx, u, c)
-	opened := idp.Case{Kind: "freeze", UserID: u.ID, Merchant: u.MerchantID, OpenedBy: by.Actor, OpenedAt: now, DueAt: now.Add(e.Policy.Now().Cases.Due), Data: found}
+	opened := idp.Case{Kind: idp.CaseFreeze, UserID: u.ID, Merchant: u.MerchantID, OpenedBy: by.Actor, OpenedAt: now, DueAt: now.Add(e.Policy.Now().Cases.Due), Data: found}
 	if c.event != nil {
-		opened.Kind = kindNotMe
+		opened.Kind = idp.CaseNotMe
 	}
 	if err := e.Store.OpenCase(ctx, &opened); err != nil {
 		return opened, err

@@ -38,7 +38,7 @@ func (e *Engine) notifyOf(ctx context.Context, u, about idp.User, template strin
 	}
 	now, texts, held := time.Now(), 0, false
 	for _, to := range names {
-		if !to.Channel() && !e.lately(to, now) || !e.reaches(to) {
+		if !to.Channel() && !e.lately(to, now) || !e.reaches(to) || to.Kind == idp.IdentifierPhone && mailOnly[template] {
 			continue
 		}
 		ok, err := e.untold(ctx, to, template, letter, now)
@@ -109,6 +109,16 @@ func (e *Engine) Notice(ctx context.Context, u idp.User, template string) error 
 		return err
 	}
 	return e.notify(ctx, u, template, templates.Letter{Name: u.Name, Login: loginOf(names), At: time.Now()})
+}
+
+// Announce tells a person of what he and another have to do with, or of what happens at a
+// time.
+func (e *Engine) Announce(ctx context.Context, u idp.User, n idp.Announcement) error {
+	names, err := e.Store.Identifiers(ctx, u.ID)
+	if err != nil {
+		return err
+	}
+	return e.notify(ctx, u, n.Template, templates.Letter{Name: u.Name, Login: loginOf(names), At: time.Now(), Object: n.Object, Giver: n.Giver, Taker: n.Taker, Until: n.Until})
 }
 
 // Copied tells a person that somebody came with a copied mark of a browser of his.

@@ -120,7 +120,7 @@ func (p stillMine) Submit(ctx context.Context, s *State, _ url.Values) error {
 func (e *Engine) dispute(ctx context.Context, kind idp.IdentifierKind, value string) error {
 	now := time.Now()
 	u, err := e.Store.UserByIdentifier(ctx, kind, value)
-	if err != nil {
+	if err != nil || u.Status != idp.UserActive { // who has left does not hear of his number
 		return err
 	}
 	names, err := e.Store.Identifiers(ctx, u.ID)

@@ -40,6 +40,8 @@ func (e *Engine) recoverRoutes(page func(pattern string, h web.Handler)) {
 	page("POST /recover", e.recoverBegin)
 	page("GET /recover/other", e.recoverOther)
 	page("GET /recover/done", e.recoverDone)
+	page("GET /recover/case", e.casePage)
+	page("POST /recover/case", e.caseBegin)
 	page("POST /flows/{flow}/recover-wait/stop", e.recoverStop)
 }
 
@@ -121,7 +123,7 @@ func (s *State) replaces() policy.RecoveryPlan {
 // mayReplace says whether what was lost may be replaced now: at once, or because the wait is
 // over and nobody stopped it.
 func (s *State) mayReplace() bool {
-	if s.Facts.Recover == nil || s.Facts.Recover.Plan == nil || !s.proven() || s.user.Frozen || s.user.Reason() != "" {
+	if s.Facts.Recover == nil || s.Facts.Recover.Plan == nil || !s.proven() || s.user.Frozen || s.user.Reason(time.Now()) != "" {
 		return false
 	}
 	switch s.Facts.Recover.Plan.How {
@@ -192,7 +194,7 @@ func (recoverHub) Show(ctx context.Context, s *State) (templates.Content, error)
 		return p, nil
 	}
 	p.Login = s.login()
-	if why := s.user.Reason(); why != "" {
+	if why := s.user.Reason(time.Now()); why != "" {
 		p.Refused = "refused." + why
 		if why == "locked" {
 			p.Refused = "recover.locked"
@@ -230,7 +232,7 @@ func (recoverHub) Choose(s *State, way string) bool {
 }
 
 func (recoverHub) Submit(ctx context.Context, s *State, form url.Values) error {
-	if !s.proven() || s.user.Reason() != "" {
+	if !s.proven() || s.user.Reason(time.Now()) != "" {
 		return idp.FieldError("", "recover.show_first")
 	}
 	u, err := s.engine.Store.HoldUser(ctx, s.User)

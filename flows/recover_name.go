@@ -90,7 +90,7 @@ func (s *State) tellOwner(ctx context.Context, number, serial string) error {
 		return err
 	}
 	t, err := e.Store.TerminalBySerial(ctx, strings.ToUpper(serial))
-	if idp.KindOf(err) == idp.NotFound && err != nil || err == nil && t.MerchantID != u.MerchantID || u.Reason() != "" {
+	if idp.KindOf(err) == idp.NotFound && err != nil || err == nil && t.MerchantID != u.MerchantID || u.Reason(time.Now()) != "" {
 		return nil
 	}
 	if err != nil {

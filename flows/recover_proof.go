@@ -28,6 +28,7 @@ const (
 	wayTOTP     = "totp"
 	wayPasskey  = "passkey"
 	wayTerminal = "terminal"
+	wayShop     = "shop"
 )
 
 // allows says whether policy lets a kind of proof count.
@@ -53,7 +54,7 @@ func (s *State) recoverWays() (out []templates.Way) {
 		add(idp.ByMail, wayMail)
 		add(idp.ByKit, wayKit)
 		add(idp.ByTerminal, wayTerminal)
-		return out
+		return append(out, templates.FactorWay(lang, wayShop, action))
 	}
 	for _, c := range s.channels() {
 		if s.allows(kindOfChannel(c)) && !s.gave(c.ID) {
@@ -159,8 +160,11 @@ func (s *State) proofAttempt() (factor.Factor, *factor.Attempt) {
 }
 
 func (recoverProof) Begin(ctx context.Context, s *State) error {
-	if s.Facts.Way == wayTerminal {
+	switch s.Facts.Way {
+	case wayTerminal:
 		return s.askTerminal(ctx)
+	case wayShop:
+		return s.person(ctx)
 	}
 	if err := s.person(ctx); err != nil {
 		return err
@@ -194,8 +198,11 @@ func (s *State) start(ctx context.Context) error {
 }
 
 func (recoverProof) Show(ctx context.Context, s *State) (templates.Content, error) {
-	if s.Facts.Way == wayTerminal {
+	switch s.Facts.Way {
+	case wayTerminal:
 		return s.showTerminal(ctx)
+	case wayShop:
+		return s.showShop(), nil
 	}
 	if err := s.person(ctx); err != nil {
 		return nil, err
@@ -223,8 +230,14 @@ func (recoverProof) Challenge(ctx context.Context, s *State) ([]byte, error) {
 }
 
 func (recoverProof) Prepare(ctx context.Context, s *State, form url.Values) (err error) {
-	if s.Facts.Way == wayTerminal {
+	switch s.Facts.Way {
+	case wayTerminal:
 		return nil
+	case wayShop:
+		if _, err := shopCode(form); err != nil {
+			return err
+		}
+		return s.person(ctx)
 	}
 	if err := s.person(ctx); err != nil {
 		return err
@@ -258,9 +271,12 @@ func (recoverProof) Prepare(ctx context.Context, s *State, form url.Values) (err
 	return err
 }
 
-func (recoverProof) Submit(ctx context.Context, s *State, _ url.Values) error {
-	if s.Facts.Way == wayTerminal {
+func (recoverProof) Submit(ctx context.Context, s *State, form url.Values) error {
+	switch s.Facts.Way {
+	case wayTerminal:
 		return s.terminalAnswered(ctx)
+	case wayShop:
+		return s.shopAnswered(ctx, form)
 	}
 	if s.answer.Right {
 		s.noteStale(s.answer.Credential)

@@ -38,7 +38,7 @@ func (s *State) askTerminal(ctx context.Context) error {
 	}
 	match, choices := idp.NewChoices()
 	n := idp.TerminalNotice{UserID: nobody, Kind: idp.NoticeConfirm, Params: idp.NoticeParams{Choices: choices}, CreatedAt: now, Until: now.Add(e.Policy.Now().Returns.Confirm)}
-	asks := s.user != nil && s.user.MerchantID != "" && s.user.Reason() == "" && !s.user.Frozen && !s.muted
+	asks := s.user != nil && s.user.MerchantID != "" && s.user.Reason(time.Now()) == "" && !s.user.Frozen && !s.muted
 	if asks {
 		n.MerchantID, n.UserID, n.Params.Name = s.user.MerchantID, s.user.ID, s.user.Name
 	} else if len(some) > 0 {

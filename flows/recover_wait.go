@@ -33,8 +33,9 @@ func (s *State) recoveryFacts(ctx context.Context) (f policy.RecoveryFacts, err 
 			if err != nil {
 				return f, err
 			}
-			f.Met, _ = c.Data["met"].(bool)
+			f.Met = c.Met()
 		}
+		f.Shop = f.Shop || v.By == idp.ByShop
 	}
 	f.Unheard, err = s.unheard(ctx, f.Shown, now)
 	return f, err
@@ -96,6 +97,15 @@ func (s *State) alarmed(ctx context.Context, since time.Time) (bool, error) {
 func (s *State) barredBy(ctx context.Context, now time.Time) (string, error) {
 	if s.user.Frozen {
 		return "frozen", nil
+	}
+	if s.user.MerchantID != "" {
+		h, err := s.engine.Store.RunningHandover(ctx, s.user.MerchantID)
+		if err != nil {
+			return "", err
+		}
+		if h != nil && h.Party(s.User) {
+			return "handover", nil
+		}
 	}
 	past, err := s.engine.Store.Recoveries(ctx, s.User, 20)
 	if err != nil {
@@ -291,7 +301,7 @@ func (s *State) askPeople(ctx context.Context, plan policy.RecoveryPlan, f polic
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(open, func(c idp.Case) bool { return c.Kind == idp.CaseRecovery })
+	i := slices.IndexFunc(open, idp.Case.Returns)
 	c := idp.Case{}
 	if i >= 0 {
 		c = open[i]
@@ -302,6 +312,9 @@ func (s *State) askPeople(ctx context.Context, plan policy.RecoveryPlan, f polic
 		}
 		c = idp.Case{Kind: idp.CaseRecovery, UserID: s.User, Merchant: s.user.MerchantID, OpenedAt: now, DueAt: now.Add(e.Policy.Now().Cases.Due),
 			Data: map[string]any{"lost": string(s.lost()), "row": plan.Row, "level": plan.Level, "barred": f.Barred, "shown": by, "risks": f.Risks, "network": web.Network(ctx)}}
+		if s.user.Role.Operator() {
+			c.Kind = idp.CaseStaff
+		}
 		if err := e.Store.OpenCase(ctx, &c); err != nil {
 			return err
 		}

@@ -90,7 +90,7 @@ func (e *Engine) closeFreeze(ctx context.Context, s *State) error {
 		return err
 	}
 	for _, c := range open {
-		if c.Kind != "freeze" {
+		if c.Kind != idp.CaseFreeze {
 			continue
 		}
 		if _, err := e.Store.CloseCase(ctx, c.ID, time.Now()); err != nil {

@@ -278,9 +278,9 @@ func (s *State) offered() bool {
 	return grace || s.outOfReach()
 }
 
-// outOfReach says whether an application asks for a class that only a passkey reaches, and
-// the person has none. It gets less when he would rather not: acr_values are voluntary
-// (OpenID Connect Core 3.1.2.1).
+// outOfReach says whether an application or the console asks for a class that only a passkey
+// reaches, and the person has none. An application gets less when he would rather not:
+// acr_values are voluntary (OpenID Connect Core 3.1.2.1). The console does not.
 func (s *State) outOfReach() bool {
 	return s.Demand.Kind == idp.FlowStepUp && s.Demand.ACR >= idp.ACRPhr && s.engine.Passkey != nil && len(s.of(idp.MethodPasskey)) == 0
 }
@@ -290,7 +290,13 @@ func (s *State) bringsKey() bool { return s.Facts.EnrolNow && s.outOfReach() }
 
 func (offer) Show(_ context.Context, s *State) (templates.Content, error) {
 	until := s.settings().GraceUntil(*s.user)
-	return templates.Offer{Form: s.Form, Action: s.path("offer"), Until: until, Asked: s.outOfReach(), Alone: !s.provable()}, nil
+	p := templates.Offer{Form: s.Form, Action: s.path("offer"), Until: until, Alone: !s.provable()}
+	if s.outOfReach() {
+		if p.Asked = "app"; s.Demand.Else != "" {
+			p.Asked = "console"
+		}
+	}
+	return p, nil
 }
 
 func (offer) Submit(_ context.Context, s *State, form url.Values) error {

@@ -128,7 +128,7 @@ func (e *Engine) rows(ctx context.Context, s *State, m idp.Method) ([]row, error
 	switch m {
 	case idp.MethodPassword:
 		first = []row{{kind: "pw.wait", key: s.nameAndNetwork(ctx), wait: &t.PasswordWait}, e.strangers(m, a)}
-	case methodRecover:
+	case methodRecover, methodShop:
 		first = []row{e.rowOfRecovery(s)}
 	case idp.MethodPasskey, methodIntroduce:
 		// Nobody guesses a signature. And a code that only introduces is bounded by its five
@@ -155,7 +155,7 @@ func (e *Engine) rowsOfKnown(s *State, m idp.Method, b []byte) []row {
 		return []row{{kind: "totp.b", key: b, bucket: t.TOTPBrowser, then: &all}}
 	case idp.MethodBackup:
 		return []row{all}
-	case methodRecover:
+	case methodRecover, methodShop:
 		return []row{e.rowOfRecovery(s)}
 	case idp.MethodPasskey, methodIntroduce:
 		return nil
@@ -172,7 +172,7 @@ func (e *Engine) rowsOfIntroduced(s *State, m idp.Method) []row {
 		return []row{{kind: "pw.c", key: a, bucket: t.PasswordIntroduced}}
 	case idp.MethodTOTP:
 		return []row{{kind: "totp.c", key: a, bucket: t.TOTPIntroduced}}
-	case methodRecover:
+	case methodRecover, methodShop:
 		return []row{e.rowOfRecovery(s)}
 	case idp.MethodPasskey, methodIntroduce:
 		return nil
@@ -436,6 +436,8 @@ func (e *Engine) right(ctx context.Context, s *State, m idp.Method, ans factor.A
 		}
 	}
 	switch {
+	case m == methodShop:
+		return nil
 	case m == methodRecover: // it does not refresh a number that may have been sold
 		if ans.Proof.Method == idp.MethodSMS && s.user != nil {
 			return e.Store.UseSend(ctx, s.user.ID, now)

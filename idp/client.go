@@ -88,6 +88,7 @@ type Parties struct {
 // forbids it, "" when it may, and the scopes that are left: a frozen person
 // moves no money, and neither does one whom a recovery keeps it back from.
 func Redeemable(p Parties, now time.Time) (scopes []string, reason string) {
+	why := p.User.Reason(now)
 	switch {
 	case !p.Grant.EndedAt.IsZero():
 		return nil, "grant.ended"
@@ -95,8 +96,8 @@ func Redeemable(p Parties, now time.Time) (scopes []string, reason string) {
 		return nil, "grant.expired"
 	case p.Client.Disabled:
 		return nil, "client.denied"
-	case p.User.Reason() != "":
-		return nil, p.User.Reason()
+	case why != "":
+		return nil, why
 	case p.Merchant != nil && p.Merchant.Status != MerchantActive:
 		return nil, "merchant.suspended"
 	case p.Terminal != nil && p.Terminal.State != TerminalActive:

@@ -36,6 +36,7 @@ type Demand struct {
 	User     string    `json:"user,omitempty"`     // only this user will do
 	Hint     string    `json:"hint,omitempty"`     // login_hint
 	Return   string    `json:"return"`             // local path and query to go back to
+	Else     string    `json:"else,omitempty"`     // local path for who would rather not bring what is asked and he has not; "": he goes on with less
 	Client   string    `json:"client,omitempty"`   // who asks, by client id
 	Object   string    `json:"object,omitempty"`   // what the flow is about: a method to enrol, a kind of contact, the id of what is replaced
 	Scopes   []string  `json:"scopes,omitempty"`   // consent: shown = granted = issued

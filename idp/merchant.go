@@ -30,6 +30,13 @@ type Merchant struct {
 	Tier              Tier
 	Status            MerchantStatus
 	CreatedAt         time.Time
+	ClosedAt          time.Time
+}
+
+// Gone says whether nobody of the merchant comes in any more: the owner of a closed one
+// may take his data with him for a while.
+func (m Merchant) Gone(now time.Time, export time.Duration) bool {
+	return m.Status == MerchantClosed && !now.Before(m.ClosedAt.Add(export))
 }
 
 // Store is where terminals stand and staff work.

@@ -65,5 +65,5 @@ const TemplateCode = "code"
 
 // MessageTemplates lists every message that is written, in the order of the console.
 var MessageTemplates = []string{TemplateCode, "invite", "newbrowser", "newplace", "factor.enrolled", "factor.removed", "clone", "password.changed", "suspected", "closed", "locked", "unlocked", "copied",
-	"codes.issued", "codes.used", "channel.added", "channel.removed", "channel.undone", "channel.disputed", "username.changed", "browser.trusted", "frozen", "unfrozen", "case.opened", "staff.role", "staff.left", "terminal.lost", "terminal.rekeyed", "digest", "policy.emergency",
+	"codes.issued", "codes.used", "channel.added", "channel.removed", "channel.undone", "channel.disputed", "username.changed", "browser.trusted", "frozen", "unfrozen", "case.opened", "case.recovery", "case.approved", "case.link", "case.answer", "account.viewed", "documents", "staff.recovery", "staff.role", "staff.left", "staff.leaving", "staff.staying", "account.left", "staff.helped", "owner.proposed", "owner.accepted", "owner.soon", "owner.stopped", "owner.done", "operator.role", "operator.left", "terminal.lost", "terminal.rekeyed", "digest", "policy.emergency",
 	"recovery.started", "recovery.reminded", "recovery.soon", "recovery.due", "recovery.completed", "recovery.case", "recovery.other", "recovery.other_done", "username.told"}

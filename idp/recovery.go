@@ -28,6 +28,7 @@ const (
 	ByKey      Evidence = "passkey"  // Fu: the same, having verified its user
 	ByPassword Evidence = "password" // W
 	ByCase     Evidence = "case"     // C: a case that two people approved
+	ByShop     Evidence = "shop"     // a code that the owner or manager told: he answers for his staff
 )
 
 // Evidences lists every kind, in the order that pages offer them.
@@ -62,7 +63,7 @@ func (e Evidence) Group() Group {
 		return GroupAuthenticator
 	case ByPassword:
 		return GroupMemory
-	case ByCase:
+	case ByCase, ByShop:
 		return GroupPeople
 	}
 	return ""

@@ -81,13 +81,22 @@ func (u User) Withholds(now time.Time) Withhold {
 	return WithholdNothing
 }
 
+// Leaving says whether the last day of the person is over.
+func (u User) Leaving(now time.Time) bool { return !u.LeavesAt.IsZero() && !now.Before(u.LeavesAt) }
+
+// DayEnd is the end of the day that t is in, where t is: 24:00.
+func DayEnd(t time.Time) time.Time {
+	return time.Date(t.Year(), t.Month(), t.Day()+1, 0, 0, 0, 0, t.Location())
+}
+
 // Reason says why the account may not be used, "" when it may. Frozen is not
-// among them: a frozen person signs in and gets no money scope.
-func (u User) Reason() string {
+// among them: a frozen person signs in and gets no money scope. Whose last day is over has
+// left, also before anybody has taken note of it.
+func (u User) Reason(now time.Time) string {
 	switch {
 	case u.Locked != "":
 		return "locked"
-	case u.Status == UserLeft, u.Status == UserErased:
+	case u.Status == UserLeft, u.Status == UserErased, u.Leaving(now):
 		return "left"
 	case u.Status != UserActive:
 		return "disabled"

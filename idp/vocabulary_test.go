@@ -257,10 +257,29 @@ func TestUserReason(t *testing.T) {
 		"disabled": {{Status: idp.UserDisabled}, {Status: idp.UserInvited}, {}},
 	} {
 		for _, u := range users {
-			if got := u.Reason(); got != reason {
+			if got := u.Reason(time.Now()); got != reason {
 				t.Errorf("%+v: %q, want %q", u, got, reason)
 			}
 		}
+	}
+}
+
+// Whose last day is over has left from that moment on, in the time zone of the operator.
+func TestLastDay(t *testing.T) {
+	china := time.FixedZone("UTC+8", 8*60*60)
+	end := idp.DayEnd(time.Date(2026, 12, 31, 9, 30, 0, 0, china))
+	if want := time.Date(2026, 12, 31, 16, 0, 0, 0, time.UTC); !end.Equal(want) {
+		t.Errorf("the day ends at %v, want %v", end, want)
+	}
+	u := idp.User{Status: idp.UserActive, LeavesAt: end, Role: idp.RoleManager}
+	p := idp.Parties{Grant: idp.Grant{ExpiresAt: end.Add(time.Hour), Scopes: []string{"openid"}}, User: u}
+	for at, want := range map[time.Time]string{end.Add(-time.Microsecond): "", end: "left", end.Add(time.Hour): "grant.expired"} {
+		if _, why := idp.Redeemable(p, at); why != want {
+			t.Errorf("at %v: %q, want %q", at, why, want)
+		}
+	}
+	if u.Locked = "x"; u.Reason(end) != "locked" {
+		t.Error("a lock is told first")
 	}
 }
 

@@ -3,7 +3,10 @@ package storage
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
+
+	"gorm.io/gorm"
 
 	"hufu/idp"
 	"hufu/idp/seal"
@@ -21,6 +24,11 @@ type caseRow struct {
 	DueAt    int64
 	ClosedAt int64
 	Data     []byte
+
+	Assigned  string
+	ReadyAt   int64
+	Outcome   string
+	DecidedBy string
 }
 
 func (caseRow) TableName() string { return "cases" }
@@ -29,7 +37,8 @@ func casePlace(id string) seal.Place { return seal.Place{Table: "cases", Column:
 
 func (s *Store) toCase(r caseRow) (idp.Case, error) {
 	c := idp.Case{ID: r.ID, Number: r.Number, Kind: r.Kind, State: idp.CaseState(r.State), UserID: r.UserID, Merchant: r.Merchant, OpenedBy: r.OpenedBy,
-		OpenedAt: fromMicros(r.OpenedAt), DueAt: fromMicros(r.DueAt), ClosedAt: fromMicros(r.ClosedAt)}
+		OpenedAt: fromMicros(r.OpenedAt), DueAt: fromMicros(r.DueAt), ReadyAt: fromMicros(r.ReadyAt), Assigned: r.Assigned, Outcome: idp.Outcome(r.Outcome), DecidedBy: r.DecidedBy,
+		ClosedAt: fromMicros(r.ClosedAt)}
 	text, err := s.ring.Open(casePlace(r.ID), r.Data)
 	if err != nil {
 		return c, err
@@ -37,7 +46,8 @@ func (s *Store) toCase(r caseRow) (idp.Case, error) {
 	return c, json.Unmarshal(text, &c.Data)
 }
 
-// OpenCase stores a case, giving it an id and a number.
+// OpenCase stores a case, giving it an id and a number. Of those that bring a person back
+// one is open at a time.
 func (s *Store) OpenCase(ctx context.Context, c *idp.Case) error {
 	c.ID, c.Number, c.State = idp.NewTimeID(c.OpenedAt), idp.NewExplainCode(), idp.CaseOpen
 	data, err := s.ring.Seal(casePlace(c.ID), []byte(asJSON(c.Data)))
@@ -45,15 +55,18 @@ func (s *Store) OpenCase(ctx context.Context, c *idp.Case) error {
 		return err
 	}
 	return s.Tx(ctx, func(ctx context.Context) error {
-		return s.db(ctx).Create(&caseRow{ID: c.ID, Number: c.Number, Kind: c.Kind, State: string(c.State), UserID: c.UserID, Merchant: c.Merchant, OpenedBy: c.OpenedBy,
-			OpenedAt: micros(c.OpenedAt), DueAt: micros(c.DueAt), Data: data}).Error
+		err := s.db(ctx).Create(&caseRow{ID: c.ID, Number: c.Number, Kind: c.Kind, State: string(c.State), UserID: c.UserID, Merchant: c.Merchant, OpenedBy: c.OpenedBy,
+			OpenedAt: micros(c.OpenedAt), DueAt: micros(c.DueAt), ReadyAt: micros(c.ReadyAt), Assigned: c.Assigned, Data: data}).Error
+		return taken(err, "", "error.case_one")
 	})
 }
 
 // CaseFilter narrows [Store.Cases]; empty fields do not.
 type CaseFilter struct {
 	Before, User, Merchant string // Before: id of the last case of the page before
+	Kind, Assigned         string
 	State                  idp.CaseState
+	Ready                  bool      // waiting for an approval
 	Staff                  bool      // of the operator's own people alone
 	Due                    time.Time // to be answered by then
 }
@@ -61,13 +74,16 @@ type CaseFilter struct {
 // Cases lists a page of cases, newest first.
 func (s *Store) Cases(ctx context.Context, f CaseFilter, limit int) ([]idp.Case, error) {
 	q := s.db(ctx).Order("id DESC").Limit(limit)
-	for column, v := range map[string]string{"user_id": f.User, "merchant": f.Merchant, "state": string(f.State)} {
+	for column, v := range map[string]string{"user_id": f.User, "merchant": f.Merchant, "kind": f.Kind, "assigned": f.Assigned, "state": string(f.State)} {
 		if v != "" {
 			q = q.Where(column+" = ?", v)
 		}
 	}
 	if f.Staff {
 		q = q.Where("merchant = ''")
+	}
+	if f.Ready {
+		q = q.Where("ready_at > 0")
 	}
 	if !f.Due.IsZero() {
 		q = q.Where("due_at <= ?", micros(f.Due))
@@ -98,6 +114,77 @@ func (s *Store) CaseByNumber(ctx context.Context, number string) (idp.Case, erro
 		return idp.Case{}, notFound(err)
 	}
 	return s.toCase(r)
+}
+
+// HoldCase reads a case and keeps its row from being changed by others until the
+// transaction ends.
+func (s *Store) HoldCase(ctx context.Context, id string) (idp.Case, error) {
+	if !InTx(ctx) {
+		return idp.Case{}, errors.New("storage: HoldCase outside a transaction")
+	}
+	var r caseRow
+	err := s.db(ctx).Raw("SELECT * FROM cases WHERE id = ?"+s.holding(), id).Scan(&r).Error
+	if err == nil && r.ID == "" {
+		err = gorm.ErrRecordNotFound
+	}
+	if err != nil {
+		return idp.Case{}, notFound(err)
+	}
+	return s.toCase(r)
+}
+
+// AssignCase gives an open case from one person to another, "" being nobody; false when it
+// is not open or not the first one's.
+func (s *Store) AssignCase(ctx context.Context, id, from, to string) (bool, error) {
+	n, err := s.affected(ctx, "UPDATE cases SET assigned = ? WHERE id = ? AND state = ? AND assigned = ?", to, id, string(idp.CaseOpen), from)
+	return n == 1, err
+}
+
+// SetCaseData keeps the data of a case that does not wait for an approval yet; false when it
+// does, or is not open.
+func (s *Store) SetCaseData(ctx context.Context, c idp.Case) (bool, error) {
+	data, err := s.ring.Seal(casePlace(c.ID), []byte(asJSON(c.Data)))
+	if err != nil {
+		return false, err
+	}
+	n, err := s.affected(ctx, "UPDATE cases SET data = ? WHERE id = ? AND state = ? AND ready_at = 0", data, c.ID, string(idp.CaseOpen))
+	return n == 1, err
+}
+
+// ReadyCase lets an open case wait for an approval, to be answered by a time at the latest;
+// false when it is not open, or waits already.
+func (s *Store) ReadyCase(ctx context.Context, id string, at, due time.Time) (bool, error) {
+	n, err := s.affected(ctx, "UPDATE cases SET ready_at = ?, due_at = CASE WHEN due_at < ? THEN due_at ELSE ? END WHERE id = ? AND state = ? AND ready_at = 0",
+		micros(at), micros(due), micros(due), id, string(idp.CaseOpen))
+	return n == 1, err
+}
+
+// DecideCase ends an open case with an outcome, by whom and when as c says, and keeps its
+// data; false when it is not open. Only what waits for an approval is approved.
+func (s *Store) DecideCase(ctx context.Context, c idp.Case) (bool, error) {
+	data, err := s.ring.Seal(casePlace(c.ID), []byte(asJSON(c.Data)))
+	if err != nil {
+		return false, err
+	}
+	sql := "UPDATE cases SET state = ?, outcome = ?, decided_by = ?, closed_at = ?, data = ? WHERE id = ? AND state = ?"
+	if c.Outcome == idp.OutcomeApproved || c.Outcome == idp.OutcomeUnfreeze {
+		sql += " AND ready_at > 0"
+	}
+	n, err := s.affected(ctx, sql, string(idp.CaseClosed), string(c.Outcome), c.DecidedBy, micros(c.ClosedAt), data, c.ID, string(idp.CaseOpen))
+	return n == 1, err
+}
+
+// CountReady counts the cases that wait for an approval which one person may give: he did
+// not open them, is not whom they are about, and neither he nor anybody of his team
+// compared evidence. staff: of the operator's own people alone.
+func (s *Store) CountReady(ctx context.Context, by idp.User, staff bool) (n int64, err error) {
+	sql := `SELECT count(*) FROM cases c WHERE c.state = 'open' AND c.ready_at > 0 AND c.opened_by <> @me AND c.user_id <> @me
+		AND NOT EXISTS (SELECT 1 FROM case_evidence e JOIN users w ON w.id = e.by_user WHERE e.case_id = c.id AND (w.id = @me OR w.team <> '' AND w.team = @team))`
+	if staff {
+		sql += " AND c.merchant = ''"
+	}
+	err = s.db(ctx).Raw(sql, map[string]any{"me": by.ID, "team": by.Team}).Scan(&n).Error
+	return n, err
 }
 
 // CloseCase ends an open case; false when there is none.

@@ -129,6 +129,13 @@ func (s *Store) SetClientSecrets(ctx context.Context, id string, version int64, 
 	return s.changeClient(ctx, "UPDATE clients SET secret_hashes = ?, version = version + 1 WHERE id = ? AND version = ?", asJSON(hashes), id, version)
 }
 
+// SaveClient replaces the name, addresses, scopes and grant types of a client; false when it
+// is no longer at the version that was read.
+func (s *Store) SaveClient(ctx context.Context, c idp.Client) (changed bool, err error) {
+	return s.changeClient(ctx, "UPDATE clients SET name = ?, redirects = ?, post_logout = ?, grants = ?, scopes = ?, version = version + 1 WHERE id = ? AND version = ?",
+		c.Name, asJSON(c.Redirects), asJSON(c.PostLogout), asJSON(c.Grants), asJSON(c.Scopes), c.ID, c.Version)
+}
+
 func (s *Store) changeClient(ctx context.Context, sql string, args ...any) (changed bool, err error) {
 	defer s.clients.drop()
 	err = s.Tx(ctx, func(ctx context.Context) error {

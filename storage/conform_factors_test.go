@@ -325,6 +325,12 @@ func (c *conformity) hours(ctx context.Context) {
 	got, err = c.s.Hours(ctx, "mail", at)
 	c.did(err)
 	c.is(maps.Equal(got, map[int64]int64{500_000: 7}), "several at once", got)
+	for _, n := range []int64{5, 4} {
+		c.did(c.s.SetHour(ctx, "stand", n, at), "SetHour")
+	}
+	got, err = c.s.Hours(ctx, "stand", at)
+	c.did(err)
+	c.is(maps.Equal(got, map[int64]int64{500_000: 4}), "how it stands", got)
 	got, err = c.s.Hours(ctx, "none", at)
 	c.did(err)
 	c.is(len(got) == 0, "hours of nothing", got)

@@ -36,6 +36,11 @@ func (c *conformity) editions(ctx context.Context) {
 	v, err = c.s.SubmitEdition(ctx, two.ID, 1, "why", c.now)
 	c.did(err)
 	c.is(v == 3, "submitted second", v)
+	for author, want := range map[string]int64{"one": 0, "two": 2} {
+		n, err := c.s.CountSubmitted(ctx, author)
+		c.did(err, "CountSubmitted")
+		c.is(n == want, "submitted by others than", author, n)
+	}
 	c.refused("a save of a submitted one")(c.s.SaveEdition(ctx, got, c.now))
 	got, err = c.s.EditionOf(ctx, 2)
 	c.did(err, "EditionOf")

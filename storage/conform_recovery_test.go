@@ -121,6 +121,9 @@ func (c *conformity) recoveries(ctx context.Context) {
 	c.covered["EvidenceHash"] = true
 	hashes, err := c.s.Evidence(ctx, who.ID)
 	c.did(err, "Evidence")
+	settled, err := c.s.EvidenceBefore(ctx, who.ID, c.now.Add(-time.Second))
+	c.did(err, "EvidenceBefore")
+	c.is(len(settled) == 0, "kept too lately", len(settled))
 	c.is(bytes.Equal(hashes["birthday"], c.s.EvidenceHash(who.ID, "birthday", "19800201")) && len(hashes["birthday"]) == 16 &&
 		!bytes.Equal(hashes["birthday"], c.s.EvidenceHash("another", "birthday", "19800201")), "evidence", len(hashes))
 }

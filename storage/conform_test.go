@@ -57,7 +57,7 @@ func TestEveryMethodOnBothEngines(t *testing.T) {
 		c := &conformity{T: t, s: s, now: time.Now().Truncate(time.Microsecond).UTC(), covered: map[string]bool{}}
 		for _, part := range []func(context.Context){c.house, c.merchants, c.users, c.credentials, c.sessions, c.flows, c.clients, c.grants, c.tokens, c.terminals,
 			c.devices, c.limits, c.events, c.keys, c.passkeys, c.backups, c.contacts, c.usernames, c.browsers, c.links, c.changes, c.cases, c.answers, c.hours, c.places, c.sends,
-			c.health, c.tickets, c.failures, c.freezes, c.sessionProofs, c.apps, c.approvals, c.reminders, c.editions, c.simulations, c.population, c.seed, c.ends, c.shops, c.recoveries} {
+			c.health, c.tickets, c.failures, c.freezes, c.sessionProofs, c.apps, c.approvals, c.reminders, c.editions, c.simulations, c.population, c.seed, c.ends, c.shops, c.recoveries, c.twoPeople, c.closing, c.rotation, c.handovers, c.shopCodes, c.desk} {
 			part(t.Context())
 		}
 		kind := reflect.TypeOf(s)

@@ -92,6 +92,12 @@ func (s *Store) Editions(ctx context.Context, f EditionFilter, limit int) ([]idp
 	return mapRows(rows, toEdition)
 }
 
+// CountSubmitted counts the editions that wait for approval and are of another author.
+func (s *Store) CountSubmitted(ctx context.Context, notBy string) (n int64, err error) {
+	err = s.one(ctx, &n, "editions WHERE state = ? AND author <> ?", string(idp.EditionSubmitted), notBy)
+	return n, err
+}
+
 // SaveEdition writes a draft on an unchanged revision; false when somebody saved it
 // meanwhile, or it is no draft any more.
 func (s *Store) SaveEdition(ctx context.Context, e idp.Edition, at time.Time) (bool, error) {

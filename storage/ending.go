@@ -13,8 +13,8 @@ import (
 // in, and the flow he walks.
 type Keep struct{ Session, Flow string }
 
-// EndAll ends the live sessions, the grants and the open flows of a person and
-// writes an event for every session and grant that ended. by says who did it and
+// EndAll ends the live sessions, the grants, the open flows and the codes of the shop of a
+// person and writes an event for every session and grant that ended. by says who did it and
 // from where; cause is the reason kept with what ended.
 func (s *Store) EndAll(ctx context.Context, u idp.User, keep Keep, cause string, by idp.Event) error {
 	return s.Tx(ctx, func(ctx context.Context) error {
@@ -43,6 +43,9 @@ func (s *Store) EndAll(ctx context.Context, u idp.User, keep Keep, cause string,
 			if err := s.Revoked(ctx, id, cause, by); err != nil {
 				return err
 			}
+		}
+		if err := s.VoidShopCodes(ctx, u.ID); err != nil {
+			return err
 		}
 		return s.exec(ctx, "DELETE FROM flows WHERE user_id = ? AND id <> ?", u.ID, keep.Flow)
 	})

@@ -15,6 +15,12 @@ func (s *Store) CountHour(ctx context.Context, kind string, times int, now time.
 		kind, now.Unix()/3600, rand.IntN(hourShards), times)
 }
 
+// SetHour keeps a number of this hour, whoever counted it before: it is about how things
+// stand, not about what happened.
+func (s *Store) SetHour(ctx context.Context, kind string, n int64, now time.Time) error {
+	return s.exec(ctx, `INSERT INTO hours (kind, hour, shard, n) VALUES (?, ?, 0, ?) ON CONFLICT (kind, hour, shard) DO UPDATE SET n = excluded.n`, kind, now.Unix()/3600, n)
+}
+
 // Hours returns how often a kind happened in each hour since a time, by the hour's number
 // since 1970; hours without any are not in the map.
 func (s *Store) Hours(ctx context.Context, kind string, since time.Time) (map[int64]int64, error) {

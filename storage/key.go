@@ -48,6 +48,54 @@ func (s *Store) SigningKeys(ctx context.Context) ([]SigningKey, error) {
 	})
 }
 
+// KeyLead is how long a new key is published before it signs: longer than whoever
+// verifies tokens keeps the list of keys.
+const KeyLead = time.Hour
+
+// Signs returns the key of an algorithm that signs at a time: the newest active one that
+// everybody has had time to fetch, or else the oldest.
+func Signs(keys []SigningKey, alg string, now time.Time) (best SigningKey, ok bool) {
+	for _, k := range keys {
+		if k.Alg != alg || k.State != "active" {
+			continue
+		}
+		known, was := !now.Before(k.CreatedAt.Add(KeyLead)), !now.Before(best.CreatedAt.Add(KeyLead))
+		if !ok || known && (!was || k.CreatedAt.After(best.CreatedAt)) || !known && !was && k.CreatedAt.Before(best.CreatedAt) {
+			best, ok = k, true
+		}
+	}
+	return best, ok
+}
+
+// RotateSigningKey adds a key that signs from [KeyLead] on. Until then the one that signs
+// now goes on; those before it are retired.
+func (s *Store) RotateSigningKey(ctx context.Context, k SigningKey) error {
+	private, err := s.ring.Seal(keyPlace(k.ID), k.Private)
+	if err != nil {
+		return err
+	}
+	defer s.keys.drop()
+	return s.Tx(ctx, func(ctx context.Context) error {
+		if err := s.moved(ctx, "keys"); err != nil {
+			return err
+		}
+		var active []keyRow
+		if err := s.db(ctx).Where("alg = ? AND state = 'active'", k.Alg).Find(&active).Error; err != nil {
+			return err
+		}
+		var keys []SigningKey
+		for _, r := range active {
+			keys = append(keys, SigningKey{ID: r.ID, Alg: r.Alg, State: r.State, CreatedAt: fromMicros(r.CreatedAt)})
+		}
+		if now, ok := Signs(keys, k.Alg, k.CreatedAt); ok {
+			if err := s.exec(ctx, "UPDATE signing_keys SET state = 'retired' WHERE alg = ? AND state = 'active' AND created_at < ?", k.Alg, micros(now.CreatedAt)); err != nil {
+				return err
+			}
+		}
+		return s.db(ctx).Create(&keyRow{ID: k.ID, Alg: k.Alg, State: "active", PublicJWK: string(k.Public), Private: private, CreatedAt: micros(k.CreatedAt)}).Error
+	})
+}
+
 // AddSigningKey stores a key under the id it names. Only the first active key of
 // an algorithm is kept when replicas start together: the others report false.
 func (s *Store) AddSigningKey(ctx context.Context, k SigningKey) (added bool, err error) {

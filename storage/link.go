@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"gorm.io/gorm"
+
 	"hufu/idp"
 )
 
@@ -32,6 +34,28 @@ func (s *Store) Link(ctx context.Context, hash []byte, kind idp.LinkKind, now ti
 		return idp.Link{}, notFound(err)
 	}
 	return idp.Link{Kind: idp.LinkKind(r.Kind), UserID: r.UserID, Object: r.Object, CreatedAt: fromMicros(r.CreatedAt), ExpiresAt: fromMicros(r.ExpiresAt)}, nil
+}
+
+// UseLink is Link for one that works once: of many who follow it one gets it.
+func (s *Store) UseLink(ctx context.Context, hash []byte, kind idp.LinkKind, now time.Time) (idp.Link, error) {
+	var rows []linkRow
+	err := s.Tx(ctx, func(ctx context.Context) error {
+		rows = nil
+		return s.db(ctx).Raw("DELETE FROM links WHERE hash = ? AND kind = ? AND expires_at > ? RETURNING *", hash, string(kind), micros(now)).Scan(&rows).Error
+	})
+	if err == nil && len(rows) == 0 {
+		err = gorm.ErrRecordNotFound
+	}
+	if err != nil {
+		return idp.Link{}, notFound(err)
+	}
+	r := rows[0]
+	return idp.Link{Kind: idp.LinkKind(r.Kind), UserID: r.UserID, Object: r.Object, CreatedAt: fromMicros(r.CreatedAt), ExpiresAt: fromMicros(r.ExpiresAt)}, nil
+}
+
+// VoidLinks ends every link of a kind that a person was sent.
+func (s *Store) VoidLinks(ctx context.Context, user string, kind idp.LinkKind) error {
+	return s.exec(ctx, "DELETE FROM links WHERE user_id = ? AND kind = ?", user, string(kind))
 }
 
 type changeRow struct {

@@ -16,6 +16,7 @@ type merchantRow struct {
 	Tier       string
 	Status     string
 	CreatedAt  int64 `gorm:"autoCreateTime:false"`
+	ClosedAt   int64
 }
 
 func (merchantRow) TableName() string { return "merchants" }
@@ -27,13 +28,13 @@ func legalNamePlace(id string) seal.Place {
 func (s *Store) fromMerchant(m idp.Merchant) (merchantRow, error) {
 	name, err := s.ring.Seal(legalNamePlace(m.ID), []byte(m.LegalName))
 	return merchantRow{ID: m.ID, No: m.No, LegalName: name, NameLookup: s.ring.MAC("merchants.name", []byte(m.LegalName)),
-		Tier: string(m.Tier), Status: string(m.Status), CreatedAt: micros(m.CreatedAt)}, err
+		Tier: string(m.Tier), Status: string(m.Status), CreatedAt: micros(m.CreatedAt), ClosedAt: micros(m.ClosedAt)}, err
 }
 
 func (s *Store) toMerchant(r merchantRow) (idp.Merchant, error) {
 	name, err := s.ring.Open(legalNamePlace(r.ID), r.LegalName)
 	return idp.Merchant{ID: r.ID, No: r.No, LegalName: string(name), Tier: idp.Tier(r.Tier), Status: idp.MerchantStatus(r.Status),
-		CreatedAt: fromMicros(r.CreatedAt)}, err
+		CreatedAt: fromMicros(r.CreatedAt), ClosedAt: fromMicros(r.ClosedAt)}, err
 }
 
 // CreateMerchant stores a new merchant, giving it an id.
@@ -78,6 +79,18 @@ func (s *Store) Merchants(ctx context.Context, after, number, name string, limit
 // was not in the first.
 func (s *Store) SetMerchantStatus(ctx context.Context, id string, from, to idp.MerchantStatus) (bool, error) {
 	n, err := s.affected(ctx, "UPDATE merchants SET status = ? WHERE id = ? AND status = ?", string(to), id, string(from))
+	return n == 1, err
+}
+
+// CloseMerchant ends a merchant for good; false when it is closed, or was not in the status.
+func (s *Store) CloseMerchant(ctx context.Context, id string, from idp.MerchantStatus, at time.Time) (bool, error) {
+	n, err := s.affected(ctx, "UPDATE merchants SET status = ?, closed_at = ? WHERE id = ? AND status = ? AND status <> ?", string(idp.MerchantClosed), micros(at), id, string(from), string(idp.MerchantClosed))
+	return n == 1, err
+}
+
+// SetMerchantTier moves a merchant from one tier to another; false when it was not in the first.
+func (s *Store) SetMerchantTier(ctx context.Context, id string, from, to idp.Tier) (bool, error) {
+	n, err := s.affected(ctx, "UPDATE merchants SET tier = ? WHERE id = ? AND tier = ? AND status <> ?", string(to), id, string(from), string(idp.MerchantClosed))
 	return n == 1, err
 }
 

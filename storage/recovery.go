@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"encoding/json"
+	"math"
 	"time"
 
 	"hufu/idp"
@@ -164,11 +165,16 @@ func (s *Store) SetEvidence(ctx context.Context, user, kind, value string, now t
 
 // Evidence returns the hashes that are kept of a person, by kind.
 func (s *Store) Evidence(ctx context.Context, user string) (map[string][]byte, error) {
+	return s.EvidenceBefore(ctx, user, time.UnixMicro(math.MaxInt64))
+}
+
+// EvidenceBefore returns those that are kept since a time or longer.
+func (s *Store) EvidenceBefore(ctx context.Context, user string, at time.Time) (map[string][]byte, error) {
 	var rows []struct {
 		Kind string
 		Hash []byte
 	}
-	if err := s.db(ctx).Raw("SELECT kind, hash FROM evidence WHERE user_id = ?", user).Scan(&rows).Error; err != nil {
+	if err := s.db(ctx).Raw("SELECT kind, hash FROM evidence WHERE user_id = ? AND at <= ?", user, micros(at)).Scan(&rows).Error; err != nil {
 		return nil, err
 	}
 	by := make(map[string][]byte, len(rows))

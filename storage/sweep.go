@@ -13,7 +13,7 @@ const sweepBatch = 1000
 // codes and device requests a day after their end, limits once full again for a
 // day, proofs of possession as soon as they are too old to be shown, sessions, grants, refresh tokens and notices of terminals 30 days after their end, known browsers
 // 210 days after their last use, messages after 90, those given up after 30, events of every
-// day, and refusals that are about nobody, after 180 days and all others after three years; that it is a demonstration stays known.
+// day, and refusals that are about nobody, after 180 days and all others after three years; that it is a demonstration stays known. Secrets that nobody collected in time go at once.
 func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 	day := 24 * time.Hour
 	return errors.Join(
@@ -29,8 +29,14 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 		s.sweep(ctx, "links", "hash", "expires_at < ?", micros(now.Add(-day))),
 		s.sweep(ctx, "changes", "id", "until < ?", micros(now.Add(-30*day))),
 		s.sweep(ctx, "identifiers", "id", "removed_at > 0 AND removed_at < ? AND kind IN ('phone', 'email')", micros(now.Add(-180*day))),
+		s.sweep(ctx, "shop_codes", "user_id", "expires_at < ?", micros(now.Add(-day))),
+		s.sweep(ctx, "handovers", "id", "ended_at > 0 AND ended_at < ?", micros(now.Add(-3*365*day))),
 		s.sweep(ctx, "places", "place", "last_at < ?", micros(now.Add(-365*day))),
 		s.sweep(ctx, "cases", "id", "closed_at > 0 AND closed_at < ?", micros(now.Add(-3*365*day))),
+		s.sweep(ctx, "approvals", "id", "expires_at < ?", micros(now.Add(-3*365*day))),
+		s.exec(ctx, "UPDATE approvals SET secret = NULL, secret_until = 0 WHERE secret_until > 0 AND secret_until <= ?", micros(now)),
+		s.sweep(ctx, "case_evidence", "case_id", "at < ? AND case_id NOT IN (SELECT id FROM cases)", micros(now.Add(-day))),
+		s.sweep(ctx, "calls", "id", "until < ?", micros(now.Add(-day))),
 		s.sweep(ctx, "answers", "event_id", "at < ?", micros(now.Add(-3*365*day))),
 		s.sweep(ctx, "network_users", "network", "last_at < ?", micros(now.Add(-31*day))),
 		s.sweep(ctx, "sessions", "id", "(ended_at > 0 AND ended_at < ?) OR expires_at < ?", micros(now.Add(-30*day)), micros(now.Add(-30*day))),

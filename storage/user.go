@@ -192,6 +192,11 @@ func (s *Store) SetMustChange(ctx context.Context, id string, must bool) error {
 	return s.exec(ctx, "UPDATE users SET must_change = ? WHERE id = ?", must, id)
 }
 
+// SetTeam keeps with whom one of the operator's staff works.
+func (s *Store) SetTeam(ctx context.Context, id, team string) error {
+	return s.exec(ctx, "UPDATE users SET team = ? WHERE id = ?", team, id)
+}
+
 // SetLanguage keeps the language that a user reads.
 func (s *Store) SetLanguage(ctx context.Context, id, language string) error {
 	return s.exec(ctx, "UPDATE users SET language = ? WHERE id = ?", language, id)

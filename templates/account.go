@@ -44,6 +44,17 @@ type Account struct {
 	Events                             []EventRow  // the newest few
 	Still                              *ContactRow // asked about: no code has come back from it for long
 	ShopURL                            string      // his part of the console, "" for none
+	Handover                           *HandoverNote
+	Leaves                             time.Time // a moment of his last day; zero: none is set
+	LeaveURL                           string    // "" for whom cannot leave by himself
+}
+
+// HandoverNote tells who gives or takes a shop how it stands with it. Mine: he takes it.
+type HandoverNote struct {
+	State string
+	Mine  bool
+	Due   time.Time
+	URL   string
 }
 
 // ClosedWay is a way to sign in that strangers have used up: it is closed to browsers that are not known. Ways are the
@@ -222,6 +233,20 @@ type EventRow struct {
 // AccountData tells what the download holds. Input: none.
 type AccountData struct{ Action string }
 
+// AccountLeave asks a person for his last day in the shop. Set is a moment of the one that stands.
+type AccountLeave struct {
+	Form
+	Action, Day string
+	Set         time.Time
+	// AccountCall shows both halves of a call with support; "" where there is none yet.
+}
+
+type AccountCall struct {
+	Caller string    // what the person reads out
+	Agent  string    // what support must answer, once the caller's was right
+	Until  time.Time // zero: there is no call
+}
+
 // Confirm asks before something is removed or ended. Hidden inputs come back as they are.
 type Confirm struct {
 	Form
@@ -249,6 +274,8 @@ func (AccountDevices) Page() string  { return "account-devices" }
 func (AccountApps) Page() string     { return "account-apps" }
 func (AccountActivity) Page() string { return "account-activity" }
 func (AccountData) Page() string     { return "account-data" }
+func (AccountLeave) Page() string    { return "account-leave" }
+func (AccountCall) Page() string     { return "account-call" }
 func (Confirm) Page() string         { return "confirm" }
 func (Unfreeze) Page() string        { return "unfreeze" }
 
@@ -259,5 +286,7 @@ func (AccountDevices) tab() string  { return "devices" }
 func (AccountApps) tab() string     { return "apps" }
 func (AccountActivity) tab() string { return "activity" }
 func (AccountData) tab() string     { return "overview" }
+func (AccountLeave) tab() string    { return "overview" }
+func (AccountCall) tab() string     { return "overview" }
 func (c Confirm) tab() string       { return c.Tab }
 func (Unfreeze) tab() string        { return "overview" }

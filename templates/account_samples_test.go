@@ -9,6 +9,7 @@ func accountSamples() []sample {
 	activity := AccountActivity{Saved: "account.saved.answered", Events: deeds(), Action: "/account/activity", Older: "/account/activity?before=e5", Newest: "/account/activity"}
 	return slices.Concat(overviewSamples(), factorSamples(), contactSamples(), accessSamples(), []sample{
 		{"account-activity", activity}, {"account-activity-none", AccountActivity{}}, {"account-data", AccountData{Action: "/account/data"}},
+		{"account-call", AccountCall{}}, {"account-call-asked", AccountCall{Caller: "4821", Until: noon}}, {"account-call-heard", AccountCall{Caller: "4821", Agent: "0376", Until: noon}},
 	})
 }
 
@@ -41,7 +42,13 @@ func overviewSamples() []sample {
 	frozen.Closed = []ClosedWay{{FactorKey: "factor.backup", All: true, Since: noon.Add(-time.Hour), Until: noon.Add(time.Hour)}}
 	bare.Checks = append(bare.Checks, Check{TitleKey: "check.password", TextKey: "check.password.soon", Args: []any{7}, URL: "/account/password", DoKey: "check.password.do"})
 	safe := Account{Name: "林薇", Login: "lin.wei", Username: "lin.wei", RoleKey: "role.owner", Saved: "account.saved.unfrozen", Events: events[1:2], Checks: account.Checks[:1]}
-	return []sample{{"account", account}, {"account-frozen", frozen}, {"account-bare", bare}, {"account-safe", safe}}
+	taking, giving := account, account
+	taking.Handover = &HandoverNote{State: "proposed", Mine: true, Due: noon.AddDate(0, 0, 3), URL: "/console/handovers/h1"}
+	taking.Leaves, taking.LeaveURL = noon.AddDate(0, 0, 20), "/account/leave"
+	giving.Handover = &HandoverNote{State: "cooling", Due: noon.AddDate(0, 0, 1), URL: "/console/handovers/h1"}
+	leave := AccountLeave{Action: "/account/leave", Day: "2026-03-10"}
+	earlier := AccountLeave{Form: bad("day", "leave.later"), Action: "/account/leave", Set: noon}
+	return []sample{{"account-handover-taking", taking}, {"account-handover-giving", giving}, {"account-leave", leave}, {"account-leave-refused", earlier}, {"account", account}, {"account-frozen", frozen}, {"account-bare", bare}, {"account-safe", safe}}
 }
 
 const factorSignal = `{"rpId":"id.example","userId":"dTE","allAcceptedCredentialIds":["azE"],"name":"lin.wei","displayName":"林薇"}`

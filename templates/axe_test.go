@@ -34,7 +34,7 @@ const (
 )
 
 // Every sample of every page, in a browser, in every language, as a person meets it on a
-// phone; and the colours of the dark.
+// phone; the console at a desk, too; and the colours of the dark.
 func TestPagesBreakNoRuleOfAxe(t *testing.T) {
 	server := httptest.NewServer(sampleServer(t))
 	t.Cleanup(server.Close)
@@ -47,10 +47,18 @@ func TestPagesBreakNoRuleOfAxe(t *testing.T) {
 			for i, s := range samples() {
 				b.open(server.URL + samplePath(l, i))
 				b.axe(s, everyRule)
-				if l.Tag == "en" { // in the other language they are the same
+				console := strings.HasPrefix(s.Content.Page(), "console-") || strings.HasPrefix(s.Content.Page(), "policy-")
+				if console {
+					b.resize(desk)
+					b.axe(s, everyRule)
+				}
+				if console || l.Tag == "en" { // in the other language they are the same
 					b.light("dark")
 					b.axe(s, colours)
 					b.light("light")
+				}
+				if console {
+					b.resize(phone)
 				}
 			}
 		})
@@ -65,7 +73,7 @@ func (b *screen) axe(s sample, rules string) {
 		b.t.Fatal(err)
 	}
 	for _, v := range violations {
-		b.t.Errorf("%s (%s, %s): %s", s.Name, s.Content.Page(), b.scheme, v)
+		b.t.Errorf("%s (%s, %s, %d px): %s", s.Name, s.Content.Page(), b.scheme, b.width, v)
 	}
 }
 
@@ -111,21 +119,35 @@ func startBrowser(t *testing.T) context.Context {
 	return ctx
 }
 
-// A screen is a phone's, with one page of the browser.
+// A screen is a phone's until it is resized, with one page of the browser.
 type screen struct {
 	t      *testing.T
 	ctx    context.Context
 	scheme string
+	width  int64
 }
+
+const phone, desk = 360, 1280
 
 func newScreen(t *testing.T, browser context.Context) *screen {
 	t.Helper()
 	ctx, stop := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
 	t.Cleanup(stop)
-	if err := chromedp.Do(ctx, chromedp.EmulateViewport(360, 800, chromedp.EmulateMobile, chromedp.EmulateTouch)); err != nil { // opens it: no time limit may end it
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(phone, 800, chromedp.EmulateMobile, chromedp.EmulateTouch)); err != nil { // opens it: no time limit may end it
 		t.Fatal(err)
 	}
-	return &screen{t: t, ctx: ctx}
+	return &screen{t: t, ctx: ctx, width: phone}
+}
+
+// resize gives the page another screen: a phone's, or one at a desk.
+func (b *screen) resize(width int64) {
+	b.t.Helper()
+	b.width = width
+	if width == phone {
+		b.do(chromedp.EmulateViewport(width, 800, chromedp.EmulateMobile, chromedp.EmulateTouch))
+		return
+	}
+	b.do(chromedp.EmulateViewport(width, 900))
 }
 
 func (b *screen) do(act chromedp.Action[chromedp.Void]) {

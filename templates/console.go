@@ -102,6 +102,17 @@ type ConsoleSecret struct {
 	Next     string
 }
 
+// ConsoleCode shows once the code with which somebody of the shop comes in again.
+type ConsoleCode struct {
+	Desk
+	Crumbs  []Crumb
+	Name    string
+	Code    string // "1234 5678"
+	Minutes int
+	Shown   bool // on a terminal of his store, too
+	Next    string
+}
+
 // ActLink leads to the page that asks before an act.
 type ActLink struct {
 	Key, URL string
@@ -222,3 +233,4 @@ func (ConsoleList) Page() string      { return "console-list" }
 func (ConsoleForm) Page() string      { return "console-form" }
 func (ConsoleObject) Page() string    { return "console-object" }
 func (ConsoleSecret) Page() string    { return "console-secret" }
+func (ConsoleCode) Page() string      { return "console-code" }

@@ -82,11 +82,12 @@ func (f field) Fill(value string) field {
 // tones say how states look, everywhere alike. A state that is missing looks neutral.
 var tones = map[string]string{
 	"active": "ok", "enabled": "ok", "approved": "ok", "usable": "ok",
-	"in_force": "ok", "done": "ok", "submitted": "info", "scheduled": "info", "tried_out": "info", "queued": "info", "running": "info", "stopped": "warn", "failed": "bad",
+	"asked": "info", "key_next": "info", "in_force": "ok", "done": "ok", "submitted": "info", "scheduled": "info", "tried_out": "info", "queued": "info", "running": "info", "stopped": "warn", "failed": "bad",
 	"key_active": "ok", "well": "ok", "unwell": "bad", "silent": "warn", "blocked": "bad",
 	"sent": "ok", "due": "info", "open": "info", "dead": "bad",
+	"ready": "info", "overdue": "bad", "refused": "warn", "unfreeze": "ok", "matched": "ok", "missed": "warn", "not_kept": "plain", "untried": "plain",
 	"new": "info", "pending": "info", "redeemed": "info", "invited": "info", "opening": "info",
-	"suspended": "warn", "shut": "warn",
+	"suspended": "warn", "shut": "warn", "handover_proposed": "info", "handover_cooling": "warn", "handover_done": "ok",
 	"locked": "bad", "frozen": "bad", "lost": "bad", "closed": "bad", "denied": "bad",
 }
 

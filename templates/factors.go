@@ -40,13 +40,13 @@ type Backup struct {
 	Ways          []Way
 }
 
-// Offer says that a second step must be set up until a time or, if Asked, that an application asks for a passkey.
-// Inputs: do=now, do=later.
+// Offer says that a second step must be set up until a time or, if Asked, that an app or what is done in the console
+// asks for a passkey: "app", "console". Inputs: do=now, do=later.
 type Offer struct {
 	Form
 	Action string
 	Until  time.Time
-	Asked  bool
+	Asked  string
 	Alone  bool // there is no phone or e-mail to prove first: it cannot be set up yet
 }
 

@@ -34,8 +34,11 @@ type Letter struct {
 	Stop        string   // the link that freezes, in every notice
 	Undo        string   // the link that undoes a change of a phone or address, to the old one
 	Old, New    string   // masked
-	Left        int      // recovery codes
+	Giver       string   // names of the owners of a hand-over, in mail alone
+	Taker       string
+	Left        int // recovery codes
 	CaseNumber  string
+	Answer      string   // catalogue key: what support answers, word for word
 	Object      string   // id of what it is about, never printed: another of the same kind is told, too
 	Items       []string // of a digest: catalogue keys
 	ItemArgs    [][]any  // of the items
@@ -50,6 +53,9 @@ type letterPage struct {
 
 // Own is the text of this message: mail.<name>.<what>.
 func (p letterPage) Own(what string) string {
+	if what == "lead" && p.It.Answer != "" {
+		return p.T(p.It.Answer)
+	}
 	if what == "lead" && p.Name == "closed" && p.It.Factor == "factor.backup" && !p.It.Until.IsZero() {
 		what = "lead_all" // their tries are one for everybody
 	}
@@ -111,7 +117,10 @@ func (p letterPage) Stop() string {
 	return p.It.Stop
 }
 
-var unstopped = map[string]bool{"frozen": true, "case.opened": true, "staff.left": true, "terminal.lost": true, "terminal.rekeyed": true}
+var unstopped = map[string]bool{"frozen": true, "case.opened": true, "staff.recovery": true, "staff.left": true, "account.left": true, "operator.left": true, "terminal.lost": true, "terminal.rekeyed": true}
+
+// timed are the notices whose text message says when it happens, too.
+var timed = map[string]bool{"owner.proposed": true, "owner.accepted": true, "owner.soon": true, "staff.leaving": true}
 
 // Items are the reminders of a digest in words.
 func (p letterPage) Items() (all []string) {
@@ -141,6 +150,8 @@ func (p letterPage) Fact() string {
 		return p.T("sms.left", l.Left)
 	case l.New != "":
 		return l.New
+	case timed[p.Name] && !l.Until.IsZero():
+		return p.Moment(l.Until)
 	}
 	return p.It.Old
 }

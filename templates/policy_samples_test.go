@@ -32,6 +32,12 @@ func policySamples() []sample {
 			{Name: "activate_at", Label: "policy.activate_at", HintText: "空着就是马上。时区 UTC+8", Type: "datetime-local", Optional: true}, {Name: "revision", Kind: "hidden", Value: "3"}}}
 	list := ConsoleList{Desk: desk, Title: "console.policies", NewURL: "/console/policies/new", NewKey: "policy.new", Acts: []ActLink{{"policy.effective", "/console/policies/effective", false}, {"policy.new_emergency", "/console/policies/new?then=emergency", true}},
 		Table: Table{Caption: "console.policies", Columns: []string{"policy.title", "console.col.state"}, Rows: [][]Cell{{{Text: "Hufu", URL: "/console/policies/e0"}, {State: "in_force"}}}}, Pager: Pager{"每页 50 条", "", ""}}
-	return []sample{{"policies", list}, {"policy-edition", edition}, {"policy-edition-first", first}, {"policy-effective", effective}, {"policy-effective-person", person}, {"policy-simulation-running", running}, {"policy-simulation", done},
+	people := ConsoleList{Desk: desk, Title: "policy.sim.people", Crumbs: crumbs, Action: "/console/simulations/s1/people", Acts: []ActLink{{"policy.sim.export", "/console/simulations/s1/export", false}},
+		Filters: []Input{{Name: "effect", Label: "policy.sim.effect", Kind: "select", Options: []Option{{"", "全部", true}, {"must_recheck", "登录时改密码", false}}}}, Pager: Pager{"每页 50 条", "", "/console/simulations/s1/people?after=u2"},
+		Table: Table{Caption: "policy.sim.people", Columns: []string{"console.col.name", "console.col.login", "col.role", "console.merchant.tier", "policy.sim.effects"},
+			Rows: [][]Cell{{{Text: "林薇", URL: "/console/users/u1"}, {Text: "l***i", Mono: true}, {Key: "role.owner"}, {Text: "高价值"}, {Text: "登录时改密码"}}}}}
+	nobody := people
+	nobody.Table.Rows, nobody.Acts, nobody.None = nil, nil, Empty{Icon: "users", Title: "没有人"}
+	return []sample{{"policies", list}, {"policy-people", people}, {"policy-people-none", nobody}, {"policy-edition", edition}, {"policy-edition-first", first}, {"policy-effective", effective}, {"policy-effective-person", person}, {"policy-simulation-running", running}, {"policy-simulation", done},
 		{"policy-simulation-none", PolicySimulation{Desk: desk, Crumbs: crumbs, Title: "v18 会影响谁", State: "stopped", Words: "停下了"}}, {"policy-edit-refused", edit}}
 }

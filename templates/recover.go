@@ -117,3 +117,16 @@ type RecoverTerminal struct {
 }
 
 func (RecoverTerminal) Page() string { return "recover-terminal" }
+
+// RecoverLink asks whether to begin the recovery that a case approved. Hidden input: token.
+type RecoverLink struct{ Action, Token string }
+
+// RecoverShop asks for the code that an owner or manager told. Input: code.
+type RecoverShop struct {
+	Form
+	Action string
+	Ways   []Way
+}
+
+func (RecoverLink) Page() string { return "recover-link" }
+func (RecoverShop) Page() string { return "recover-shop" }

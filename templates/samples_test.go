@@ -43,6 +43,8 @@ func doorSamples() []sample {
 	approve := DeviceApprove{Action: "/device", UserCode: "BCDF-GHJK", Name: "林薇", Username: "lin.wei", ClientName: "收银", MerchantName: "林记小馆", StoreName: "鼓楼店",
 		Model: "HF-E20", KindKey: "kind.esign", SerialTail: "4417", Network: "112.5.*.*", Age: 40 * time.Second, AskedAt: noon.Add(-40 * time.Second),
 		Scopes: []string{"payments:read", "terminal", "x:unheard-of"}, Numbers: []int{18, 7, 63}, Named: true}
+	rekeyed := approve
+	rekeyed.Rekeyed, rekeyed.Software = true, "4.10.2"
 	unnamed := approve
 	unnamed.Form, unnamed.Named = bad("match", "device-approve.pick"), false
 	unnamed.MerchantName, unnamed.StoreName, unnamed.Model, unnamed.Numbers = "", "", "", []int{18, 47, 63}
@@ -74,7 +76,7 @@ func doorSamples() []sample {
 			Scopes: []string{"openid", "profile", "phone", "email", "offline_access", "merchant", "settlement:manage"}, Money: true}},
 		{"device-code", DeviceCode{Action: "/device"}},
 		{"device-code-refused", DeviceCode{Form: bad("user_code", "dev.unknown"), Action: "/device", UserCode: "BCDFGHJJ"}},
-		{"device-approve", approve}, {"device-approve-unnamed", unnamed},
+		{"device-approve", approve}, {"device-approve-rekeyed", rekeyed}, {"device-approve-unnamed", unnamed},
 		{"wait", Wait{Until: noon.Add(12 * time.Minute), Explain: "482-913-0576", RestartURL: "/sign-in"}},
 		{"wait-seconds", Wait{Seconds: 45}},
 		{"expired", Expired{RestartURL: "/sign-in", Explain: "482-913-0576"}},
@@ -145,7 +147,8 @@ func secondSamples() []sample {
 		{"backup-typo", Backup{Form: bad("code", "backup.typo"), Action: "/flows/f1/second", Login: "lin.wei"}},
 		{"offer", Offer{Action: "/flows/f1/offer", Until: noon.AddDate(0, 0, 21)}},
 		{"offer-alone", Offer{Action: "/flows/f1/offer", Until: noon.AddDate(0, 0, 21), Alone: true}},
-		{"offer-asked", Offer{Form: bad("", "offer.choose"), Action: "/flows/f1/offer", Asked: true}},
+		{"offer-app", Offer{Form: bad("", "offer.choose"), Action: "/flows/f1/offer", Asked: "app"}},
+		{"offer-console", Offer{Action: "/flows/f1/offer", Asked: "console"}},
 		{"choose-factor", ChooseFactor{Action: "/flows/f1/factor", Passkey: true, TOTP: true}},
 		{"choose-factor-after", ChooseFactor{Action: "/flows/f1/factor", After: "backup", Passkey: true, TOTP: true, Later: "/flows/f1/later"}},
 		{"choose-factor-passkey", ChooseFactor{Action: "/flows/f1/factor", Passkey: true}},

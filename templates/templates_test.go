@@ -323,7 +323,7 @@ func TestHostileValuesAreEscaped(t *testing.T) {
 		Consent{Action: evil, ClientName: evil, Login: evil, Scopes: []string{evil}},
 		DeviceCode{Action: evil, UserCode: evil},
 		DeviceApprove{Action: evil, UserCode: evil, ClientName: evil, MerchantName: evil, StoreName: evil, Model: evil, KindKey: evil,
-			SerialTail: evil, Network: evil, Scopes: []string{evil}, Numbers: []int{1}},
+			SerialTail: evil, Network: evil, Software: evil, Rekeyed: true, Scopes: []string{evil}, Numbers: []int{1}},
 		DeviceDone{Outcome: evil, Terminal: evil},
 		Expired{RestartURL: script, Explain: evil}, NotForYou{HomeURL: script, Login: evil}, SignOut{Action: script, ClientName: evil},
 		Problem{Status: 500, RequestID: evil, WayURL: script, WayText: evil},

@@ -6,7 +6,7 @@ import (
 )
 
 // wayIcons are the icons of the ways that [FactorWay] offers.
-var wayIcons = map[string]string{"passkey": "passkey", "totp": "clock", "backup": "paper", "password": "lock", "introduce:phone": "phone", "introduce:email": "mail", "later": "clock", "kit": "paper", "terminal": "terminal", "other": "help"}
+var wayIcons = map[string]string{"passkey": "passkey", "totp": "clock", "backup": "paper", "password": "lock", "introduce:phone": "phone", "introduce:email": "mail", "later": "clock", "kit": "paper", "terminal": "terminal", "other": "help", "shop": "merchant"}
 
 // FactorWay offers another factor: passkey, totp, backup, password, introduce:phone or introduce:email. Its words are
 // the catalogue's way.<name> and way.<name>_small; the button posts way=<name> to action.

@@ -119,8 +119,12 @@ func (w *world) administrator(t *testing.T) {
 
 	admin.open(w.issuer+"/console").signIn("policy_admin").see(200, w.T("console.dashboard"), w.T("console.chart.signins"), w.T("console.chart.causes"))
 	admin.click("details summary").says(w.T("console.chart.day"))
-	for path, words := range map[string]string{"users?role=cashier": "陈小燕", "merchants?tier=standard": "林记小馆", "stores": "林记小馆", "terminals?state=active": "HF-E20", "clients?kind=public": "merchant-app", "cases": w.T("console.none.cases"),
-		"messages": w.T("console.messages"), "events?name=signin.succeeded": w.T("event.signin.succeeded"), "keys": "ES256", "health": w.T("console.health.replicas"), "policies": w.T("policy.effective"), "policies/effective?role=owner&tier=high_value": "high value", "users/export?role=cashier": w.T("console.export.do")} {
+	// What takes a list away wants a passkey; the first such act brings one, and goes on.
+	admin.internal()
+	admin.open(w.issuer+"/console/users/export?role=cashier").see(200, w.T("offer.console_title")).press(w.T("offer.now")).see(200, w.T("enrol-passkey.title"))
+	admin.press(w.T("enrol-passkey.create")).keepsCodes().see(200, w.T("console.export.do"))
+	for path, words := range map[string]string{"users?role=cashier": "陈小燕", "merchants?tier=standard": "林记小馆", "stores": "林记小馆", "terminals?state=active": "HF-E20", "clients?kind=public": "merchant-app", "cases": w.T("console.none.cases"), "approvals": w.T("console.none.approvals"),
+		"messages": w.T("console.messages"), "events?name=signin.succeeded": w.T("event.signin.succeeded"), "keys": "ES256", "health": w.T("console.health.replicas"), "policies": w.T("policy.effective"), "policies/effective?role=owner&tier=high_value": "high value"} {
 		admin.open(w.issuer+"/console/"+path).see(200, words)
 	}
 	admin.lookAt("lin.wei", "林薇").says(w.T("role.owner"), w.T("state.active"), w.T("factor.totp"), w.T("console.user.sessions"), w.T("event.device.approved"))
@@ -135,6 +139,16 @@ func (w *world) administrator(t *testing.T) {
 	admin.open(page).press(w.T("console.user.enable")).fill("reason", "店主来电恢复").pressIn("main", w.T("console.user.enable"))
 	admin.see(200, w.T("console.saved.changed"), w.T("state.active"), w.T("event.account.enabled"))
 	cashier.open(w.issuer+"/account").signIn("cashier").see(200, w.T("account.hello", "陈小燕"))
+
+	// What takes two people: one asks, the other reads what would change and approves.
+	second := w.tab(t, "second administrator", phone)
+	admin.open(w.issuer+"/console/keys").press(w.T("console.key.rotate")).see(200, w.T("approval.note")).fill("reason", "年度更换").pressIn("main", w.T("approval.ask")).see(200, w.T("console.saved.asked"), w.T("approval.withdraw"))
+	asked := admin.url
+	admin.open(asked[:strings.IndexByte(asked, '?')]+"/approve").fill("reason", "我自己批").pressIn("main", w.T("approval.approve")).see(403, w.T("approval.own"))
+	second.open(w.issuer+"/console").signIn("policy_admin_2").see(200, w.T("console.todo.approvals", 1)).open(w.issuer + "/console/approvals").press(w.T("approval.act.key.rotate"))
+	second.see(200, "年度更换", w.T("approval.new_key")).press(w.T("approval.approve")).see(200, w.T("approval.approve_lead")).fill("reason", "按计划更换").pressIn("main", w.T("approval.approve"))
+	second.see(200, w.T("console.saved.approved"), w.T("event.approval.approved"))
+	admin.open(w.issuer+"/console/keys").see(200, w.T("state.key_next"), w.T("state.key_active"))
 }
 
 // lookAt finds a person by login name and gives the reason that the page asks for.

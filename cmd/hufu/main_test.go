@@ -1,6 +1,7 @@
 package main
 
 import (
+	"flag"
 	"os"
 	"testing"
 
@@ -8,6 +9,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// The stories in the browser wait for codes of authenticators most of the time.
+	if f := flag.Lookup("test.parallel"); f != nil {
+		_ = f.Value.Set("6")
+	}
 	testscript.Main(m, map[string]func(){"hufu": main})
 }
 

@@ -12,7 +12,6 @@ import (
 
 	"hufu/idp"
 	"hufu/idp/manage"
-	"hufu/idp/policy"
 	"hufu/idp/server"
 	"hufu/storage"
 	"hufu/templates"
@@ -21,6 +20,9 @@ import (
 type userCmd struct {
 	Add   userAddCmd   `cmd:"" help:"Make an active account; the password is read from standard input."`
 	Reset userResetCmd `cmd:"" name:"reset-password" help:"Set a new password, to be changed at the next sign-in; sessions and grants end."`
+
+	Recover   userRecoverCmd   `cmd:"" help:"Print a link that begins the recovery of one of the operator's own staff, when nobody is left who could approve it; all administrators are told."`
+	Documents userDocumentsCmd `cmd:"" name:"import-documents" help:"Read lines of user name, last six characters of the identity document and birthday from standard input; keyed hashes are kept, never the values."`
 }
 
 type userAddCmd struct {
@@ -73,6 +75,34 @@ func (c userResetCmd) Run(a *app) error {
 	})
 }
 
+type userRecoverCmd struct {
+	Login string `arg:"" name:"name" help:"User name, phone or e-mail."`
+}
+
+func (c userRecoverCmd) Run(a *app) error {
+	return a.manage(func(m *manage.Manager) error {
+		link, err := m.RecoverStaff(a.ctx, c.Login)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(a.stdout, "works once, within a day; hand it over in person:\n%s\n", link.Reveal())
+		return err
+	})
+}
+
+type userDocumentsCmd struct{}
+
+func (userDocumentsCmd) Run(a *app) error {
+	return a.manage(func(m *manage.Manager) error {
+		n, err := m.ImportDocuments(a.ctx, a.stdin)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(a.stdout, "kept the hashes of %d people; they count after three days\n", n)
+		return err
+	})
+}
+
 // manage runs an act on the configured database and says in words what it refuses.
 func (a *app) manage(do func(m *manage.Manager) error) error {
 	return a.withStore(func(cfg server.Config, store *storage.Store) error {
@@ -80,7 +110,7 @@ func (a *app) manage(do func(m *manage.Manager) error) error {
 		if err != nil {
 			return err
 		}
-		err = sentence(do(&manage.Manager{Store: store, Policy: policy.NewLive(policy.Default()), Lists: lists, Issuer: cfg.Issuer, Operator: cfg.Operator}))
+		err = sentence(do(server.Offline(cfg, store, lists)))
 		return errors.Join(err, closeLists())
 	})
 }

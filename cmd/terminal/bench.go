@@ -47,18 +47,37 @@ func (b *Bench) prepare(ctx context.Context, c Config) {
 	if err != nil {
 		return
 	}
-	b.lay(p, w.serials)
+	keys, err := openKeys(c.Keys)
+	if err == nil {
+		err = b.lay(p, w.serials, keys)
+	}
+	if err != nil {
+		why := err.Error()
+		b.trouble.Store(&why)
+		b.Log.Error("terminals have no keys", "error", err)
+		return
+	}
 	b.Log.Info("provider found", "issuer", w.issuer, "terminals", len(w.serials))
 }
 
-func (b *Bench) lay(p *provider, serials map[string]string) {
+// lay puts the terminals on the bench and lets each look for notices.
+func (b *Bench) lay(p *provider, serials map[string]string, keys *keyFile) error {
 	t := &table{provider: p}
 	for _, kind := range kinds {
-		if serial := serials[kind]; serial != "" {
-			t.terminals = append(t.terminals, &Terminal{Kind: kind, Serial: serial, log: b.Log})
+		serial := serials[kind]
+		if serial == "" {
+			continue
 		}
+		key, err := keys.of(serial)
+		if err != nil {
+			return err
+		}
+		one := &Terminal{Kind: kind, Serial: serial, log: b.Log, key: key}
+		t.terminals = append(t.terminals, one)
+		go one.Watch(b.poll, p)
 	}
 	b.ready.Store(t)
+	return nil
 }
 
 // Handler returns all routes.
@@ -71,6 +90,7 @@ func (b *Bench) Handler() http.Handler {
 	}))
 	mux.HandleFunc("POST /start", b.laid(b.startAll))
 	mux.HandleFunc("POST /terminals/{kind}/{action}", b.laid(b.act))
+	mux.HandleFunc("POST /terminals/{kind}/notices/{id}/{do}", b.laid(b.answer))
 	mux.HandleFunc("GET /terminal.js", func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFileFS(w, r, files, "terminal.js")
 	})
@@ -156,6 +176,17 @@ func (b *Bench) act(w http.ResponseWriter, r *http.Request, t *table) {
 		b.render(w, r, http.StatusNotFound, problem{Title: "lost.title", Text: "lost.text"})
 		return
 	}
+	http.Redirect(w, r, "/#"+one.Kind, http.StatusSeeOther)
+}
+
+// answer is a button under a notice.
+func (b *Bench) answer(w http.ResponseWriter, r *http.Request, t *table) {
+	one, do := t.find(r.PathValue("kind")), r.PathValue("do")
+	if one == nil || do != "stop" && do != "confirm" {
+		b.render(w, r, http.StatusNotFound, problem{Title: "lost.title", Text: "lost.text"})
+		return
+	}
+	one.Answer(r.Context(), t.provider, r.PathValue("id"), do, strings.TrimSpace(r.PostFormValue("digits")))
 	http.Redirect(w, r, "/#"+one.Kind, http.StatusSeeOther)
 }
 

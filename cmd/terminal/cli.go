@@ -29,7 +29,15 @@ func play(ctx context.Context, c Config, log *slog.Logger, out io.Writer) error 
 	if err != nil {
 		return err
 	}
-	return playWith(ctx, p, c, serial, log, out)
+	keys, err := openKeys(c.Keys)
+	if err != nil {
+		return err
+	}
+	key, err := keys.of(serial)
+	if err != nil {
+		return err
+	}
+	return playWith(ctx, p.as(key), c, serial, log, out)
 }
 
 // playWith goes the way of one device authorization from the code to the claims.

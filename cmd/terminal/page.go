@@ -100,7 +100,8 @@ type problem struct{ Title, Text, Detail string }
 type benchView struct {
 	Faces     []face
 	Version   string
-	Waiting   bool // something will change by itself
+	Waiting   bool // something will change by itself, soon
+	Watched   bool // something may change by itself
 	Startable bool
 }
 
@@ -116,6 +117,7 @@ type face struct {
 	Name, Role, Shop, At string
 	Level, Printed       string
 	Renews               bool
+	Notices              []notice
 	Sets                 []set
 }
 
@@ -134,6 +136,7 @@ func (b *Bench) show(w http.ResponseWriter, r *http.Request, t *table) {
 	for _, one := range t.terminals {
 		f := one.face(lang)
 		v.Waiting = v.Waiting || f.State == Waiting
+		v.Watched = v.Watched || f.State == Waiting || f.State == SignedIn
 		v.Startable = v.Startable || f.State != Waiting && f.State != SignedIn
 		v.Faces = append(v.Faces, f)
 	}
@@ -168,6 +171,7 @@ func (t *Terminal) face(lang string) face {
 		if at, ok := s.Who.id.clock("auth_time"); ok {
 			f.At = moment(lang, at)
 		}
+		f.Notices = s.Notices
 		f.Sets = []set{{"id", s.Who.id.rows(lang)}, {"access", s.Who.access.rows(lang)}}
 	}
 	return f

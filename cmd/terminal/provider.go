@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,7 +18,10 @@ import (
 	"golang.org/x/oauth2"
 )
 
-const clientID = "terminal"
+const (
+	clientID        = "terminal"
+	softwareVersion = "1.0"
+)
 
 var scopes = []string{oidc.ScopeOpenID, oidc.ScopeProfile, oidc.ScopeOfflineAccess, "terminal", "payments:read"}
 
@@ -29,6 +33,7 @@ type provider struct {
 	oauth      oauth2.Config
 	idTokens   *oidc.IDTokenVerifier
 	revocation string
+	notices    string // "": the provider has none
 }
 
 // connect tries discovery until it works: the provider may start after us. tell hears why it is not there yet.
@@ -56,6 +61,7 @@ func discover(ctx context.Context, client *http.Client, issuer string) (*provide
 	}
 	var more struct {
 		Revocation string `json:"revocation_endpoint"`
+		Notices    string `json:"terminal_notices_endpoint"`
 	}
 	if err := op.Claims(&more); err != nil {
 		return nil, err
@@ -65,9 +71,16 @@ func discover(ctx context.Context, client *http.Client, issuer string) (*provide
 		return nil, errors.New("the provider has no device_authorization_endpoint")
 	}
 	endpoint.AuthStyle = oauth2.AuthStyleInParams // a public client; the library must not try a second way
-	return &provider{issuer: issuer, client: client, oidc: op, revocation: more.Revocation,
+	return &provider{issuer: issuer, client: client, oidc: op, revocation: more.Revocation, notices: more.Notices,
 		oauth:    oauth2.Config{ClientID: clientID, Endpoint: endpoint, Scopes: scopes},
 		idTokens: op.Verifier(&oidc.Config{ClientID: clientID})}, nil
+}
+
+// as is the provider as one terminal speaks with it: every request proves its key.
+func (p *provider) as(key *ecdsa.PrivateKey) *provider {
+	own := *p
+	own.client = &http.Client{Transport: &prover{next: p.client.Transport, key: key}, Timeout: p.client.Timeout}
+	return &own
 }
 
 func (p *provider) outbound(ctx context.Context) context.Context {
@@ -84,7 +97,8 @@ type request struct {
 func (p *provider) ask(ctx context.Context, serial string) (request, error) {
 	keep := &keeper{next: p.client.Transport}
 	client := &http.Client{Transport: keep, Timeout: p.client.Timeout}
-	da, err := p.oauth.DeviceAuth(oidc.ClientContext(ctx, client), oauth2.SetAuthURLParam("terminal_serial", serial))
+	da, err := p.oauth.DeviceAuth(oidc.ClientContext(ctx, client), oauth2.SetAuthURLParam("terminal_serial", serial),
+		oauth2.SetAuthURLParam("software_version", softwareVersion))
 	if err != nil {
 		return request{}, err
 	}

@@ -24,6 +24,7 @@ type Config struct {
 	Issuer  string            `help:"Issuer of the provider (default: from the demo file, else http://localhost:8080)."`
 	Serials map[string]string `mapsep:"," help:"Serial numbers, as esign=…,traditional=…,smart=… (default: from the demo file)."`
 	Demo    string            `default:"data/demo.json" help:"File of the demonstration world; waited for when it is needed."`
+	Keys    string            `default:"data/terminal-keys.json" help:"File that keeps the terminals' keys."`
 	Cli     bool              `help:"Play one terminal on the command line."`
 	Serial  string            `help:"With -cli: its serial number (default: the smart one of the demo file)."`
 	Lang    string            `default:"zh-CN" enum:"zh-CN,en" help:"With -cli: language, zh-CN or en."`

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"errors"
 	"log/slog"
 	"sync"
@@ -27,6 +28,7 @@ const (
 type Terminal struct {
 	Kind, Serial string
 	log          *slog.Logger
+	key          *ecdsa.PrivateKey // its own: no other terminal has it
 
 	turn sync.Mutex // one button at a time
 	mu   sync.Mutex // guards what follows
@@ -40,7 +42,8 @@ type Status struct {
 	Asked   request   // while Waiting
 	Who     *identity // while SignedIn
 	Code    string    // the provider's error code, when Failed
-	Note    string    // one more sentence: "refreshed", "refresh.failed", "revoke.failed"
+	Notices []notice  // while SignedIn
+	Note    string    // one more sentence: "refreshed", "refresh.failed", "revoke.failed", "notice.…"
 	Version int       // changes with everything else
 }
 
@@ -67,6 +70,7 @@ func (t *Terminal) Start(ctx, poll context.Context, p *provider) {
 	if t.Status().State == SignedIn {
 		return // two tabs: signing out comes first
 	}
+	p = p.as(t.key)
 	asked, err := p.ask(ctx, t.Serial)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -130,6 +134,10 @@ func errorCode(err error) string {
 
 // Refresh rotates the tokens of a signed-in terminal.
 func (t *Terminal) Refresh(ctx context.Context, p *provider) {
+	t.renew(ctx, p.as(t.key), "refreshed")
+}
+
+func (t *Terminal) renew(ctx context.Context, p *provider, note string) {
 	t.turn.Lock()
 	defer t.turn.Unlock()
 	s := t.Status()
@@ -141,12 +149,12 @@ func (t *Terminal) Refresh(ctx context.Context, p *provider) {
 	defer t.mu.Unlock()
 	switch {
 	case err == nil:
-		t.set(Status{State: SignedIn, Who: who, Note: "refreshed"})
+		t.set(Status{State: SignedIn, Who: who, Notices: s.Notices, Note: note})
 	case errorCode(err) == "invalid_grant":
 		t.set(Status{State: Ended})
 	default:
 		t.log.Warn("not refreshed", "kind", t.Kind, "error", err)
-		t.set(Status{State: SignedIn, Who: s.Who, Note: "refresh.failed"})
+		t.set(Status{State: SignedIn, Who: s.Who, Notices: s.Notices, Note: "refresh.failed"})
 	}
 }
 
@@ -160,7 +168,7 @@ func (t *Terminal) SignOut(ctx context.Context, p *provider) {
 		return
 	}
 	note := "signed.out"
-	if err := p.revoke(ctx, s.Who.token.RefreshToken); err != nil {
+	if err := p.as(t.key).revoke(ctx, s.Who.token.RefreshToken); err != nil {
 		t.log.Warn("not revoked", "kind", t.Kind, "error", err)
 		note = "revoke.failed"
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/ecdsa"
 	"io"
 	"log/slog"
 	"maps"
@@ -19,6 +20,16 @@ import (
 
 var serials = map[string]string{"esign": "HF-E10-00004417", "traditional": "HF-T58-00000931", "smart": "HF-S90-00007720"}
 
+// proves fails the test if a request came without the proof of its key.
+func (f *fakeProvider) proves(t *testing.T) {
+	t.Helper()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.unproved) > 0 {
+		t.Errorf("without a right proof: %q", f.unproved)
+	}
+}
+
 // start lays a bench against the provider, without a network.
 func start(t *testing.T, f *fakeProvider) *Bench {
 	t.Helper()
@@ -28,8 +39,19 @@ func start(t *testing.T, f *fakeProvider) *Bench {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.lay(p, serials)
+	if err := b.lay(p, serials, &keyFile{keys: map[string][]byte{}}); err != nil {
+		t.Fatal(err)
+	}
 	return b
+}
+
+func testKey(t *testing.T) *ecdsa.PrivateKey {
+	t.Helper()
+	key, err := (&keyFile{keys: map[string][]byte{}}).of("S1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
 }
 
 func visit(t *testing.T, b *Bench, method, path string) *httptest.ResponseRecorder {
@@ -54,6 +76,17 @@ func press(t *testing.T, b *Bench, path string) {
 	}
 }
 
+// types presses a button after digits were typed or picked.
+func types(t *testing.T, b *Bench, path, digits string) {
+	t.Helper()
+	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, path, strings.NewReader("digits="+digits))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	b.Handler().ServeHTTP(w, r)
+	if w.Code != http.StatusSeeOther {
+		t.Fatalf("%s: %d", path, w.Code)
+	}
+}
+
 func has(t *testing.T, body string, wants ...string) {
 	t.Helper()
 	for _, want := range wants {
@@ -70,7 +103,7 @@ func TestCodeToSignOut(t *testing.T) {
 		has(t, page(t, b), "Press Sign in", "Get a code on each idle terminal")
 
 		press(t, b, "/terminals/smart/start")
-		want := map[string]string{"client_id": "terminal", "scope": "openid profile offline_access terminal payments:read", "terminal_serial": serials["smart"]}
+		want := map[string]string{"client_id": "terminal", "scope": "openid profile offline_access terminal payments:read", "terminal_serial": serials["smart"], "software_version": softwareVersion}
 		for k, v := range want {
 			if f.asked.Get(k) != v {
 				t.Errorf("%s = %q", k, f.asked.Get(k))
@@ -106,6 +139,7 @@ func TestCodeToSignOut(t *testing.T) {
 		if f.revoked != f.refresh {
 			t.Error("refresh token not revoked")
 		}
+		f.proves(t)
 	})
 }
 
@@ -449,7 +483,7 @@ func TestRunPage(t *testing.T) {
 	out, in := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		done <- run(ctx, []string{"-addr", "127.0.0.1:0", "-demo", demo}, in)
+		done <- run(ctx, []string{"-addr", "127.0.0.1:0", "-demo", demo, "-keys", filepath.Join(filepath.Dir(demo), "deep", "keys.json")}, in)
 		in.Close()
 	}()
 	lines := make(chan string, 100)
@@ -511,7 +545,7 @@ func TestCommandLine(t *testing.T) {
 			t.Fatal(err)
 		}
 		var out strings.Builder
-		if err := playWith(t.Context(), p, Config{Lang: "en"}, "S1", slog.New(slog.DiscardHandler), &out); err != nil {
+		if err := playWith(t.Context(), p.as(testKey(t)), Config{Lang: "en"}, "S1", slog.New(slog.DiscardHandler), &out); err != nil {
 			t.Fatal(err)
 		}
 		has(t, out.String(), "BCDF-GHJK", "Pick this number on the phone:  47", "http://provider.test/device", "█", "Approved by 林[2J薇.", "merchant_no", "Owner")
@@ -525,7 +559,7 @@ func TestCommandLine(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = playWith(t.Context(), p, Config{Lang: "zh-CN"}, "S1", slog.New(slog.DiscardHandler), io.Discard)
+			err = playWith(t.Context(), p.as(testKey(t)), Config{Lang: "zh-CN"}, "S1", slog.New(slog.DiscardHandler), io.Discard)
 			if err == nil || !strings.Contains(err.Error(), says) {
 				t.Errorf("%v", err)
 			}
@@ -538,7 +572,8 @@ func TestRunCommandLine(t *testing.T) {
 	f.refuse = "invalid_client"
 	f.serve(t)
 	var out strings.Builder
-	err := run(t.Context(), []string{"-cli", "-serial", "S1", "-issuer", f.url, "-lang", "en"}, &out)
+	keys := filepath.Join(t.TempDir(), "keys.json")
+	err := run(t.Context(), []string{"-keys", keys, "-cli", "-serial", "S1", "-issuer", f.url, "-lang", "en"}, &out)
 	if err == nil || !strings.Contains(err.Error(), "doesn’t know this terminal software") || f.asked.Get("terminal_serial") != "S1" {
 		t.Errorf("%v, asked %v", err, f.asked)
 	}
@@ -551,4 +586,138 @@ func TestRunCommandLine(t *testing.T) {
 	if err := run(t.Context(), []string{"-h"}, &out); err != nil || !strings.Contains(out.String(), "--serials") {
 		t.Errorf("help: %v\n%s", err, out.String())
 	}
+}
+
+// A key is made once, kept for its owner alone, and no other terminal's.
+func TestKeysAreKept(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "data", "keys.json")
+	of := func(serial string) *ecdsa.PrivateKey {
+		t.Helper()
+		f, err := openKeys(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key, err := f.of(serial)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
+	}
+	one, two := of("S1"), of("S2")
+	if !one.Equal(of("S1")) || one.Equal(two) {
+		t.Error("not the same key for the same terminal alone")
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info, err)
+	}
+	for _, bad := range []string{"", "{", `{"S1":"eA=="}`, `{"S1":7}`} {
+		if err := os.WriteFile(path, []byte(bad), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f, err := openKeys(path)
+		if err == nil {
+			_, err = f.of("S1")
+		}
+		if err == nil {
+			t.Errorf("%q is taken for keys", bad)
+		}
+	}
+}
+
+// Signed in, a terminal shows what the provider wants read there within seconds, and the people at it answer.
+func TestNotices(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newProvider(t, approved)
+		b := start(t, f)
+		say := func(list ...notice) {
+			t.Helper()
+			f.mu.Lock()
+			f.said = list
+			f.mu.Unlock()
+			time.Sleep(watchEvery + time.Millisecond)
+			synctest.Wait()
+		}
+		answered := func(want ...string) {
+			t.Helper()
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			if !slices.Equal(f.told, want) {
+				t.Errorf("answered %q, want %q", f.told, want)
+			}
+			f.told = nil
+		}
+		stop := notice{ID: "n1", Kind: "stop", Text: "Somebody is recovering 林薇’s account.", Code: "0417"}
+		confirm := notice{ID: "n2", Kind: "confirm", Text: "Which number is on their <screen>?", Choices: []int{17, 47, 88}}
+		for _, kind := range []string{"esign", "traditional", "smart"} { // one after the other: the provider knows one token
+			say()
+			press(t, b, "/terminals/"+kind+"/start")
+			time.Sleep(6 * time.Second)
+			synctest.Wait()
+			before := visit(t, b, http.MethodGet, "/state").Body.String()
+			say(stop, confirm)
+			if visit(t, b, http.MethodGet, "/state").Body.String() == before {
+				t.Error("the script would not see the notice")
+			}
+			body := page(t, b)
+			has(t, body, stop.Text, "Which number is on their &lt;screen&gt;?", `value="47"`, "/terminals/"+kind+"/notices/n1/stop")
+			if strings.Contains(body, "0417") != (kind == "traditional") {
+				t.Errorf("%s: the stop code is where there is a touch screen, or not on the slip", kind)
+			}
+			answered("n1 seen", "n2 seen")
+			say(f.said...)
+			answered() // once
+			types(t, b, "/terminals/"+kind+"/notices/n2/confirm", "47")
+			has(t, page(t, b), "Confirmed.")
+			answered("n2 confirm 47")
+			if kind == "traditional" {
+				types(t, b, "/terminals/traditional/notices/n1/stop", "0418")
+				has(t, page(t, b), "That isn’t the stop code.")
+				answered()
+			}
+			types(t, b, "/terminals/"+kind+"/notices/n1/stop", "0417")
+			has(t, page(t, b), "Stopped; the account is frozen.")
+			answered("n1 stop")
+			press(t, b, "/terminals/"+kind+"/notices/n1/stop") // gone
+			answered()
+			say(confirm)
+			types(t, b, "/terminals/"+kind+"/notices/n2/confirm", "17")
+			has(t, page(t, b), "That wasn’t the number")
+			answered("n2 seen", "n2 confirm 17")
+			press(t, b, "/terminals/"+kind+"/sign-out")
+		}
+		f.proves(t)
+		for _, path := range []string{"/terminals/smart/notices/n1/eat", "/terminals/fridge/notices/n1/stop"} {
+			if w := visit(t, b, http.MethodPost, path); w.Code != http.StatusNotFound {
+				t.Errorf("%s: %d", path, w.Code)
+			}
+		}
+	})
+}
+
+// A token that is no longer taken is renewed in silence; a terminal that is marked lost sees that its sign-in has ended.
+func TestWatchRenews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newProvider(t, approved)
+		b := start(t, f)
+		press(t, b, "/terminals/smart/start")
+		time.Sleep(6 * time.Second)
+		synctest.Wait()
+		f.mu.Lock()
+		old := f.refresh
+		f.access = "expired"
+		f.mu.Unlock()
+		time.Sleep(watchEvery + time.Millisecond)
+		synctest.Wait()
+		f.mu.Lock()
+		renewed := f.refresh != old
+		f.access, f.refresh = "ended", "ended"
+		f.mu.Unlock()
+		has(t, page(t, b), `data-state="signed-in"`)
+		if !renewed {
+			t.Error("not renewed")
+		}
+		time.Sleep(watchEvery + time.Millisecond)
+		synctest.Wait()
+		has(t, page(t, b), `data-state="ended"`)
+	})
 }

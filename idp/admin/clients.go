@@ -117,7 +117,7 @@ func (v *visit) client() error {
 
 // clientEvents are those about the client itself; what its users do with it is in
 // the log.
-var clientEvents = []string{"client.created", "client.disabled", "client.enabled", "client.secret"}
+var clientEvents = []string{"client.created", "client.changed", "client.disabled", "client.enabled", "client.secret"}
 
 func (v *visit) grantType(g string) string {
 	short := g[strings.LastIndexByte(g, ':')+1:]
@@ -143,6 +143,7 @@ func (v *visit) clientActs(c idp.Client) []templates.ActLink {
 			out = append(out, templates.ActLink{Key: "console.client." + name, URL: "/console/clients/" + c.ID + "/" + name, Danger: danger})
 		}
 	}
+	offer(manage.ClientChange, true, "change", false)
 	offer(manage.ClientSecret, !c.Public(), "secret", false)
 	offer(manage.ClientEnable, c.Disabled, "enable", false)
 	offer(manage.ClientDisable, !c.Disabled, "disable", true)
@@ -172,25 +173,58 @@ func (v *visit) askSecret() (templates.ConsoleForm, error) {
 	return p, err
 }
 
-// newSecret shows the new secret in the answer itself: it must be in no URL, and it
-// is kept nowhere.
 func (v *visit) newSecret() (string, error) {
 	id, err := v.id()
 	if err != nil {
 		return "", err
 	}
-	seen, _ := strconv.ParseInt(v.r.PostFormValue("version"), 10, 64) // no number is no version
-	secret, err := v.Manage.NewClientSecret(v.r.Context(), v.actor(), id, seen, v.r.PostFormValue("keep") == "1")
-	if err != nil {
-		return "", err
-	}
-	c, err := v.Store.Client(v.r.Context(), id)
-	if err != nil {
-		return "", err
-	}
-	return "", v.showSecret(c, secret)
+	_, err = v.Manage.NewClientSecret(v.r.Context(), v.actor(), manage.NewSecret{ID: id, Seen: v.seenVersion(), Keep: v.r.PostFormValue("keep") == "1"})
+	return "/console/clients/" + id + "?saved=changed", err
 }
 
+// seenVersion is the version of a thing that a form was drawn from.
+func (v *visit) seenVersion() int64 {
+	seen, _ := strconv.ParseInt(v.r.PostFormValue("version"), 10, 64) // no number is no version
+	return seen
+}
+
+// askChange is the form of a client that there is, with what it holds now.
+func (v *visit) askChange() (templates.ConsoleForm, error) {
+	if _, err := v.clientOfPath(); err != nil {
+		return templates.ConsoleForm{}, err
+	}
+	c, err := v.Store.ClientNow(v.r.Context(), v.r.PathValue("id"))
+	var types []templates.Option
+	for _, g := range manage.GrantTypes {
+		types = append(types, templates.Option{Value: g, Text: v.grantType(g), Chosen: c.May(g)})
+	}
+	return templates.ConsoleForm{Desk: v.desk("/console/clients"), Title: v.t("console.client.change_title", c.Name), Lead: v.t("console.client.change_lead"), Crumbs: v.clientCrumbs(c, v.t("console.client.change")),
+		Facts: []templates.Fact{{Key: "console.client.id", Lines: []templates.Cell{{Text: c.ID, Mono: true}}}, {Key: "console.client.kind", Lines: []templates.Cell{{Key: clientKind(c)}}}},
+		Inputs: []templates.Input{{Name: "name", Label: "console.col.label", Hint: "console.client.name_hint", Most: 60, Value: c.Name}, {Name: "grants", Label: "console.client.grants", Kind: "checks", Options: types},
+			{Name: "redirects", Label: "console.client.redirects", Hint: "console.client.redirects_hint", Kind: "area", Optional: true, Value: strings.Join(c.Redirects, "\n")},
+			{Name: "post_logout", Label: "console.client.post_logout", Kind: "area", Optional: true, Value: strings.Join(c.PostLogout, "\n")},
+			{Name: "scopes", Label: "console.client.scopes", Hint: "console.client.scopes_hint", Kind: "area", Value: strings.Join(c.Scopes, " ")}, reasonInput(),
+			{Name: "version", Kind: "hidden", Value: strconv.FormatInt(c.Version, 10)}},
+		Submit: "console.client.change", Cancel: "/console/clients/" + c.ID}, err
+}
+
+func (v *visit) changeClient() (string, error) {
+	id, err := v.id()
+	if err != nil {
+		return "", err
+	}
+	in := manage.ChangedClient{NewClient: v.typedClient(), Seen: v.seenVersion()}
+	in.ID = id
+	return "/console/clients/" + id + "?saved=changed", v.Manage.ChangeClient(v.r.Context(), v.actor(), in)
+}
+
+// typedClient is what the forms of a client have in common.
+func (v *visit) typedClient() manage.NewClient {
+	f := v.r.PostFormValue
+	return manage.NewClient{Name: f("name"), Redirects: strings.Fields(f("redirects")), PostLogout: strings.Fields(f("post_logout")), Scopes: strings.Fields(f("scopes")), Grants: v.r.PostForm["grants"]}
+}
+
+// showSecret shows a secret in the answer itself: it must be in no URL.
 func (v *visit) showSecret(c idp.Client, secret idp.Secret) error {
 	v.w.Header().Set("Cache-Control", "no-store")
 	return v.Site.Write(v.w, v.r, http.StatusOK, templates.ConsoleSecret{Desk: v.desk("/console/clients"), Crumbs: v.clientCrumbs(c, v.t("console.secret.title")),
@@ -214,14 +248,8 @@ func (v *visit) newClient() (templates.ConsoleForm, error) {
 }
 
 func (v *visit) createClient() (string, error) {
-	f := v.r.PostFormValue
-	c, secret, err := v.Manage.CreateClient(v.r.Context(), v.actor(), manage.NewClient{ID: f("id"), Name: f("name"), Confidential: f("kind") == "confidential",
-		Redirects: strings.Fields(f("redirects")), PostLogout: strings.Fields(f("post_logout")), Scopes: strings.Fields(f("scopes")), Grants: v.r.PostForm["grants"]})
-	if err != nil {
-		return "", err
-	}
-	if secret != "" {
-		return "", v.showSecret(c, secret)
-	}
-	return "/console/clients/" + c.ID + "?saved=created", nil
+	in := v.typedClient()
+	in.ID, in.Confidential = v.r.PostFormValue("id"), v.r.PostFormValue("kind") == "confidential"
+	c, _, err := v.Manage.CreateClient(v.r.Context(), v.actor(), in)
+	return "/console/clients/" + c.ID + "?saved=created", err
 }

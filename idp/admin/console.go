@@ -34,6 +34,9 @@ type Console struct {
 	Manage *manage.Manager
 	Site   *web.Site
 	Store  *storage.Store
+	// Passkeys says whether there are any: an issuer without a name has none, and asks for two
+	// factors where policy asks for a passkey, as its sign-in does.
+	Passkeys bool
 	// Version and Replica name the program that serves this page.
 	Version, Replica string
 }
@@ -77,6 +80,7 @@ func (c *Console) routes() []route {
 		{"GET /console/users", manage.UserList, false, (*visit).users},
 		{"GET /console/users/{id}", manage.UserView, false, (*visit).user},
 		{"GET /console/users/{id}/events", manage.EventSubject, false, (*visit).userEvents},
+		{"GET /console/handovers/{id}", manage.HandoverView, false, (*visit).handover},
 		{"GET /console/clients", manage.ClientRead, false, (*visit).clients},
 		{"GET /console/clients/{id}", manage.ClientRead, false, (*visit).client},
 		{"GET /console/terminals", manage.TerminalList, false, (*visit).terminals},
@@ -89,11 +93,13 @@ func (c *Console) routes() []route {
 		{"GET /console/messages", manage.MessageRead, false, (*visit).messages},
 		{"GET /console/cases", manage.CaseRead, false, (*visit).cases},
 		{"GET /console/cases/{id}", manage.CaseRead, false, (*visit).oneCase},
+		{"GET /console/approvals", manage.ApprovalRead, false, (*visit).approvals},
+		{"GET /console/approvals/{id}", manage.ApprovalRead, false, (*visit).oneApproval},
 		{"GET /console/keys", manage.KeyRead, false, (*visit).keys},
 		{"GET /console/health", manage.HealthRead, false, (*visit).health},
 	}
 	list = append(list, policyRoutes...)
-	for _, f := range slices.Concat(exportForms(), forms, policyForms) {
+	for _, f := range slices.Concat(exportForms(), forms, policyForms, handoverForms) {
 		list = append(list, route{"GET " + f.path, f.action, f.fresh, func(v *visit) error { return v.show(f) }},
 			route{"POST " + f.path, f.action, f.fresh, func(v *visit) error { return v.submit(f) }})
 	}
@@ -139,7 +145,7 @@ func back(r *http.Request) string {
 }
 
 // proved holds the session to what an act asks: two factors always and, if fresh,
-// possession shown lately, or all of it where the act says so. What a person may stop
+// possession shown lately, or all of it where the act says so; a passkey for grave acts. What a person may stop
 // he may stop with what he signed in with. Otherwise it has sent the browser to prove it,
 // but never away from a form that was filled in: then the visit is stale.
 func (v *visit) proved(act manage.Action, fresh bool) (bool, error) {
@@ -150,12 +156,8 @@ func (v *visit) proved(act manage.Action, fresh bool) (bool, error) {
 	twice := d.Met(v.Session.Proofs)
 	if fresh {
 		d.One, d.Since = !manage.Whole(act), time.Now().Add(-v.age(act))
-		held, err := v.holdsPasskey(act)
-		if err != nil {
-			return false, err
-		}
-		if held {
-			d.ACR = v.Manage.Policy.For(v.Facts()).StepUp.ConsoleACR
+		if v.grave(act) && v.Passkeys { // whoever has no passkey is led to add one, or back
+			d.ACR, d.Else = v.Manage.Policy.For(v.Facts()).StepUp.ConsoleACR, "/console"
 		}
 	}
 	switch {
@@ -168,14 +170,10 @@ func (v *visit) proved(act manage.Action, fresh bool) (bool, error) {
 	return false, v.Site.Require(v.w, v.r, d)
 }
 
-// holdsPasskey says whether a grave act can be asked a passkey of this person. Whoever has
-// none shows the two factors that he signed in with.
-func (v *visit) holdsPasskey(act manage.Action) (bool, error) {
-	if !manage.Grave(act) {
-		return false, nil
-	}
-	creds, err := v.Store.Credentials(v.r.Context(), v.User.ID)
-	return slices.ContainsFunc(creds, func(c idp.Credential) bool { return c.Method == idp.MethodPasskey && c.Blocked == "" }), err
+// grave says whether an act is one that policy asks a passkey for: of the operator's people.
+// A merchant's own, who act on what is theirs, show two factors.
+func (v *visit) grave(act manage.Action) bool {
+	return manage.Grave(act) && manage.May(v.User.Role, act).Scope() == manage.Everything
 }
 
 // age is how old the proof for an act may be. The form asks a little more than the
@@ -186,7 +184,7 @@ func (v *visit) age(act manage.Action) time.Duration {
 	switch {
 	case act == manage.PolicyEmergency:
 		age = need.ConsoleEmergency
-	case manage.Grave(act):
+	case v.grave(act):
 		age = need.ConsoleSecret
 	case manage.May(v.User.Role, act).Scope() != manage.Everything: // a merchant's own people
 		age = need.Own
@@ -247,7 +245,7 @@ func plain(s string) string {
 }
 
 // saved lists what may be said after a form was saved.
-var saved = []string{"created", "invited", "invited-again", "changed", "ended", "nothing"}
+var saved = []string{"asked", "approved", "refused", "withdrawn", "created", "invited", "invited-again", "changed", "ended", "nothing", "opened", "matched", "missed", "heard", "answered"}
 
 // note is the catalogue key of what has just been done.
 func (v *visit) note() string {
@@ -290,6 +288,7 @@ var deskNav = []navRow{
 	{manage.TerminalList, templates.NavItem{Href: "/console/terminals", Key: "console.terminals", Icon: "terminal", Group: "console.group.things"}},
 	{manage.ClientRead, templates.NavItem{Href: "/console/clients", Key: "console.clients", Icon: "app", Group: "console.group.things"}},
 	{manage.PolicyRead, templates.NavItem{Href: "/console/policies", Key: "console.policies", Icon: "policy", Group: "console.group.rules"}},
+	{manage.ApprovalRead, templates.NavItem{Href: "/console/approvals", Key: "console.approvals", Icon: "check", Group: "console.group.rules"}},
 	{manage.CaseRead, templates.NavItem{Href: "/console/cases", Key: "console.cases", Icon: "case", Group: "console.group.records"}},
 	{manage.KitCheck, templates.NavItem{Href: "/console/kit", Key: "console.kit", Icon: "paper", Group: "console.group.records"}},
 	{manage.MessageRead, templates.NavItem{Href: "/console/messages", Key: "console.messages", Icon: "mail", Group: "console.group.records"}},

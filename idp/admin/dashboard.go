@@ -22,13 +22,17 @@ func (v *visit) dashboard() error {
 	if err != nil {
 		return err
 	}
-	p.Todo = v.todo(b)
+	w, err := v.Manage.WaitsFor(v.r.Context(), v.User, time.Now())
+	if err != nil {
+		return err
+	}
+	p.Todo = v.todo(b, w)
 	if !v.may(manage.UserList) { // one subject at a time, found by an exact name
 		p.Doors = []templates.Way{{Icon: "search", Title: v.t("console.agent.find"), Small: v.t("console.agent.find_small"), URL: "#q"}}
 		return v.write(p)
 	}
 	p.At, p.Stats = b.At, v.stats(b)
-	p.Pairs = []templates.ChartPair{{Chart: v.signInChart(b), Shares: v.causes(b)}, {Chart: v.lockChart(b), Second: v.freezeChart(b)}, {Shares: v.adoption(b), Table: v.delivery(b)}}
+	p.Pairs = []templates.ChartPair{{Chart: v.signInChart(b), Shares: v.causes(b)}, {Chart: v.lockChart(b), Second: v.freezeChart(b)}, {Chart: v.adoptionChart(b), Shares: v.adoption(b)}, {Table: v.delivery(b)}}
 	for _, door := range p.Items[1:] {
 		p.Doors = append(p.Doors, templates.Way{Icon: door.Icon, Title: v.t(door.Key), Small: v.t(door.Key + "_small"), URL: door.Href})
 	}
@@ -37,17 +41,21 @@ func (v *visit) dashboard() error {
 
 // todo is what waits for this person today, the most urgent first; each leads to where
 // it is done.
-func (v *visit) todo(b manage.Board) (list []templates.ConsoleTodo) {
+func (v *visit) todo(b manage.Board, w manage.Waits) (list []templates.ConsoleTodo) {
 	add := func(may bool, count int64, key, url string) {
 		if may && count > 0 {
 			list = append(list, templates.ConsoleTodo{Text: v.t(key, int(count)), Small: v.t(key + "_small"), URL: url})
 		}
 	}
+	add(true, w.Cases, "console.todo.approve", "/console/cases?state=ready")
 	due := b.Now.CasesDue
 	if manage.OnlyStaffCases(v.User) {
 		due = b.Now.StaffCasesDue
 	}
 	add(v.may(manage.CaseRead) && v.User.Role != idp.RoleAuditor, due, "console.todo.cases", "/console/cases?state=due")
+	add(true, w.Approvals, "console.todo.approvals", "/console/approvals")
+	add(true, w.Editions, "console.todo.editions", "/console/policies?state=submitted")
+	add(true, w.Secrets, "console.todo.secrets", "/console/approvals?state=approved")
 	add(v.may(manage.MessageResend), total(b.Now.Dead), "console.todo.messages", "/console/messages?state=dead")
 	add(v.may(manage.UserUnlock), b.Now.Locked, "console.todo.locked", "/console/users?state=locked")
 	add(v.may(manage.MerchantOpen), b.Now.Merchants[string(idp.MerchantPending)], "console.todo.pending", "/console/merchants?status=pending")
@@ -153,6 +161,18 @@ func (v *visit) causes(b manage.Board) *templates.Shares {
 		s.Rows = append(s.Rows, templates.Share{Name: reason, N: by[reason]})
 	}
 	return s
+}
+
+// adoptionChart is how many hold a second factor at the end of each day, and how many none.
+func (v *visit) adoptionChart(b manage.Board) *templates.Chart {
+	c := &templates.Chart{ID: "adopted", Title: "console.chart.adopted", First: "console.chart.second", Second: "console.chart.without", Head: "console.chart.day"}
+	c.Points = v.points(b, func(d storage.Day) (int64, int64) {
+		i := slices.IndexFunc(b.Days, func(other storage.Day) bool { return other.Start.Equal(d.Start) })
+		return b.Adopted[i].Second, b.Adopted[i].People - b.Adopted[i].Second
+	})
+	now := b.Adopted[len(b.Adopted)-1]
+	c.Says = v.t("console.chart.adopted_says", templates.Number(now.Second), templates.Number(now.People))
+	return c
 }
 
 func (v *visit) adoption(b manage.Board) *templates.Shares {

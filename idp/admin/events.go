@@ -64,6 +64,15 @@ func (p *people) reason(e idp.Event) string {
 	return templates.Frame{Lang: p.v.lang}.Or("reason."+e.Reason, "")
 }
 
+// second is who approved what another did, for the operator's own people.
+func (p *people) second(e idp.Event) string {
+	by := text(e.Data["approved_by"])
+	if by == "" || !p.v.whole() {
+		return ""
+	}
+	return p.v.t("approval.approved_by", p.of(by))
+}
+
 // knows says whether this visitor may read a person's name: in the lists, as a
 // colleague's, or because he gave his reason.
 func (v *visit) knows(u idp.User) bool {
@@ -111,7 +120,7 @@ func (p *people) about(e idp.Event) templates.Cell {
 
 // eventTones says how what happened looks.
 var eventTones = map[string]string{
-	"signin.succeeded": "ok", "device.approved": "ok", "lock.lifted": "ok", "account.enabled": "ok", "merchant.activated": "ok", "merchant.returned": "ok",
+	"signin.succeeded": "ok", "device.approved": "ok", "lock.lifted": "ok", "account.enabled": "ok", "merchant.activated": "ok", "merchant.returned": "ok", "approval.approved": "ok", "approval.failed": "warn", "approval.refused": "warn", "merchant.closed": "warn",
 	"signin.failed": "warn", "signin.refused": "warn", "device.denied": "warn", "device.wrong_digits": "warn", "lock.wait": "warn", "lock.closed": "warn", "terminal.suspended": "warn",
 	"merchant.suspended": "warn", "account.disabled": "warn", "grant.reuse_detected": "bad", "browser.copied": "bad", "password.suspected": "bad", "lock.account": "bad", "terminal.lost": "bad", "terminal.rekeyed": "warn",
 }
@@ -124,7 +133,7 @@ func (v *visit) trail(ctx context.Context, f storage.EventFilter) ([]templates.E
 	for _, e := range list {
 		place := v.place(e.Network)
 		if e.Actor != "" && e.Actor != e.Subject {
-			place = join(names.of(e.Actor), names.reason(e))
+			place = join(names.of(e.Actor), names.second(e), names.reason(e))
 		} else if e.Reason != "" {
 			place = join(v.words(e.Reason), place)
 		}
@@ -160,7 +169,7 @@ func (v *visit) eventTable(list []idp.Event) templates.Table {
 	t, names := templates.Table{Caption: "console.events", Columns: eventColumns}, v.names()
 	for _, e := range list {
 		t.Rows = append(t.Rows, []templates.Cell{{Key: "event." + e.Name}, {Time: e.At}, {Text: names.of(e.Actor)}, names.about(e),
-			{Text: orDash(join(names.reason(e), v.eventPlace(e, names))), Small: e.Explain}})
+			{Text: orDash(join(v.caseDetail(e), names.reason(e), names.second(e), v.eventPlace(e, names))), Small: e.Explain}})
 	}
 	return t
 }
@@ -412,6 +421,50 @@ func (v *visit) explain() error {
 	}
 	p.Facts = []templates.Fact{{Key: "console.col.about", Lines: []templates.Cell{about}}, {Key: "console.col.when", Lines: []templates.Cell{{Time: e.At}}},
 		{Key: "console.col.network", Lines: []templates.Cell{{Text: orDash(e.Network), Mono: true}}}}
+	more, err := v.explainFacts(e)
+	if err != nil {
+		return err
+	}
+	p.Facts = append(p.Facts, more...)
 	p.Blocks = []templates.Block{{ID: "event", Key: "console.explain.event", None: "console.none.events", Table: v.eventTable([]idp.Event{e})}}
 	return v.write(p)
+}
+
+// explainFacts are what an agent needs beside the reason of a refusal in a recovery: what
+// waits and until when, what is held back, and how old the person's phones are. They name
+// nobody.
+func (v *visit) explainFacts(e idp.Event) (facts []templates.Fact, err error) {
+	ctx := v.r.Context()
+	if e.Subject == "" {
+		return nil, nil
+	}
+	running, err := v.Store.RunningRecovery(ctx, e.Subject)
+	if err != nil {
+		return nil, err
+	}
+	if running != nil {
+		facts = append(facts, templates.Fact{Key: "console.case.recovery", Lines: []templates.Cell{{Time: running.DueAt, Small: v.t("console.case.recovery_row", running.Row, running.Level)}}})
+	}
+	u, err := v.Store.User(ctx, e.Subject)
+	if err != nil {
+		return nil, err
+	}
+	if w := u.Withholds(time.Now()); w != idp.WithholdNothing {
+		facts = append(facts, templates.Fact{Key: "console.explain.withheld", Lines: []templates.Cell{{Key: "console.explain." + string(w), Small: v.moment(u.WithheldUntil)}}})
+	}
+	if !strings.HasPrefix(e.Reason, "phone.") && e.Reason != "disputed" {
+		return facts, nil
+	}
+	names, err := v.Store.Identifiers(ctx, e.Subject)
+	phones := templates.Fact{Key: "console.explain.phones"}
+	for _, n := range names {
+		if n.Kind == idp.IdentifierPhone && n.Channel() {
+			cell := templates.Cell{Time: n.VerifiedAt, Small: v.t("console.explain.proven", v.moment(n.LastProvenAt))}
+			if time.Now().Before(n.DisputedUntil) {
+				cell.Small = v.t("console.explain.disputed", v.moment(n.DisputedUntil))
+			}
+			phones.Lines = append(phones.Lines, cell)
+		}
+	}
+	return append(facts, phones), err
 }

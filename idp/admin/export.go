@@ -41,7 +41,9 @@ var exports = []export{
 	{"stores", manage.StoreList, storeExportColumns, (*visit).storeFilters, nil, (*visit).exportStores, nil},
 	{"terminals", manage.TerminalList, terminalExportColumns, (*visit).terminalFilters, nil, (*visit).exportTerminals, nil},
 	{"clients", manage.ClientRead, clientExportColumns, (*visit).clientFilters, nil, (*visit).exportClients, nil},
+	{"policies", manage.PolicyRead, policyExportColumns, (*visit).policyFilters, nil, (*visit).exportPolicies, nil},
 	{"cases", manage.CaseRead, caseExportColumns, (*visit).caseFilters, nil, (*visit).exportCases, nil},
+	{"approvals", manage.ApprovalRead, approvalExportColumns, (*visit).approvalFilters, nil, (*visit).exportApprovals, nil},
 	{"messages", manage.MessageRead, messageExportColumns, (*visit).messageFilters, nil, (*visit).exportMessages, nil},
 	{"events", manage.EventRead, eventExportColumns, (*visit).eventFilters, (*visit).eventsOpen, (*visit).exportEvents, (*visit).eventsOf},
 }

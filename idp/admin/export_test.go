@@ -77,7 +77,7 @@ func TestExport(t *testing.T) {
 func TestEveryListLeaves(t *testing.T) {
 	h := newHouse(t, storagetest.New(t, storage.SQLite))
 	h.must(h.c.Store.Append(t.Context(), idp.Event{Name: "account.viewed", Actor: h.staff[idp.RoleAuditor].ID, Subject: h.owner.ID, Merchant: h.merchant.ID, Reason: "@SUM(1)"}))
-	want := map[string]string{"users": "138****0001", "merchants": h.merchant.No, "stores": h.store.Name, "terminals": h.terminal.Serial, "clients": "merchant-app", "cases": h.notme.Number,
+	want := map[string]string{"users": "138****0001", "merchants": h.merchant.No, "stores": h.store.Name, "terminals": h.terminal.Serial, "clients": "merchant-app", "policies": "v1", "cases": h.notme.Number,
 		"messages": h.message, "events": "'@SUM(1)"}
 	for _, e := range exports {
 		for role, u := range h.staff {

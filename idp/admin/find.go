@@ -66,6 +66,15 @@ func (v *visit) openFound(hit found, q string) error {
 	if seen {
 		return redirect(v, hit.path)
 	}
+	if hit.user != "" {
+		needs, err := v.Manage.NeedsCase(v.r.Context(), v.actor(), hit.user)
+		if err != nil {
+			return err
+		}
+		if needs {
+			return redirect(v, "/console/cases/new?user="+hit.user)
+		}
+	}
 	p := ask(hit.user+hit.merchant, masked(q))
 	p.Action += "?to=" + hit.path
 	return v.write(p)

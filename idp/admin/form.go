@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 
@@ -29,6 +30,8 @@ var forms = []form{
 	{"/console/merchants/{id}/open", manage.MerchantOpen, true, (*visit).merchantPathOpen, merchantAct("open", false), merchantDo((*manage.Manager).OpenMerchant)},
 	{"/console/merchants/{id}/suspend", manage.MerchantStop, true, (*visit).merchantPathOpen, merchantAct("suspend", true), merchantDo((*manage.Manager).SuspendMerchant)},
 	{"/console/merchants/{id}/return", manage.MerchantBack, true, (*visit).merchantPathOpen, merchantAct("return", false), merchantDo((*manage.Manager).ReturnMerchant)},
+	{"/console/merchants/{id}/close", manage.MerchantClose, true, (*visit).merchantPathOpen, merchantAct("close", true), merchantDo((*manage.Manager).CloseMerchant)},
+	{"/console/merchants/{id}/tier", manage.TierDown, true, (*visit).merchantPathOpen, (*visit).askTier, (*visit).changeTier},
 
 	{"/console/users/new", manage.StaffNew, true, nil, (*visit).newUser, (*visit).createUser},
 	{"/console/users/{id}/look", manage.UserView, false, (*visit).userMine, (*visit).askLook, (*visit).look},
@@ -40,6 +43,10 @@ var forms = []form{
 	{"/console/users/{id}/enable", manage.UserEnable, true, (*visit).enableOpen, userAct("enable", false), userDo((*manage.Manager).EnableUser, "changed")},
 	{"/console/users/{id}/role", manage.RoleChange, true, (*visit).userPathOpen, (*visit).askRole, (*visit).changeRole},
 	{"/console/users/{id}/leave", manage.UserLeave, true, (*visit).userPathOpen, userAct("leave", true), userDo((*manage.Manager).RemoveStaff, "changed")},
+	{"/console/users/{id}/staff-role", manage.StaffRole, true, (*visit).operatorPathOpen, (*visit).askStaffRole, (*visit).changeStaffRole},
+	{"/console/users/{id}/staff-leave", manage.StaffLeave, true, (*visit).operatorPathOpen, userAct("staff-leave", true), userDo((*manage.Manager).RemoveOperator, "changed")},
+	{"/console/users/{id}/leaving", manage.UserLeave, true, (*visit).userPathOpen, (*visit).askLeaving, (*visit).setLeaving},
+	{"/console/users/{id}/help", manage.UserHelp, true, (*visit).userPathOpen, userAct("help", false), (*visit).helpStaff},
 	{"/console/staff/new", manage.CashierNew, true, nil, (*visit).newStaff, (*visit).inviteStaff},
 
 	{"/console/stores/{id}/rename", manage.StoreRename, true, (*visit).storePathOpen, (*visit).askRename, (*visit).renameStore},
@@ -52,9 +59,32 @@ var forms = []form{
 	{"/console/terminals/{id}/retire", manage.TerminalEnd, true, (*visit).terminalPathOpen, terminalAct("retire", true), terminalDo((*manage.Manager).RetireTerminal)},
 
 	{"/console/clients/new", manage.ClientNew, true, nil, (*visit).newClient, (*visit).createClient},
+	{"/console/clients/{id}/change", manage.ClientChange, true, nil, (*visit).askChange, (*visit).changeClient},
 	{"/console/clients/{id}/disable", manage.ClientDisable, true, nil, clientAct("disable", true), clientDo((*manage.Manager).DisableClient)},
 	{"/console/clients/{id}/enable", manage.ClientEnable, true, nil, clientAct("enable", false), clientDo((*manage.Manager).EnableClient)},
 	{"/console/clients/{id}/secret", manage.ClientSecret, true, nil, (*visit).askSecret, (*visit).newSecret},
+
+	{"/console/keys/rotate", manage.KeyRotate, true, nil, (*visit).askRotation, (*visit).rotateKeys},
+
+	{"/console/approvals/{id}/approve", manage.ApprovalDecide, true, (*visit).approvalPathOpen, approvalAct("approve", false), approvalDo((*manage.Manager).Approve)},
+	{"/console/approvals/{id}/refuse", manage.ApprovalDecide, true, (*visit).approvalPathOpen, approvalAct("refuse", true), approvalDo((*manage.Manager).Refuse)},
+	{"/console/approvals/{id}/withdraw", manage.ApprovalEnd, true, (*visit).approvalPathOpen, approvalAct("withdraw", true), approvalDo((*manage.Manager).Withdraw)},
+	{"/console/approvals/{id}/collect", manage.ApprovalCollect, true, (*visit).approvalPathOpen, (*visit).askCollection, (*visit).collect},
+	{"/console/users/{id}/documents", manage.UserDocuments, true, (*visit).userPathOpen, (*visit).askDocuments, (*visit).setDocuments},
+	{"/console/users/{id}/team", manage.StaffTeam, true, (*visit).userPathOpen, (*visit).askTeam, (*visit).setTeam},
+	{"/console/users/{id}/reveal", manage.UserReveal, true, (*visit).userPathOpen, (*visit).askReveal, (*visit).reveal},
+
+	{"/console/cases/new", manage.CaseOpen, true, nil, (*visit).newCase, (*visit).openCase},
+	{"/console/cases/{id}/take", manage.CaseWork, true, (*visit).casePathOpen, caseAct("take", false), caseDo((*manage.Manager).TakeCase, "changed")},
+	{"/console/cases/{id}/release", manage.CaseWork, true, (*visit).casePathOpen, caseAct("release", false), caseDo((*manage.Manager).ReleaseCase, "changed")},
+	{"/console/cases/{id}/evidence", manage.CaseEvidence, true, (*visit).casePathOpen, (*visit).askEvidence, (*visit).compare},
+	{"/console/cases/{id}/call", manage.CaseCall, true, (*visit).casePathOpen, caseAct("call", false), (*visit).startCall},
+	{"/console/cases/{id}/digits", manage.CaseCall, true, (*visit).casePathOpen, (*visit).askDigits, (*visit).hear},
+	{"/console/cases/{id}/address", manage.CaseEvidence, true, (*visit).casePathOpen, (*visit).askAddress, (*visit).address},
+	{"/console/cases/{id}/answer", manage.CaseAnswer, true, (*visit).casePathOpen, (*visit).askAnswer, (*visit).answer},
+	{"/console/cases/{id}/submit", manage.CaseEvidence, true, (*visit).casePathOpen, caseAct("submit", false), caseDo((*manage.Manager).SubmitCase, "changed")},
+	{"/console/cases/{id}/approve", manage.CaseApprove, true, (*visit).casePathOpen, (*visit).askApprove, (*visit).approve},
+	{"/console/cases/{id}/refuse", manage.CaseRefuse, true, (*visit).casePathOpen, caseAct("refuse", true), caseDo((*manage.Manager).RefuseCase, "changed")},
 
 	{"/console/messages/{id}/resend", manage.MessageResend, true, nil, (*visit).askResend, (*visit).resend},
 }
@@ -102,6 +132,9 @@ func (v *visit) submit(f form) error {
 		}
 		return web.Redirect(v.w, v.r, next)
 	}
+	if w, ok := errors.AsType[*manage.Waiting](err); ok {
+		return web.Redirect(v.w, v.r, "/console/approvals/"+w.ID+"?saved=asked")
+	}
 	list, ok := refusals(err)
 	if !ok {
 		return err
@@ -117,6 +150,12 @@ func (v *visit) draw(f form, status int, errs []templates.FieldError) error {
 	p, err := f.draw(v)
 	if err != nil {
 		return err
+	}
+	if p.Note == nil && slices.Contains(manage.ApprovalActs(v.User), string(f.action)) {
+		if err := v.needsSecond(&p, f.action, "approval.note"); err != nil {
+			return err
+		}
+		p.Submit = "approval.ask"
 	}
 	p.Action, p.Form.Errors = v.r.URL.Path, errs
 	if q := v.r.URL.RawQuery; q != "" {

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"time"
 
+	"hufu/idp/manage"
 	"hufu/storage"
 	"hufu/templates"
 )
@@ -17,10 +18,37 @@ func (v *visit) keys() error {
 	p := templates.ConsoleList{Desk: v.desk("/console/keys"), Title: "console.keys", None: templates.Empty{Icon: "key", Title: v.t("console.none.keys")},
 		Pager: templates.Pager{Text: v.t("console.pager_all")},
 		Table: templates.Table{Caption: "console.keys", Columns: []string{"console.key.id", "console.key.alg", "console.col.state", "console.col.created"}}}
+	if v.may(manage.KeyRotate) {
+		p.NewURL, p.NewKey = "/console/keys/rotate", "console.key.rotate"
+	}
+	p.Saved = v.note()
 	for _, k := range list {
-		p.Table.Rows = append(p.Table.Rows, []templates.Cell{{Text: k.ID, Mono: true}, {Text: k.Alg, Mono: true}, {State: "key_" + k.State}, {Time: k.CreatedAt}})
+		p.Table.Rows = append(p.Table.Rows, []templates.Cell{{Text: k.ID, Mono: true}, {Text: k.Alg, Mono: true}, v.keyState(list, k), {Time: k.CreatedAt}})
 	}
 	return v.write(p)
+}
+
+// keyState: of the active keys of an algorithm one signs; the newer one waits until
+// everybody knows it.
+func (v *visit) keyState(all []storage.SigningKey, k storage.SigningKey) templates.Cell {
+	cell := templates.Cell{State: "key_" + k.State}
+	if now, ok := storage.Signs(all, k.Alg, time.Now()); ok && k.State == "active" && now.ID != k.ID {
+		cell.State = "key_retired"
+		if from := k.CreatedAt.Add(storage.KeyLead); from.After(time.Now()) {
+			cell = templates.Cell{State: "key_next", Small: v.t("console.key.from", v.moment(from))}
+		}
+	}
+	return cell
+}
+
+func (v *visit) askRotation() (templates.ConsoleForm, error) {
+	return templates.ConsoleForm{Desk: v.desk("/console/keys"), Title: v.t("console.key.rotate_title"), Lead: v.t("console.key.rotate_lead", int(storage.KeyLead.Minutes())),
+		Crumbs: []templates.Crumb{{Text: v.t("console.keys"), URL: "/console/keys"}, {Text: v.t("console.key.rotate")}},
+		Inputs: []templates.Input{reasonInput()}, Submit: "console.key.rotate", Cancel: "/console/keys"}, nil
+}
+
+func (v *visit) rotateKeys() (string, error) {
+	return "/console/keys?saved=changed", v.Manage.RotateKeys(v.r.Context(), v.actor())
 }
 
 // Bounds of what is called well.

@@ -94,7 +94,12 @@ func (v *visit) merchant() error {
 	}
 	p := templates.ConsoleObject{Desk: v.desk("/console/merchants"), Saved: v.note(), Crumbs: v.merchantCrumbs(m, ""), Title: m.LegalName, State: merchantState(m.Status),
 		Pills: []string{v.t("tier." + string(m.Tier))}, FactsKey: "console.facts", Acts: v.merchantActs(m)}
-	if p.Notes, err = v.why(storage.EventFilter{Merchant: m.ID}, map[idp.MerchantStatus]string{idp.MerchantSuspended: "merchant.suspended"}[m.Status], "warn"); err != nil {
+	handover, err := v.handoverActs(m)
+	if err != nil {
+		return err
+	}
+	p.Acts = append(p.Acts, handover...)
+	if p.Notes, err = v.why(storage.EventFilter{Merchant: m.ID}, map[idp.MerchantStatus]string{idp.MerchantSuspended: "merchant.suspended", idp.MerchantClosed: "merchant.closed"}[m.Status], "warn"); err != nil {
 		return err
 	}
 	if m.Status == idp.MerchantPending {
@@ -152,6 +157,10 @@ func (v *visit) merchantActs(m idp.Merchant) []templates.ActLink {
 	offer(manage.MerchantOpen, idp.MerchantPending, "open", false)
 	offer(manage.MerchantBack, idp.MerchantSuspended, "return", false)
 	offer(manage.MerchantStop, idp.MerchantActive, "suspend", true)
+	if m.Status != idp.MerchantClosed {
+		offer(manage.TierDown, m.Status, "tier", false)
+		offer(manage.MerchantClose, m.Status, "close", true)
+	}
 	return out
 }
 
@@ -361,6 +370,28 @@ func merchantAct(name string, danger bool) func(v *visit) (templates.ConsoleForm
 			Facts:  []templates.Fact{{Key: "console.merchant.no", Lines: []templates.Cell{{Text: m.No, Mono: true}}}, {Key: "console.col.state", Lines: []templates.Cell{{State: merchantState(m.Status)}}}},
 			Inputs: []templates.Input{reasonInput()}, Submit: key, Danger: danger, Cancel: "/console/merchants/" + m.ID}, err
 	}
+}
+
+// askTier is the form of another tier.
+func (v *visit) askTier() (templates.ConsoleForm, error) {
+	m, err := v.merchantOfPath()
+	if err != nil {
+		return templates.ConsoleForm{}, err
+	}
+	p := templates.ConsoleForm{Desk: v.desk("/console/merchants"), Title: v.t("console.merchant.tier_title", m.LegalName), Lead: v.t("console.merchant.tier_lead"), Crumbs: v.merchantCrumbs(m, v.t("console.merchant.tier")),
+		Inputs: []templates.Input{{Name: "tier", Label: "console.merchant.tier", Hint: "console.merchant.tier_hint", Kind: "select", Options: choices(v, "tier.", m.Tier, idp.Tiers...)}, reasonInput(),
+			{Name: "was", Kind: "hidden", Value: string(m.Tier)}},
+		Submit: "console.merchant.tier_do", Cancel: "/console/merchants/" + m.ID}
+	return p, v.needsSecond(&p, manage.TierDown, "approval.note_tier")
+}
+
+func (v *visit) changeTier() (string, error) {
+	id, err := v.id()
+	if err != nil {
+		return "", err
+	}
+	in := manage.NewTier{Merchant: id, Was: idp.Tier(v.r.PostFormValue("was")), To: idp.Tier(v.r.PostFormValue("tier"))}
+	return "/console/merchants/" + id + "?saved=changed", v.Manage.ChangeTier(v.r.Context(), v.actor(), in)
 }
 
 type act = func(m *manage.Manager, ctx context.Context, a manage.Actor, id string) error

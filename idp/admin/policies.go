@@ -31,13 +31,23 @@ var policyForms = []form{
 	{"/console/policies/{id}/edit", manage.PolicyDraft, true, nil, (*visit).editPolicy, (*visit).savePolicy},
 	{"/console/policies/{id}/submit", manage.PolicySubmit, true, nil, policyAct("submit", false), (*visit).submitPolicy},
 	{"/console/policies/{id}/approve", manage.PolicyApprove, true, nil, (*visit).askApproval, (*visit).approvePolicy},
-	{"/console/policies/{id}/refuse", manage.PolicySubmit, true, nil, policyAct("refuse", true), policyDo((*manage.Manager).RefusePolicy)},
-	{"/console/policies/{id}/withdraw", manage.PolicySubmit, true, nil, policyAct("withdraw", true), policyDo((*manage.Manager).WithdrawPolicy)},
+	{"/console/policies/{id}/refuse", manage.PolicyEnd, true, nil, policyAct("refuse", true), policyDo((*manage.Manager).RefusePolicy)},
+	{"/console/policies/{id}/withdraw", manage.PolicyEnd, true, nil, policyAct("withdraw", true), policyDo((*manage.Manager).WithdrawPolicy)},
 	{"/console/policies/{id}/rollback", manage.PolicyRollBack, true, nil, policyAct("rollback", true), (*visit).rollBackPolicy},
 	{"/console/policies/{id}/emergency", manage.PolicyEmergency, true, nil, (*visit).askEmergency, (*visit).activateInEmergency},
 	{"/console/policies/{id}/simulate", manage.PolicyDraft, true, nil, policyAct("simulate", false), (*visit).simulate},
 	{"/console/simulations/{id}/stop", manage.PolicyDraft, true, nil, (*visit).askStop, (*visit).stopSimulation},
 	{"/console/simulations/{id}/export", manage.PolicyExport, true, nil, (*visit).askExport, (*visit).exportSimulation},
+}
+
+// Room is how large a request may be that pastes a document of the policy or a list of
+// merchants, whatever the limit of other forms; 0 for those.
+func Room(r *http.Request) int64 {
+	_, act, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/console/policies/"), "/")
+	if r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/console/policies/") && (act == "edit" || act == "approve") {
+		return 4 << 20 // a document of 1 MiB, as a form writes it
+	}
+	return 0
 }
 
 // editionState is the catalogue's word for where an edition stands.
@@ -77,23 +87,22 @@ var editionStates = []struct {
 
 // policies lists the editions, newest first.
 func (v *visit) policies() error {
-	c, state := v.cursor("before"), v.query("state")
-	var options []templates.Option
-	for _, s := range editionStates {
-		options = append(options, templates.Option{Value: string(s.state), Text: v.t("state." + s.words), Chosen: string(s.state) == state})
+	filters, err := v.policyFilters()
+	if err != nil {
+		return err
 	}
-	p := templates.ConsoleList{Desk: v.desk("/console/policies"), Title: "console.policies", Saved: v.note(), Action: "/console/policies",
-		Filters: []templates.Input{{Name: "state", Label: "console.col.state", Kind: "select", Options: v.all(options)}},
-		Acts:    []templates.ActLink{{Key: "policy.effective", URL: "/console/policies/effective"}},
-		Table:   templates.Table{Caption: "console.policies", Columns: []string{"policy.title", "policy.version", "console.col.state", "policy.author", "console.col.created", "policy.in_force"}},
-		None:    templates.Empty{Icon: "policy", Title: v.t("console.none.policies")}}
+	c := v.cursor("before")
+	p := templates.ConsoleList{Desk: v.desk("/console/policies"), Title: "console.policies", Saved: v.note(), Action: "/console/policies", Filters: filters, Export: v.exportLink(),
+		Acts:  []templates.ActLink{{Key: "policy.effective", URL: "/console/policies/effective"}},
+		Table: templates.Table{Caption: "console.policies", Columns: []string{"policy.title", "policy.version", "console.col.state", "policy.author", "console.col.created", "policy.in_force"}},
+		None:  templates.Empty{Icon: "policy", Title: v.t("console.none.policies")}}
 	if v.may(manage.PolicyDraft) {
 		p.NewURL, p.NewKey = "/console/policies/new", "policy.new"
 	}
 	if v.may(manage.PolicyEmergency) {
 		p.Acts = append(p.Acts, templates.ActLink{Key: "policy.new_emergency", URL: "/console/policies/new?then=emergency", Danger: true})
 	}
-	rows, err := v.Store.Editions(v.r.Context(), storage.EditionFilter{Before: c.at, State: idp.EditionState(state)}, pageSize+1)
+	rows, err := v.Store.Editions(v.r.Context(), storage.EditionFilter{Before: c.at, State: idp.EditionState(v.query("state"))}, pageSize+1)
 	if err != nil {
 		return err
 	}
@@ -104,6 +113,26 @@ func (v *visit) policies() error {
 			{Text: names.of(e.Author)}, {Time: e.CreatedAt}, {Time: e.ActivatedAt, Clock: true}})
 	}
 	return v.write(p)
+}
+
+func (v *visit) policyFilters() ([]templates.Input, error) {
+	var options []templates.Option
+	for _, s := range editionStates {
+		options = append(options, templates.Option{Value: string(s.state), Text: v.t("state." + s.words), Chosen: string(s.state) == v.query("state")})
+	}
+	return []templates.Input{{Name: "state", Label: "console.col.state", Kind: "select", Options: v.all(options)}}, nil
+}
+
+var policyExportColumns = []string{"policy.title", "policy.version", "policy.base", "console.col.state", "policy.author", "console.col.created", "policy.approver", "policy.in_force", "policy.ended"}
+
+func (v *visit) exportPolicies(at string) (rows [][]string, next string, err error) {
+	list, err := v.Store.Editions(v.r.Context(), storage.EditionFilter{Before: at, State: idp.EditionState(v.query("state"))}, exportPage)
+	names := v.names()
+	for _, e := range list {
+		rows = append(rows, []string{e.Title, versionCell(e.Version).Text, versionCell(e.Base).Text, v.state(editionState(e)), names.of(e.Author), v.stamp(e.CreatedAt), names.of(e.DecidedBy),
+			v.stamp(cmp.Or(e.ActivatedAt, e.ActivateAt)), v.stamp(e.EndedAt)})
+	}
+	return rows, after(list, func(e idp.Edition) string { return e.ID }), err
 }
 
 func versionCell(version int64) templates.Cell {
@@ -168,8 +197,11 @@ func (v *visit) version(name string) int64 {
 // editionDiff is what an edition changes in another, 0 for the one that it was written from. The first one has none.
 func (v *visit) editionDiff(e idp.Edition, from int64) (templates.PolicyDiff, error) {
 	from = cmp.Or(from, e.Base)
-	other := "v" + strconv.FormatInt(from, 10)
-	d := templates.PolicyDiff{ID: "diff", Title: v.t("policy.diff", other), Sides: v.t("policy.diff_sides", other, v.editionName(e))}
+	other, own := "v"+strconv.FormatInt(from, 10), v.t("state.draft") // the head of a column: no title, however long
+	if e.Version > 0 {
+		own = v.editionName(e)
+	}
+	d := templates.PolicyDiff{ID: "diff", Title: v.t("policy.diff", other), Sides: v.t("policy.diff_sides", other, own)}
 	if from == 0 {
 		d.Title = v.t("policy.diff", "–")
 		return d, nil
@@ -236,8 +268,8 @@ func (v *visit) editionActs(e idp.Edition) (out []templates.ActLink) {
 	offer(manage.PolicyDraft, open, "simulate", false)
 	offer(manage.PolicySubmit, draft, "submit", false)
 	offer(manage.PolicyApprove, submitted && e.Author != v.User.ID, "approve", false)
-	offer(manage.PolicySubmit, submitted, "refuse", true)
-	offer(manage.PolicySubmit, open, "withdraw", true)
+	offer(manage.PolicyEnd, submitted, "refuse", true)
+	offer(manage.PolicyEnd, open, "withdraw", true)
 	offer(manage.PolicyRollBack, e.State == idp.EditionRetired, "rollback", true)
 	offer(manage.PolicyEmergency, open, "emergency", true)
 	return out
@@ -414,7 +446,7 @@ func (v *visit) approvePolicy() (string, error) {
 }
 
 // approval reads when an edition comes into force, in the site's zone, and whom it is tried out on.
-func (v *visit) approval() (how manage.Approval, err error) {
+func (v *visit) approval() (how manage.Rollout, err error) {
 	var wrong []error
 	how.Merchants = strings.Fields(v.r.PostFormValue("merchants"))
 	if s := strings.TrimSpace(v.r.PostFormValue("percent")); s != "" {

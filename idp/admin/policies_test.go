@@ -429,7 +429,7 @@ func TestPolicyPermissions(t *testing.T) {
 			b := h.as(h.staff[role], 0)
 			b.expect(b.do(method, h.fill(rt.pattern), form), 403)
 		}
-		looks := rt.action == manage.PolicyRead || rt.action == manage.PolicyExport
+		looks := rt.action == manage.PolicyRead || rt.action == manage.PolicyExport || rt.action == manage.Export
 		if res := h.as(h.staff[idp.RoleAuditor], 0).do(method, h.fill(rt.pattern), form); (res.StatusCode == 403) == looks {
 			t.Errorf("%s by an auditor: %d", rt.pattern, res.StatusCode)
 		}

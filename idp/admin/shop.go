@@ -82,6 +82,13 @@ func (v *visit) shopDashboard() error {
 			p.Todo = append(p.Todo, templates.ConsoleTodo{Text: v.t(todo.key, int(todo.n)), Small: v.t(todo.key + "_small"), URL: todo.url})
 		}
 	}
+	h, err := v.Store.RunningHandover(v.r.Context(), v.User.MerchantID)
+	if err != nil {
+		return err
+	}
+	if h != nil && (v.User.Role == idp.RoleOwner || h.Party(v.User.ID)) {
+		p.Todo = append(p.Todo, templates.ConsoleTodo{Text: v.t("console.todo.handover"), Small: v.handoverNote(*h).Text, URL: "/console/handovers/" + h.ID})
+	}
 	p.Stats = []templates.ConsoleStat{{Key: "console.staff", N: n.Staff, Small: v.t("console.stat.users_small", int(n.Invited))},
 		{Key: "console.stat.terminals", N: n.TerminalsActive, Small: v.t("console.stat.terminals_small", int(n.Terminals), int(n.TerminalsBad))}}
 	for _, door := range p.Items[1:] {

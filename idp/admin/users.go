@@ -23,6 +23,8 @@ func userState(u idp.User) string {
 	switch {
 	case u.Status == idp.UserErased, u.Status == idp.UserLeft, u.Status == idp.UserDisabled:
 		return string(u.Status)
+	case u.Leaving(time.Now()):
+		return string(idp.UserLeft)
 	case u.Locked != "":
 		return "locked"
 	case u.Frozen:
@@ -240,9 +242,17 @@ func (v *visit) userRows(ctx context.Context, users []idp.User) (rows [][]templa
 		if !v.whole() {
 			row = []templates.Cell{name, login, role, workplace(u, c.stores)}
 		}
-		rows = append(rows, append(row, templates.Cell{State: userState(u)}, templates.Cell{Text: v.second(c.methods[u.ID])}))
+		rows = append(rows, append(row, small(templates.Cell{State: userState(u)}, v.leaves(u)), templates.Cell{Text: v.second(c.methods[u.ID])}))
 	}
 	return rows, err
+}
+
+// leaves says when somebody leaves, "" when he does not.
+func (v *visit) leaves(u idp.User) string {
+	if u.LeavesAt.IsZero() {
+		return ""
+	}
+	return v.t("console.user.leaves", templates.Frame{Lang: v.lang, Zone: v.zone(), Now: time.Now()}.Date(lastDay(u, v.zone())))
 }
 
 var userExportColumns = []string{"console.id", "console.col.name", "console.col.login", "console.user.phone", "console.user.email", "console.merchant.no", "console.merchant", "console.store",
@@ -435,10 +445,20 @@ func (v *visit) userActs(u idp.User) []templates.ActLink {
 	offer(manage.UserEnable, u.Status == idp.UserDisabled, "enable", false)
 	offer(manage.UserInvite, u.Status == idp.UserInvited, "invite-again", false)
 	offer(manage.RoleChange, usable, "role", false)
+	offer(manage.StaffRole, usable && u.Role.Operator(), "staff-role", false)
+	if u.Status == idp.UserActive && v.may(manage.CaseOpen) && manage.MayWorkOn(v.User, u) {
+		out = append(out, templates.ActLink{Key: "console.case.new", URL: "/console/cases/new?user=" + u.ID})
+	}
+	offer(manage.UserReveal, true, "reveal", false)
+	offer(manage.UserDocuments, usable, "documents", false)
+	offer(manage.StaffTeam, usable && u.Role.Operator(), "team", false)
 	offer(manage.UserEnd, u.Status == idp.UserActive, "end-sessions", false)
 	offer(manage.UserLock, usable && u.Locked == "", "lock", true)
 	offer(manage.UserDisable, usable, "disable", true)
+	offer(manage.UserHelp, u.Reason(time.Now()) == "" && !u.Frozen, "help", false)
+	offer(manage.UserLeave, usable || u.Status == idp.UserDisabled, "leaving", false)
 	offer(manage.UserLeave, usable || u.Status == idp.UserDisabled, "leave", true)
+	offer(manage.StaffLeave, u.Role.Operator() && (usable || u.Status == idp.UserDisabled), "staff-leave", true)
 	return out
 }
 
@@ -452,6 +472,14 @@ func (v *visit) userNotes(u idp.User) (notes []templates.Note, err error) {
 	}
 	if notes, err = v.why(storage.EventFilter{Subject: u.ID}, events[state], tone); err != nil {
 		return nil, err
+	}
+	if state == "left" && len(notes) == 0 { // by himself: his last day was over
+		if notes, err = v.why(storage.EventFilter{Subject: u.ID}, "account.left", tone); err != nil {
+			return nil, err
+		}
+	}
+	if leaves := v.leaves(u); leaves != "" {
+		notes = append(notes, templates.Note{Tone: "warn", Icon: "info", Text: leaves})
 	}
 	for _, other := range []struct {
 		is         bool
@@ -537,6 +565,9 @@ func (v *visit) userFacts(ctx context.Context, u idp.User) ([]templates.Fact, er
 			lines = append(lines, templates.Cell{State: merchantState(m.Status)})
 		}
 		facts = append(facts, templates.Fact{Key: "console.merchant", Lines: lines})
+	}
+	if u.Team != "" && v.whole() {
+		facts = append(facts, templates.Fact{Key: "console.user.team_label", Lines: []templates.Cell{{Text: u.Team}}})
 	}
 	if u.StoreID != "" {
 		s, err := v.Store.Store(ctx, u.StoreID)
@@ -654,7 +685,7 @@ func (v *visit) caseBlock(ctx context.Context, u idp.User) (templates.Block, err
 		Columns: []string{"console.case.no", "console.case.kind", "console.col.state", "console.case.due"}}}
 	list, err := v.Store.Cases(ctx, storage.CaseFilter{User: u.ID}, aboutMost)
 	for _, c := range list {
-		b.Table.Rows = append(b.Table.Rows, []templates.Cell{{Text: c.Number, Mono: true, URL: "/console/cases/" + c.ID}, v.caseKind(c), {State: string(c.State)}, {Time: c.DueAt}})
+		b.Table.Rows = append(b.Table.Rows, []templates.Cell{{Text: c.Number, Mono: true, URL: "/console/cases/" + c.ID}, v.caseKind(c), {State: c.Stands(time.Now())}, {Time: c.DueAt}})
 	}
 	return b, err
 }
@@ -718,10 +749,51 @@ func userAct(name string, danger bool) func(v *visit) (templates.ConsoleForm, er
 		}
 		login, err := v.login(v.r.Context(), u.ID)
 		key := "console.user." + name
-		return templates.ConsoleForm{Desk: v.desk("/console/users"), Title: v.t(key+"_title", u.Name), Lead: v.t(key + "_lead"), Crumbs: v.userCrumbs(u, v.t(key)),
+		if err != nil {
+			return templates.ConsoleForm{}, err
+		}
+		p := templates.ConsoleForm{Desk: v.desk("/console/users"), Title: v.t(key+"_title", u.Name), Lead: v.t(key + "_lead"), Crumbs: v.userCrumbs(u, v.t(key)),
 			Facts:  []templates.Fact{{Key: "col.login", Lines: []templates.Cell{{Text: login, Mono: true}}}, {Key: "col.role", Lines: []templates.Cell{{Key: "role." + string(u.Role)}}}, {Key: "console.col.state", Lines: []templates.Cell{{State: userState(u)}}}},
-			Inputs: []templates.Input{v.reasonField()}, Submit: key, Danger: danger, Cancel: "/console/users/" + u.ID}, err
+			Inputs: []templates.Input{v.reasonField()}, Submit: key, Danger: danger, Cancel: "/console/users/" + u.ID}
+		if v.action == manage.UserEnable && u.Role.Operator() { // which the row of the route does not say
+			p.Submit = "approval.ask"
+			err = v.needsSecond(&p, manage.StaffEnable, "approval.note")
+		}
+		return p, err
 	}
+}
+
+// operatorPathOpen is userPathOpen for one of the operator's own.
+func (v *visit) operatorPathOpen() (bool, error) {
+	u, err := v.userOfPath()
+	if err == nil && !u.Role.Operator() {
+		err = idp.Errorf(idp.NotFound, "error.notfound")
+	}
+	if err != nil {
+		return false, err
+	}
+	return v.userOpen(u)
+}
+
+// askStaffRole is the form of another role for one of the operator's own.
+func (v *visit) askStaffRole() (templates.ConsoleForm, error) {
+	p, err := userAct("staff-role", false)(v)
+	if err != nil {
+		return p, err
+	}
+	u, err := v.userOfPath()
+	p.Inputs = append([]templates.Input{{Name: "role", Label: "col.role", Kind: "select", Options: choices(v, "role.", u.Role, manage.OperatorRoles...)}}, p.Inputs...)
+	p.Inputs = append(p.Inputs, templates.Input{Name: "was", Kind: "hidden", Value: string(u.Role)})
+	return p, err
+}
+
+func (v *visit) changeStaffRole() (string, error) {
+	id, err := v.id()
+	if err != nil {
+		return "", err
+	}
+	in := manage.NewRole{User: id, Was: idp.Role(v.r.PostFormValue("was")), To: idp.Role(v.r.PostFormValue("role"))}
+	return "/console/users/" + id + "?saved=changed", v.Manage.ChangeStaffRole(v.r.Context(), v.actor(), in)
 }
 
 func userDo(do act, saved string) func(v *visit) (string, error) {
@@ -736,14 +808,15 @@ func (v *visit) newUser() (templates.ConsoleForm, error) {
 	if !slices.Contains(invitable, role) {
 		role = idp.RoleOwner
 	}
-	return templates.ConsoleForm{Desk: v.desk("/console/users"), Title: v.t("console.user.new"), Lead: v.t("console.user.new_lead", int(v.Manage.Policy.Now().Links.Invite.Hours()/24)),
+	p := templates.ConsoleForm{Desk: v.desk("/console/users"), Title: v.t("console.user.new"), Lead: v.t("console.user.new_lead", int(v.Manage.Policy.Now().Links.Invite.Hours()/24)),
 		Crumbs: []templates.Crumb{{Text: v.t("console.users"), URL: "/console/users"}, {Text: v.t("console.user.new")}},
 		Inputs: []templates.Input{{Name: "name", Label: "console.col.name", Most: 64}, {Name: "role", Label: "col.role", Hint: "console.user.role_hint", Kind: "select", Options: choices(v, "role.", role, invitable...)},
 			{Name: "merchant_no", Label: "console.merchant.no", Hint: "console.user.merchant_hint", Mode: "numeric", Most: 40, Value: v.query("merchant_no"), Optional: true},
 			{Name: "username", Label: "console.user.username", Hint: "console.user.username_hint", Most: 64},
 			{Name: "email", Label: "console.user.email", Type: "email", Optional: true}, {Name: "phone", Label: "console.user.phone", Hint: "console.user.channel_hint", Type: "tel", Most: 40, Optional: true},
 			{Name: "language", Label: "console.user.language", Kind: "select", Options: languageOptions()}, reasonInput()},
-		Submit: "console.user.invite", Cancel: "/console/users"}, nil
+		Submit: "console.user.invite", Cancel: "/console/users"}
+	return p, v.needsSecond(&p, manage.StaffNew, "approval.note_staff")
 }
 
 func languageOptions() []templates.Option {

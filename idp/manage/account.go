@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"hufu/idp"
 	"hufu/idp/normal"
@@ -243,6 +244,33 @@ func (m *Manager) setPassword(ctx context.Context, user string, old *idp.Credent
 		return orMoved(err)
 	}
 	return nil
+}
+
+// RecoverStaff is for whoever holds the server itself when nobody is left who could bring
+// one of the operator's own staff back: a case that is approved as it is opened, and its
+// link for him to hand over. All administrators are told.
+func (m *Manager) RecoverStaff(ctx context.Context, login string) (link idp.Secret, err error) {
+	u, err := m.named(ctx, login)
+	switch {
+	case err != nil:
+		return "", err
+	case !u.Role.Operator():
+		return "", idp.Errorf(idp.Conflict, "error.recover_staff")
+	}
+	err = m.Store.Tx(ctx, func(ctx context.Context) error {
+		now := time.Now()
+		c := idp.Case{Kind: idp.CaseStaff, UserID: u.ID, OpenedBy: system.User.ID, OpenedAt: now, DueAt: now, ReadyAt: now, Data: map[string]any{"lost": string(idp.LostBoth)}}
+		if err := m.open(ctx, system, &c); err != nil {
+			return err
+		}
+		if err := m.decide(ctx, system, &c, u, idp.OutcomeApproved, "case.approved"); err != nil {
+			return err
+		}
+		made, err := m.CaseLink(ctx, u, c, idp.Identifier{})
+		link = idp.Secret(made)
+		return err
+	})
+	return link, err
 }
 
 // Knows says whether a login name names somebody.

@@ -2,6 +2,8 @@ package manage
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,7 +28,8 @@ type Board struct {
 	At       time.Time
 	Now      storage.Standing
 	Adoption storage.Adoption
-	Days     []storage.Day // the oldest first; the last one is today
+	Days     []storage.Day      // the oldest first; the last one is today
+	Adopted  []storage.Adoption // of the same days: people and who of them holds a second factor; zero where nobody counted
 }
 
 // board keeps what was counted.
@@ -60,6 +63,9 @@ func (m *Manager) Board(ctx context.Context, now time.Time, zone *time.Location)
 	if next.Days, err = m.days(ctx, now, zone); err != nil {
 		return Board{}, err
 	}
+	if next.Adopted, err = m.adopted(ctx, next); err != nil {
+		return Board{}, err
+	}
 	b.last, b.zone = next, zone.String()
 	return next, nil
 }
@@ -85,5 +91,57 @@ func (m *Manager) days(ctx context.Context, now time.Time, zone *time.Location) 
 		list = append(list, day)
 	}
 	m.board.finished = kept
+	return list, nil
+}
+
+// What is kept of who holds which factor, so that the chart shows how it changes.
+const (
+	adoptionPeople = "adoption.people"
+	adoptionSecond = "adoption.second"
+)
+
+// AdoptionPause is how often it is counted for that, by whichever replica comes first.
+const AdoptionPause = 6 * time.Hour
+
+// KeepAdoption counts who holds a second factor, unless somebody has lately.
+func (m *Manager) KeepAdoption(ctx context.Context, now time.Time) error {
+	lately, err := m.Store.Hours(ctx, adoptionPeople, now.Add(-AdoptionPause+time.Hour))
+	if err != nil || len(lately) > 0 {
+		return err
+	}
+	a, err := m.Store.Adoption(ctx)
+	if err != nil {
+		return err
+	}
+	return m.Store.Tx(ctx, func(ctx context.Context) error {
+		if err := m.Store.SetHour(ctx, adoptionPeople, a.People, now); err != nil {
+			return err
+		}
+		return m.Store.SetHour(ctx, adoptionSecond, a.Second, now)
+	})
+}
+
+// adopted is how it stood at the end of each day: the last count of it, of today how it
+// stands now.
+func (m *Manager) adopted(ctx context.Context, b Board) ([]storage.Adoption, error) {
+	list := make([]storage.Adoption, len(b.Days))
+	people, err := m.Store.Hours(ctx, adoptionPeople, b.Days[0].Start)
+	if err != nil {
+		return nil, err
+	}
+	second, err := m.Store.Hours(ctx, adoptionSecond, b.Days[0].Start)
+	if err != nil {
+		return nil, err
+	}
+	for _, hour := range slices.Sorted(maps.Keys(people)) {
+		at := time.Unix(hour*3600, 0)
+		for i := len(b.Days) - 1; i >= 0; i-- {
+			if !at.Before(b.Days[i].Start) {
+				list[i] = storage.Adoption{People: people[hour], Second: second[hour]}
+				break
+			}
+		}
+	}
+	list[len(list)-1] = b.Adoption
 	return list, nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ func TestBoardEqualsBruteForce(t *testing.T) {
 		b, err := h.Board(t.Context(), now, zone)
 		h.must(err)
 		w.compare(b)
+		w.adopted(b)
 
 		// What happens now is counted a minute later; a day that is over is not read again.
 		h.must(s.Append(t.Context(), idp.Event{Name: "signin.succeeded", At: now}))
@@ -42,6 +44,27 @@ func TestBoardEqualsBruteForce(t *testing.T) {
 			t.Errorf("the next day: %+v", next.Days)
 		}
 	})
+}
+
+// adopted: what was counted stays with its day, and who counts a second time in a while does
+// not count at all.
+func (w *crowdedWorld) adopted(b Board) {
+	w.t.Helper()
+	if got := b.Adopted; len(got) != 14 || got[12] != (storage.Adoption{}) || got[13] != b.Adoption {
+		w.t.Errorf("before anybody counted: %+v", got)
+	}
+	ctx, was := w.t.Context(), b.Adoption
+	for _, at := range []time.Time{w.now, w.now.Add(2 * time.Hour), w.now.Add(12 * time.Hour), w.now.Add(14 * time.Hour)} { // the last two are tomorrow's
+		w.must(w.KeepAdoption(ctx, at))
+		u := idp.User{Name: "p", Language: "en", Role: idp.RoleCashier, MerchantID: w.merchant.ID, Status: idp.UserActive}
+		w.must(w.Store.CreateUser(ctx, &u, &idp.Identifier{Kind: idp.IdentifierUsername, Value: idp.NewID()}))
+	}
+	later, err := (&Manager{Store: w.Store}).Board(ctx, w.now.AddDate(0, 0, 2), w.zone)
+	w.must(err)
+	want := []storage.Adoption{{}, {People: was.People, Second: was.Second}, {People: was.People + 2, Second: was.Second}}
+	if got := later.Adopted; len(got) != 14 || !slices.Equal(got[10:13], want) || got[13].People != was.People+4 {
+		w.t.Errorf("kept: %+v, want %+v", got[10:], want)
+	}
 }
 
 type crowdedWorld struct {

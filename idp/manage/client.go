@@ -27,34 +27,99 @@ var GrantTypes = []string{"authorization_code", "refresh_token", "client_credent
 // Bounds of what one client may list.
 const listMax, uriMax = 20, 512
 
-// CreateClient registers a client. A confidential one gets a secret, which is
-// returned here and nowhere kept.
+// CreateClient registers a client. A confidential one gets a secret, which waits for who
+// asked for the client.
 func (m *Manager) CreateClient(ctx context.Context, a Actor, in NewClient) (c idp.Client, secret idp.Secret, err error) {
 	var bad checks
 	bad.add(a.allow(ClientNew))
-	c = idp.Client{ID: strings.TrimSpace(in.ID), Redirects: tidy(in.Redirects), PostLogout: tidy(in.PostLogout), Scopes: tidy(in.Scopes), Grants: tidy(in.Grants)}
+	c.ID = strings.TrimSpace(in.ID)
 	if !clientID(c.ID) {
 		bad.add(idp.FieldError("id", "error.client_id"))
 	}
+	bad.add(in.read(&c))
+	bad.add(grants(c, in.Confidential))
+	if err := bad.err(); err != nil {
+		return idp.Client{}, "", err
+	}
+	kind := "public"
+	if in.Confidential {
+		secret, kind = newSecret(&c, false), "confidential"
+	}
+	err = m.perform(ctx, a, deed{act: ClientNew, object: c.ID, input: in}, func(ctx context.Context) ([]idp.Difference, error) {
+		if err := m.Store.CreateClient(ctx, &c); err != nil {
+			return nil, err
+		}
+		changes := append([]idp.Difference{{Field: "client_id", New: []string{c.ID}}, {Field: "kind", New: []string{kind}}}, clientChanges(idp.Client{}, c)...)
+		return changes, m.record(ctx, a, idp.Event{Name: "client.created", Client: c.ID, Data: map[string]any{"scopes": c.Scopes, "grants": c.Grants, "redirects": c.Redirects}})
+	})
+	if err != nil {
+		return c, "", err
+	}
+	a.hand(secret)
+	return c, secret, nil
+}
+
+// read takes over what may also be changed later.
+func (in NewClient) read(c *idp.Client) error {
+	var bad checks
+	var err error
+	c.Redirects, c.PostLogout, c.Scopes, c.Grants = tidy(in.Redirects), tidy(in.PostLogout), tidy(in.Scopes), tidy(in.Grants)
 	c.Name, err = name("name", in.Name, 60)
 	bad.add(err)
 	bad.add(uris("redirects", c.Redirects))
 	bad.add(uris("post_logout", c.PostLogout))
 	bad.add(scopes(c.Scopes))
-	bad.add(grants(c, in.Confidential))
-	if err := bad.err(); err != nil {
-		return idp.Client{}, "", err
-	}
-	if in.Confidential {
-		secret = newSecret(&c, false)
-	}
-	err = m.Store.Tx(ctx, func(ctx context.Context) error {
-		if err := m.Store.CreateClient(ctx, &c); err != nil {
-			return err
+	return bad.err()
+}
+
+// clientChanges are the fields that are not alike.
+func clientChanges(was, c idp.Client) (list []idp.Difference) {
+	for _, f := range []struct {
+		name     string
+		was, now []string
+	}{{"label", tidy([]string{was.Name}), tidy([]string{c.Name})}, {"grants", was.Grants, c.Grants}, {"scopes", was.Scopes, c.Scopes}, {"redirects", was.Redirects, c.Redirects}, {"post_logout", was.PostLogout, c.PostLogout}} {
+		if !slices.Equal(f.was, f.now) {
+			list = append(list, idp.Difference{Field: f.name, Old: f.was, New: f.now})
 		}
-		return m.record(ctx, a, idp.Event{Name: "client.created", Client: c.ID, Data: map[string]any{"scopes": c.Scopes, "grants": c.Grants, "redirects": c.Redirects}})
+	}
+	return list
+}
+
+// ChangedClient is the form of a change: Seen is the version of the client that the actor
+// decided on.
+type ChangedClient struct {
+	NewClient
+	Seen int64
+}
+
+// ChangeClient gives a client another name, addresses, scopes or grant types. Its id and
+// whether it keeps a secret stay.
+func (m *Manager) ChangeClient(ctx context.Context, a Actor, in ChangedClient) error {
+	var c idp.Client
+	var bad checks
+	bad.add(a.allow(ClientChange))
+	bad.add(in.read(&c))
+	if err := bad.err(); err != nil {
+		return err
+	}
+	return m.perform(ctx, a, deed{act: ClientChange, object: in.ID, input: in}, func(ctx context.Context) ([]idp.Difference, error) {
+		was, err := m.Store.ClientNow(ctx, in.ID)
+		if err != nil {
+			return nil, err
+		}
+		if err := grants(c, !was.Public()); err != nil {
+			return nil, err
+		}
+		c.ID, c.Version = in.ID, in.Seen
+		changes := clientChanges(was, c)
+		if len(changes) == 0 {
+			return nil, idp.Errorf(idp.Conflict, "error.same")
+		}
+		if ok, err := m.Store.SaveClient(ctx, c); err != nil || !ok {
+			return nil, orMoved(err)
+		}
+		return changes, m.record(ctx, a, idp.Event{Name: "client.changed", Client: c.ID, Data: map[string]any{"changes": changes}})
 	})
-	return c, secret, err
 }
 
 // newSecret gives a client 256 random bits in letters that need no encoding in
@@ -70,31 +135,43 @@ func newSecret(c *idp.Client, keep bool) idp.Secret {
 	return idp.Secret(text)
 }
 
-// NewClientSecret gives a confidential client another secret. keepOld lets the one
-// before work on until the next change, so that a change needs no standstill. seen
-// is the version of the client that the actor decided on: if somebody changed the
-// client since, nothing happens, and the secret that he gave out goes on working.
-func (m *Manager) NewClientSecret(ctx context.Context, a Actor, id string, seen int64, keepOld bool) (secret idp.Secret, err error) {
+// NewSecret is the form of another secret. Keep lets the one before work on until the next
+// change, so that a change needs no standstill. Seen is the version of the client that the
+// actor decided on: if somebody changed the client since, nothing happens, and the secret
+// that he gave out goes on working.
+type NewSecret struct {
+	ID   string
+	Seen int64
+	Keep bool
+}
+
+// NewClientSecret gives a confidential client another secret, which waits for who asked.
+func (m *Manager) NewClientSecret(ctx context.Context, a Actor, in NewSecret) (secret idp.Secret, err error) {
 	if err := a.allow(ClientSecret); err != nil {
 		return "", err
 	}
-	err = m.Store.Tx(ctx, func(ctx context.Context) error {
-		c, err := m.Store.ClientNow(ctx, id) // memory may still hold a secret that was taken away
+	err = m.perform(ctx, a, deed{act: ClientSecret, object: in.ID, input: in}, func(ctx context.Context) ([]idp.Difference, error) {
+		c, err := m.Store.ClientNow(ctx, in.ID) // memory may still hold a secret that was taken away
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if c.Public() {
-			return idp.Errorf(idp.Conflict, "error.public_client")
+			return nil, idp.Errorf(idp.Conflict, "error.public_client")
 		}
-		secret = newSecret(&c, keepOld)
-		if ok, err := m.Store.SetClientSecrets(ctx, id, seen, c.SecretHashes); err != nil || !ok {
-			return orMoved(err)
+		secret = newSecret(&c, in.Keep)
+		if ok, err := m.Store.SetClientSecrets(ctx, in.ID, in.Seen, c.SecretHashes); err != nil || !ok {
+			return nil, orMoved(err)
 		}
-		return m.record(ctx, a, idp.Event{Name: "client.secret", Client: id, Data: map[string]any{"old_kept": keepOld}})
+		old := "void"
+		if in.Keep {
+			old = "kept"
+		}
+		return []idp.Difference{{Field: "old_secret", New: []string{old}}}, m.record(ctx, a, idp.Event{Name: "client.secret", Client: in.ID, Data: map[string]any{"old_kept": in.Keep}})
 	})
 	if err != nil {
 		return "", err
 	}
+	a.hand(secret)
 	return secret, nil
 }
 
@@ -112,15 +189,24 @@ func (m *Manager) setClient(ctx context.Context, a Actor, id string, act Action,
 	if err := a.allow(act); err != nil {
 		return err
 	}
-	return m.Store.Tx(ctx, func(ctx context.Context) error {
+	return m.perform(ctx, a, deed{act: act, object: id}, func(ctx context.Context) ([]idp.Difference, error) {
 		if _, err := m.Store.Client(ctx, id); err != nil {
-			return err
+			return nil, err
 		}
 		if ok, err := m.Store.SetClientDisabled(ctx, id, disabled); err != nil || !ok {
-			return orMoved(err)
+			return nil, orMoved(err)
 		}
-		return m.record(ctx, a, idp.Event{Name: event, Client: id})
+		states := []string{"enabled", "disabled"}
+		if !disabled {
+			slices.Reverse(states)
+		}
+		return turned(states[0], states[1]), m.record(ctx, a, idp.Event{Name: event, Client: id})
 	})
+}
+
+// turned is the change of a state.
+func turned[S ~string](from, to S) []idp.Difference {
+	return []idp.Difference{{Field: "state", Old: []string{string(from)}, New: []string{string(to)}}}
 }
 
 // tidy trims a list and drops what is empty or said twice.

@@ -39,7 +39,8 @@ func (m *Manager) looked(ctx context.Context, a Actor, f storage.EventFilter) (b
 }
 
 // Look opens another person's page, with the reason that the actor's role owes. The
-// person sees it among his own events. One event an hour is enough.
+// person sees it among his own events, and is told where support looks. One event an hour
+// is enough. An agent works on a case: whoever has none has nothing to be looked at.
 func (m *Manager) Look(ctx context.Context, a Actor, user string) error {
 	if err := a.allow(UserView); err != nil {
 		return err
@@ -55,8 +56,52 @@ func (m *Manager) Look(ctx context.Context, a Actor, user string) error {
 		if done, err := m.Looked(ctx, a, user); err != nil || done {
 			return err
 		}
-		return m.record(ctx, a, userEvent("account.viewed", u))
+		c, err := m.worksOn(ctx, a, storage.CaseFilter{User: user})
+		if err != nil {
+			return err
+		}
+		if err := m.recordLook(ctx, a, u, c); err != nil || May(a.User.Role, UserView) != Reason {
+			return err
+		}
+		return m.Tell(ctx, u, "account.viewed", c, "")
 	})
+}
+
+// recordLook opens a person's page without a word to him.
+func (m *Manager) recordLook(ctx context.Context, a Actor, u idp.User, c idp.Case) error {
+	e := userEvent("account.viewed", u)
+	if c.Number != "" {
+		e.Data = map[string]any{"case": c.Number}
+	}
+	return m.record(ctx, a, e)
+}
+
+// worksOn is the newest open case about somebody or a merchant. Of an agent there must be
+// one: he has one subject a case.
+func (m *Manager) worksOn(ctx context.Context, a Actor, f storage.CaseFilter) (idp.Case, error) {
+	f.State = idp.CaseOpen
+	open, err := m.Store.Cases(ctx, f, 1)
+	switch {
+	case err != nil:
+		return idp.Case{}, err
+	case len(open) > 0:
+		return open[0], nil
+	case a.User.Role == idp.RoleSupportAgent:
+		return idp.Case{}, forbidden("error.needs_case")
+	}
+	return idp.Case{}, nil
+}
+
+// NeedsCase says whether somebody can look at a person in a case alone, and there is none.
+func (m *Manager) NeedsCase(ctx context.Context, a Actor, user string) (bool, error) {
+	if user == a.User.ID {
+		return false, nil
+	}
+	_, err := m.worksOn(ctx, a, storage.CaseFilter{User: user})
+	if idp.KindOf(err) == idp.Forbidden {
+		return true, nil
+	}
+	return false, err
 }
 
 // LookAtMerchant opens a merchant's page, with its staff, stores and terminals.
@@ -72,6 +117,9 @@ func (m *Manager) LookAtMerchant(ctx context.Context, a Actor, merchant string) 
 			return err
 		}
 		if done, err := m.LookedAtMerchant(ctx, a, merchant); err != nil || done {
+			return err
+		}
+		if _, err := m.worksOn(ctx, a, storage.CaseFilter{Merchant: merchant}); err != nil {
 			return err
 		}
 		return m.record(ctx, a, idp.Event{Name: "merchant.viewed", Merchant: merchant})

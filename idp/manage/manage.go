@@ -7,7 +7,8 @@
 // Invariants: what the table does not list is refused; what is another merchant's does
 // not exist; nobody acts on himself; support agents never act on the operator's staff; a
 // merchant's people act on those below them alone; one active policy administrator is
-// always left; who locked an account cannot unlock it; an act that somebody else did
+// always left; who locked an account cannot unlock it; what hands out or brings back power
+// is done by two people alone; an act that somebody else did
 // first writes no second event. It draws no page and sends no message: those it queues
 // in the outbox.
 package manage
@@ -15,7 +16,9 @@ package manage
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -36,9 +39,23 @@ type Manager struct {
 	Invite func(to idp.ChannelKind, lang, link, name string) (subject, text, html string, err error)
 	// Wake tells a worker that a simulation waits; nil: it looks now and again.
 	Wake chan struct{}
+	// NewKeys makes a signing key of each algorithm.
+	NewKeys func() ([]storage.SigningKey, error)
 	// Notify queues a notice to a person, on all his channels, in the transaction of what
 	// it tells of.
 	Notify func(ctx context.Context, u idp.User, template string) error
+	// Announce is Notify of what two people have to do with, or what happens at a time.
+	Announce func(ctx context.Context, u idp.User, n idp.Announcement) error
+	// ShowOnTerminal shows a code on a terminal of a person's store, in the transaction that
+	// made it, and says whether one will; nil: whoever acts reads it on his own screen alone.
+	ShowOnTerminal func(ctx context.Context, u idp.User, code idp.Secret, until time.Time) (bool, error)
+	Zone           *time.Location // of the operator: where a day begins and ends
+	// Tell is Notify for what happens in a case; detail is what the template says beside its
+	// number: where a link went, masked, or which answer it is.
+	Tell func(ctx context.Context, u idp.User, template string, c idp.Case, detail string) error
+	// CaseLink makes the link that an approved case gives, in place of an older one, and
+	// sends it; to nobody if to is empty.
+	CaseLink func(ctx context.Context, u idp.User, c idp.Case, to idp.Identifier) (link string, err error)
 
 	board board
 }
@@ -49,6 +66,8 @@ type Actor struct {
 	Session string
 	Network string
 	Reason  string
+
+	approved *approved // by a second person; nil: nobody has yet
 }
 
 // system acts for whoever holds the server itself.
@@ -90,6 +109,13 @@ func (m *Manager) record(ctx context.Context, a Actor, e idp.Event) error {
 	}
 	if e.Reason == "" {
 		e.Reason, _ = e.Data["cause"].(string)
+	}
+	if ap := a.approved; ap != nil {
+		e.Data = maps.Clone(e.Data)
+		if e.Data == nil {
+			e.Data = map[string]any{}
+		}
+		e.Data["approval"], e.Data["approved_by"] = ap.id, ap.by.ID
 	}
 	return m.Store.Append(ctx, e)
 }

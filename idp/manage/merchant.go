@@ -176,11 +176,11 @@ func (m *Manager) ReturnMerchant(ctx context.Context, a Actor, id string) error 
 	if err := a.allow(MerchantBack); err != nil {
 		return err
 	}
-	return m.Store.Tx(ctx, func(ctx context.Context) error {
+	return m.perform(ctx, a, deed{act: MerchantBack, object: id, merchant: id}, func(ctx context.Context) ([]idp.Difference, error) {
 		if err := m.turn(ctx, id, idp.MerchantSuspended, idp.MerchantActive); err != nil {
-			return err
+			return nil, err
 		}
-		return m.record(ctx, a, idp.Event{Name: "merchant.returned", Merchant: id})
+		return turned(idp.MerchantSuspended, idp.MerchantActive), m.record(ctx, a, idp.Event{Name: "merchant.returned", Merchant: id})
 	})
 }
 

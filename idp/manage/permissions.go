@@ -1,6 +1,10 @@
 package manage
 
-import "hufu/idp"
+import (
+	"slices"
+
+	"hufu/idp"
+)
 
 // Action is something that somebody does in the console; each is one row of the table
 // of permissions.
@@ -14,6 +18,9 @@ const (
 	MerchantOpen    Action = "merchant.open" // pending → active
 	MerchantStop    Action = "merchant.suspend"
 	MerchantBack    Action = "merchant.return"
+	MerchantClose   Action = "merchant.close"
+	TierUp          Action = "merchant.tier"
+	TierDown        Action = "merchant.tier_down"
 	StoreList       Action = "store.list"
 	StoreView       Action = "store.view" // with its terminals and staff
 	StoreNew        Action = "store.new"
@@ -32,17 +39,30 @@ const (
 	StaffNew        Action = "staff.new"   // of the operator
 	ManagerNew      Action = "manager.new" // of a merchant
 	CashierNew      Action = "cashier.new"
-	RoleChange      Action = "user.role"   // of a merchant's own people, or their store
-	UserLeave       Action = "user.leave"  // removes one of them for good
-	UserInvite      Action = "user.invite" // once more
+	RoleChange      Action = "user.role"  // of a merchant's own people, or their store
+	UserLeave       Action = "user.leave" // removes one of them for good, now or at the end of a day
+	UserHelp        Action = "user.help"  // lets one of them in again
+	HandoverView    Action = "owner.view"
+	HandoverNew     Action = "owner.propose" // another owner of the own merchant
+	HandoverAccept  Action = "owner.accept"  // as who was proposed
+	HandoverStop    Action = "owner.stop"
+	HandoverAsk     Action = "owner.ask"    // for a merchant whose owner is gone
+	HandoverDecide  Action = "owner.decide" // what another has asked
+	UserInvite      Action = "user.invite"  // once more
 	UserLock        Action = "user.lock"
 	UserUnlock      Action = "user.unlock"
 	UserEnd         Action = "user.sessions" // end them
 	UserDisable     Action = "user.disable"
 	UserEnable      Action = "user.enable"
 	StaffEnable     Action = "staff.enable"
-	ClientRead      Action = "client.read" // without secrets
+	StaffTeam       Action = "staff.team"     // with whom one of the operator's staff works
+	StaffRole       Action = "staff.role"     // of the operator's own people
+	StaffLeave      Action = "staff.leave"    // removes one of them for good
+	UserReveal      Action = "user.reveal"    // a phone or address, unmasked
+	UserDocuments   Action = "user.documents" // what evidence is compared with
+	ClientRead      Action = "client.read"    // without secrets
 	ClientNew       Action = "client.new"
+	ClientChange    Action = "client.change"
 	ClientDisable   Action = "client.disable"
 	ClientEnable    Action = "client.enable"
 	ClientSecret    Action = "client.secret"
@@ -53,16 +73,29 @@ const (
 	MessageRead     Action = "message.read" // who was told what and whether it arrived; never the text
 	MessageResend   Action = "message.resend"
 	CaseRead        Action = "case.read"
+	CaseOpen        Action = "case.open"     // for a caller who cannot get in
+	CaseWork        Action = "case.work"     // take it, give it back
+	CaseEvidence    Action = "case.evidence" // compare; ask for an approval
+	CaseCall        Action = "case.call"     // the two-way code
+	CaseAnswer      Action = "case.answer"   // one of the prepared answers, to bound channels
+	CaseRefuse      Action = "case.refuse"   // or keep the freeze
+	CaseApprove     Action = "case.approve"  // a link, or the end of a freeze
 	PolicyRead      Action = "policy.read"
-	PolicyDraft     Action = "policy.draft"  // with simulations of it
-	PolicySubmit    Action = "policy.submit" // also refuse and withdraw
+	PolicyDraft     Action = "policy.draft" // with simulations of it
+	PolicySubmit    Action = "policy.submit"
+	PolicyEnd       Action = "policy.end" // refuse and withdraw: what only stops asks no passkey
 	PolicyApprove   Action = "policy.approve"
 	PolicyRollBack  Action = "policy.rollback"
 	PolicyEmergency Action = "policy.emergency"
 	PolicyExport    Action = "policy.export" // whom a draft would touch
 	KeyRead         Action = "key.read"      // which keys sign, never what they hold
+	KeyRotate       Action = "key.rotate"
 	HealthRead      Action = "health.read"
-	Export          Action = "export" // any list that the role may read, as a file
+	ApprovalRead    Action = "approval.read"   // what waits for a second person, of the acts that are one's own
+	ApprovalDecide  Action = "approval.decide" // approve or refuse what another asked for
+	ApprovalEnd     Action = "approval.withdraw"
+	ApprovalCollect Action = "approval.collect" // a secret that an approved act made, once
+	Export          Action = "export"           // any list that the role may read, as a file
 )
 
 // Right says how a role may do an action, and with whose things: a level and a scope.
@@ -73,13 +106,15 @@ const (
 	No     Right = iota
 	Yes          // may
 	Reason       // may, giving a reason
-	Four         // may, giving a reason and a fresher proof
+	Four         // may ask for it, giving a reason and a fresher proof: another person approves
 )
 
-// Four marks the acts that hand out or bring back power, keys and whole merchants.
-// An act of this level asks for a policy administrator, a reason and a proof of
-// possession younger than policy's StepUp.ConsoleSecret (300 s). The approval of a
-// second person is not part of this version.
+// Four marks the acts that hand out or bring back power, keys and whole merchants. Who
+// may do such an act asks for it, and another one who may does it by approving
+// ([Manager.Approve]); both give a reason and show the
+// class of policy's StepUp.ConsoleACR (a passkey), one proof younger than ConsoleSecret (300 s). Of the policy, an edition is what waits: its rows of this
+// level are the approval itself, by another than the author, and the submission of an
+// older one.
 
 // Scope is whose things a right is about.
 type Scope int
@@ -119,6 +154,9 @@ var table = map[Action]row{
 	MerchantOpen:    {No, No, No, Reason, No, No, No},
 	MerchantStop:    {No, No, No, Reason, No, Reason, No},
 	MerchantBack:    {No, No, No, Four, No, No, No},
+	MerchantClose:   {No, No, No, Four, No, Four, No},
+	TierUp:          {No, No, No, Reason, No, No, No},
+	TierDown:        {No, No, No, Four, No, No, No},
 	StoreList:       {yesM, yesS, No, Yes, No, Yes, Yes},
 	StoreView:       {yesM, yesS, No, Reason, Reason, Reason, Yes},
 	StoreNew:        {yesM, No, No, Reason, No, No, No},
@@ -139,6 +177,13 @@ var table = map[Action]row{
 	CashierNew:      {yesM, yesS, No, No, No, No, No},
 	RoleChange:      {yesM, No, No, No, No, No, No},
 	UserLeave:       {whyM, whyS, No, No, No, No, No},
+	UserHelp:        {whyM, whyS, No, No, No, No, No},
+	HandoverView:    {yesM, yesM, No, Reason, Reason, Reason, Yes},
+	HandoverNew:     {yesM, No, No, No, No, No, No},
+	HandoverAccept:  {No, yesM, No, No, No, No, No},
+	HandoverStop:    {yesM, yesM, No, No, No, No, No},
+	HandoverAsk:     {No, No, No, Reason, No, Reason, No},
+	HandoverDecide:  {No, No, No, Reason, No, Reason, No},
 	UserInvite:      {yesM, yesS, No, Reason, Reason, Reason, No},
 	UserLock:        {No, No, No, Reason, Reason, Reason, No},
 	UserUnlock:      {No, No, No, Reason, No, Reason, No},
@@ -146,8 +191,14 @@ var table = map[Action]row{
 	UserDisable:     {whyM, whyS, No, Reason, No, Reason, No},
 	UserEnable:      {whyM, whyS, No, Reason, No, Reason, No},
 	StaffEnable:     {No, No, No, Four, No, No, No},
+	StaffRole:       {No, No, No, Four, No, No, No},
+	StaffLeave:      {No, No, No, Four, No, No, No},
+	StaffTeam:       {No, No, No, Reason, No, No, No},
+	UserReveal:      {No, No, No, No, Reason, Reason, No},
+	UserDocuments:   {No, No, No, Reason, No, Reason, No},
 	ClientRead:      {No, No, No, Yes, No, No, Yes},
 	ClientNew:       {No, No, No, Four, No, No, No},
+	ClientChange:    {No, No, No, Four, No, No, No},
 	ClientDisable:   {No, No, No, Four, No, No, No},
 	ClientEnable:    {No, No, No, Four, No, No, No},
 	ClientSecret:    {No, No, No, Four, No, No, No},
@@ -158,15 +209,28 @@ var table = map[Action]row{
 	MessageRead:     {No, No, No, Yes, Yes, Yes, Yes},
 	MessageResend:   {No, No, No, Reason, Reason, Reason, No},
 	CaseRead:        {yesM, No, No, Yes, Yes, Yes, Yes},
+	CaseOpen:        {No, No, No, Reason, Reason, Reason, No}, // a policy administrator works on the operator's own staff alone
+	CaseWork:        {No, No, No, Yes, Yes, Yes, No},
+	CaseEvidence:    {No, No, No, Reason, Reason, Reason, No},
+	CaseCall:        {No, No, No, No, Yes, Yes, No},
+	CaseAnswer:      {No, No, No, Reason, Reason, Reason, No},
+	CaseRefuse:      {No, No, No, Reason, Reason, Reason, No},
+	CaseApprove:     {No, No, No, Reason, No, Reason, No},
 	PolicyRead:      {No, No, No, Yes, No, No, Yes},
 	PolicyDraft:     {No, No, No, Yes, No, No, No},
 	PolicySubmit:    {No, No, No, Reason, No, No, No},
+	PolicyEnd:       {No, No, No, Reason, No, No, No},
 	PolicyApprove:   {No, No, No, Four, No, No, No},
 	PolicyRollBack:  {No, No, No, Four, No, No, No},
-	PolicyEmergency: {No, No, No, Four, No, No, No},
-	PolicyExport:    {No, No, No, Four, No, No, Reason},
+	PolicyEmergency: {No, No, No, Reason, No, No, No},
+	PolicyExport:    {No, No, No, Reason, No, No, Reason},
 	KeyRead:         {No, No, No, Yes, No, No, Yes},
+	KeyRotate:       {No, No, No, Four, No, No, No},
 	HealthRead:      {No, No, No, Yes, No, Yes, Yes},
+	ApprovalRead:    {No, No, No, Yes, No, Yes, Yes},
+	ApprovalDecide:  {No, No, No, Reason, No, Reason, No},
+	ApprovalEnd:     {No, No, No, Yes, No, Yes, No},
+	ApprovalCollect: {No, No, No, Yes, No, No, No},
 	Export:          {yesM, No, No, Reason, No, No, Reason},
 }
 
@@ -252,12 +316,15 @@ var below = map[idp.Role][]idp.Role{
 // Safe says whether an act only stops something that is a role's own: stopping asks for
 // no more than a session.
 func Safe(role idp.Role, act Action) bool {
-	return act == TerminalLost && May(role, act).Scope() != Everything
+	return (act == TerminalLost || act == HandoverStop) && May(role, act).Scope() != Everything
 }
 
 // Whole says whether an act asks that all proofs be fresh, not one of possession: a
-// thief at an unlocked browser must not bring back what he stole, nor put a policy in force.
-func Whole(act Action) bool { return act == TerminalFound || act == PolicyEmergency }
+// thief at an unlocked browser must not bring back what he stole, give the shop away or put a
+// policy in force.
+func Whole(act Action) bool {
+	return slices.Contains([]Action{TerminalFound, PolicyEmergency, HandoverNew, HandoverAccept}, act)
+}
 
 // MayCase says whether somebody may read the cases of a person. Whoever works for the
 // merchants' people is the operator's support: a policy administrator reads those of the
@@ -270,8 +337,11 @@ func MayCase(reader, about idp.User) bool {
 func OnlyStaffCases(reader idp.User) bool { return reader.Role == idp.RolePolicyAdmin }
 
 // Grave says whether an act asks for a fresher proof than others: those of level
-// Four, and what takes a whole list out of the house.
-func Grave(act Action) bool { return table[act].admin == Four || act == Export }
+// Four, their approval and what comes of it, the second word on a
+// hand-over or a case, who works with whom, and what takes a whole list out of the house.
+func Grave(act Action) bool {
+	return table[act].admin == Four || slices.Contains([]Action{ApprovalDecide, ApprovalCollect, PolicySubmit, PolicyEmergency, PolicyExport, Export, HandoverDecide, CaseApprove, StaffTeam}, act)
+}
 
 // Actions lists every row of the table.
 func Actions() []Action {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -77,7 +78,7 @@ func (m *Manager) RebasePolicy(ctx context.Context, a Actor, id string, revision
 		return err
 	}
 	active, _, err := m.Store.InForce(ctx)
-	if err != nil {
+	if err != nil || active.Version == e.Base { // nothing to take over
 		return err
 	}
 	e.Base, e.Revision = active.Version, revision
@@ -112,15 +113,15 @@ func (m *Manager) SubmitPolicy(ctx context.Context, a Actor, id string, revision
 	})
 }
 
-// Approval is when an edition comes into force, and whom it is tried out on until then.
-type Approval struct {
+// Rollout is when an edition comes into force, and whom it is tried out on until then.
+type Rollout struct {
 	ActivateAt time.Time // zero: at once
 	Percent    int
 	Merchants  []string // numbers
 }
 
 // ApprovePolicy lets a submitted edition come into force. Its author does not.
-func (m *Manager) ApprovePolicy(ctx context.Context, a Actor, id string, how Approval) error {
+func (m *Manager) ApprovePolicy(ctx context.Context, a Actor, id string, how Rollout) error {
 	if err := a.allow(PolicyApprove); err != nil {
 		return err
 	}
@@ -132,7 +133,7 @@ func (m *Manager) ApprovePolicy(ctx context.Context, a Actor, id string, how App
 		return forbidden("policy.own")
 	}
 	now := time.Now()
-	if err := m.checkApproval(ctx, &how, now); err != nil {
+	if err := m.checkRollout(ctx, &how, now); err != nil {
 		return err
 	}
 	if err := m.usable(ctx, e); err != nil {
@@ -149,13 +150,13 @@ func (m *Manager) ApprovePolicy(ctx context.Context, a Actor, id string, how App
 	})
 }
 
-// Bounds of an approval.
+// Bounds of a rollout.
 const (
 	latestActivation = 90 * 24 * time.Hour
 	mostMerchants    = 10_000
 )
 
-func (m *Manager) checkApproval(ctx context.Context, how *Approval, now time.Time) error {
+func (m *Manager) checkRollout(ctx context.Context, how *Rollout, now time.Time) error {
 	var all checks
 	if how.ActivateAt.IsZero() {
 		how.ActivateAt = now
@@ -187,12 +188,12 @@ func (m *Manager) checkApproval(ctx context.Context, how *Approval, now time.Tim
 
 // RefusePolicy ends a submitted edition, WithdrawPolicy a draft, or one that waits for approval or for its time.
 func (m *Manager) RefusePolicy(ctx context.Context, a Actor, id string) error {
-	return m.endPolicy(ctx, a, id, PolicySubmit, "policy.refused", idp.EditionRefused, idp.EditionSubmitted)
+	return m.endPolicy(ctx, a, id, PolicyEnd, "policy.refused", idp.EditionRefused, idp.EditionSubmitted)
 }
 
 // WithdrawPolicy ends an edition that has not come into force.
 func (m *Manager) WithdrawPolicy(ctx context.Context, a Actor, id string) error {
-	return m.endPolicy(ctx, a, id, PolicySubmit, "policy.withdrawn", idp.EditionWithdrawn, idp.EditionDraft, idp.EditionSubmitted, idp.EditionApproved)
+	return m.endPolicy(ctx, a, id, PolicyEnd, "policy.withdrawn", idp.EditionWithdrawn, idp.EditionDraft, idp.EditionSubmitted, idp.EditionApproved)
 }
 
 func (m *Manager) endPolicy(ctx context.Context, a Actor, id string, act Action, event string, to idp.EditionState, from ...idp.EditionState) error {
@@ -316,7 +317,7 @@ func (m *Manager) ActivateDue(ctx context.Context, now time.Time) error {
 			return err
 		})
 		if err != nil {
-			return err
+			return fmt.Errorf("version %d: %w", e.Version, err)
 		}
 	}
 	return nil
@@ -371,7 +372,7 @@ func compiled(e idp.Edition) (*policy.Policy, error) {
 // who has no passkey yet comes in by what he has: the sign-in asks for the most that he can show.
 func (m *Manager) canSignIn(ctx context.Context, u idp.User, s *policy.Settings) (bool, error) {
 	creds, err := m.Store.Credentials(ctx, u.ID)
-	if err != nil || u.Reason() != "" {
+	if err != nil || u.Reason(time.Now()) != "" {
 		return false, err
 	}
 	holds := func(want idp.Method) bool {

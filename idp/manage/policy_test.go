@@ -78,22 +78,22 @@ func TestPolicyWay(t *testing.T) {
 		if len(diff) != 1 || diff[0].Effect != policy.Stricter || diff[0].New != "12" {
 			t.Errorf("diff: %+v", diff)
 		}
-		wants(t, c.ApprovePolicy(ctx, c.two, e.ID, Approval{}), idp.Conflict, "moved")
+		wants(t, c.ApprovePolicy(ctx, c.two, e.ID, Rollout{}), idp.Conflict, "moved")
 		c.must(c.SubmitPolicy(ctx, c.one, e.ID, e.Revision))
 		wants(t, c.SavePolicy(ctx, c.one, e.ID, e.Revision, "late", e.Document), idp.Conflict, "moved")
-		wants(t, c.ApprovePolicy(ctx, c.one, e.ID, Approval{}), idp.Forbidden, "policy.own")
+		wants(t, c.ApprovePolicy(ctx, c.one, e.ID, Rollout{}), idp.Forbidden, "policy.own")
 		for _, role := range []idp.Role{idp.RoleSupportAgent, idp.RoleSupportSupervisor, idp.RoleAuditor} {
-			wants(t, c.ApprovePolicy(ctx, c.as(role), e.ID, Approval{}), idp.Forbidden, "forbidden")
+			wants(t, c.ApprovePolicy(ctx, c.as(role), e.ID, Rollout{}), idp.Forbidden, "forbidden")
 		}
-		c.must(c.ApprovePolicy(ctx, c.two, e.ID, Approval{}))
+		c.must(c.ApprovePolicy(ctx, c.two, e.ID, Rollout{}))
 		c.enforce()
 		if p := c.Policy.Now(); p.Version != 2 || p.Password.MinLength != 12 {
 			t.Errorf("in force: v%d, %d", p.Version, p.Password.MinLength)
 		}
 		back, err := c.RollBackPolicy(ctx, c.one, 1)
 		c.must(err)
-		wants(t, c.ApprovePolicy(ctx, c.one, back.ID, Approval{}), idp.Forbidden, "policy.own")
-		c.must(c.ApprovePolicy(ctx, c.two, back.ID, Approval{}))
+		wants(t, c.ApprovePolicy(ctx, c.one, back.ID, Rollout{}), idp.Forbidden, "policy.own")
+		c.must(c.ApprovePolicy(ctx, c.two, back.ID, Rollout{}))
 		c.enforce()
 		if p := c.Policy.Now(); p.Version != 3 || p.Password.MinLength != 10 {
 			t.Errorf("rolled back: v%d, %d", p.Version, p.Password.MinLength)
@@ -124,7 +124,7 @@ func TestPolicyTwoAtOnce(t *testing.T) {
 		other := c.draft(c.one, "session.most", 30)
 		e = c.edition(e.ID)
 		c.must(c.SubmitPolicy(ctx, c.one, e.ID, e.Revision))
-		c.must(c.ApprovePolicy(ctx, c.two, e.ID, Approval{}))
+		c.must(c.ApprovePolicy(ctx, c.two, e.ID, Rollout{}))
 		err := c.SubmitPolicy(ctx, c.one, other.ID, other.Revision)
 		wants(t, err, idp.Invalid, "policy.outdated")
 		c.must(c.RebasePolicy(ctx, c.one, other.ID, other.Revision))
@@ -136,7 +136,7 @@ func TestPolicyTwoAtOnce(t *testing.T) {
 		var won sync.Map
 		for i := range 8 {
 			wg.Go(func() {
-				if c.ApprovePolicy(ctx, c.two, other.ID, Approval{}) == nil {
+				if c.ApprovePolicy(ctx, c.two, other.ID, Rollout{}) == nil {
 					won.Store(i, true)
 				}
 			})
@@ -170,7 +170,7 @@ func TestPolicyRefused(t *testing.T) {
 		}
 		c.must(c.Store.AddCredential(ctx, &idp.Credential{UserID: c.two.User.ID, Method: idp.MethodPasskey, Data: []byte("x"), Lookup: []byte("0123456789abcdef")}))
 		c.must(c.SubmitPolicy(ctx, c.one, keys.ID, keys.Revision))
-		c.must(c.ApprovePolicy(ctx, c.two, keys.ID, Approval{ActivateAt: time.Now().Add(time.Hour)}))
+		c.must(c.ApprovePolicy(ctx, c.two, keys.ID, Rollout{ActivateAt: time.Now().Add(time.Hour)}))
 		creds, err := c.Store.Credentials(ctx, c.two.User.ID)
 		c.must(err)
 		for _, cr := range creds {
@@ -182,7 +182,7 @@ func TestPolicyRefused(t *testing.T) {
 		if p := policy.ProblemsOf(c.ActivateDue(ctx, time.Now().Add(2*time.Hour))); len(p) != 1 {
 			t.Errorf("locks every administrator out, and is put in force: %v", p)
 		}
-		for name, how := range map[string]Approval{"percent": {Percent: 100}, "merchant_unknown": {Merchants: []string{"1"}}, "late": {ActivateAt: time.Now().Add(91 * 24 * time.Hour)}} {
+		for name, how := range map[string]Rollout{"percent": {Percent: 100}, "merchant_unknown": {Merchants: []string{"1"}}, "late": {ActivateAt: time.Now().Add(91 * 24 * time.Hour)}} {
 			wants(t, c.ApprovePolicy(ctx, c.two, keys.ID, how), idp.Invalid, "policy."+name)
 		}
 	})
@@ -195,7 +195,7 @@ func TestPolicyScheduled(t *testing.T) {
 		ctx := t.Context()
 		e := c.draft(c.one, "session.most", 40)
 		c.must(c.SubmitPolicy(ctx, c.one, e.ID, e.Revision))
-		c.must(c.ApprovePolicy(ctx, c.two, e.ID, Approval{ActivateAt: time.Now().Add(time.Hour), Merchants: []string{c.merchant.No}}))
+		c.must(c.ApprovePolicy(ctx, c.two, e.ID, Rollout{ActivateAt: time.Now().Add(time.Hour), Merchants: []string{c.merchant.No}}))
 		c.enforce()
 		there := policy.Facts{User: "u", Role: idp.RoleCashier, Tier: idp.TierMicro, Merchant: c.merchant.No}
 		elsewhere := there

@@ -2,6 +2,7 @@ package manage
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -147,6 +148,10 @@ func (m *Manager) place(ctx context.Context, a Actor, was, to idp.User) error {
 			return err
 		}
 	}
+	// What was decided for who he was holds no longer.
+	if err := errors.Join(m.Store.VoidRecoveries(ctx, "role", m.by(a), was.ID), m.dropOf(ctx, a, was, "role")); err != nil {
+		return err
+	}
 	e := userEvent("staff.role", to)
 	e.Data = map[string]any{"role": string(to.Role), "was": string(was.Role), "store_was": was.StoreID}
 	if err := m.record(ctx, a, e); err != nil {
@@ -178,19 +183,7 @@ func (m *Manager) RemoveStaff(ctx context.Context, a Actor, id string) error {
 		if u.Status == idp.UserLeft || u.Status == idp.UserErased {
 			return moved()
 		}
-		if ok, err := m.Store.SetUserStatus(ctx, id, u.Status, idp.UserLeft); err != nil || !ok {
-			return orMoved(err)
-		}
-		if err := m.Store.VoidInvites(ctx, id); err != nil {
-			return err
-		}
-		if err := m.endAll(ctx, a, u, "left"); err != nil {
-			return err
-		}
-		if err := m.record(ctx, a, userEvent("staff.left", u)); err != nil {
-			return err
-		}
-		return m.Notify(ctx, u, "staff.left")
+		return m.leave(ctx, a, u, "staff.left", "staff.left")
 	})
 }
 

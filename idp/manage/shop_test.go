@@ -294,7 +294,7 @@ func TestLeaving(t *testing.T) {
 		if ss, _ := s.Session(ctx, session); ss.EndedAt.IsZero() || !h.ended(grant) || !h.ended(device) {
 			t.Error("something lives on")
 		}
-		if u, _ := s.User(ctx, cashier.ID); u.Status != idp.UserLeft || u.Reason() != "left" {
+		if u, _ := s.User(ctx, cashier.ID); u.Status != idp.UserLeft || u.Reason(time.Now()) != "left" {
 			t.Errorf("stands at %s", u.Status)
 		}
 		if got := h.messages(cashier); len(got) != 1 || got[0].Template != "staff.left" {

@@ -41,25 +41,34 @@ func (m *Manager) CreateUser(ctx context.Context, a Actor, in NewUser) (idp.User
 	if err != nil {
 		return idp.User{}, err
 	}
-	err = m.Store.Tx(ctx, func(ctx context.Context) error {
+	err = m.perform(ctx, a, deed{act: act, input: in}, func(ctx context.Context) ([]idp.Difference, error) {
 		names := clones(names) // the transaction may run again
 		if u.Role == idp.RoleOwner {
 			no, err := m.ownerOf(ctx, &u, in.MerchantNo)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			names = append(names, no)
 		}
 		if err := m.Store.CreateUser(ctx, &u, names...); err != nil {
-			return err
+			return nil, err
 		}
 		e := idp.Event{Name: "account.created", Subject: u.ID, Merchant: u.MerchantID, Data: map[string]any{"role": string(u.Role)}}
 		if err := m.record(ctx, a, e); err != nil {
-			return err
+			return nil, err
 		}
-		return m.invite(ctx, u, to)
+		return newcomerChanges(u, names), m.invite(ctx, u, to)
 	})
 	return u, err
+}
+
+// newcomerChanges is who would come.
+func newcomerChanges(u idp.User, names []*idp.Identifier) []idp.Difference {
+	list := []idp.Difference{{Field: "name", New: []string{u.Name}}, {Field: "role", New: []string{string(u.Role)}}}
+	for _, n := range names {
+		list = append(list, idp.Difference{Field: string(n.Kind), New: []string{n.Value}})
+	}
+	return append(list, idp.Difference{Field: "language", New: []string{u.Language}})
 }
 
 // newcomer reads the form of an invitation, whoever invites; to is where it goes.
@@ -264,7 +273,7 @@ func (m *Manager) DisableUser(ctx context.Context, a Actor, id string) error {
 		if ok, err := m.Store.SetUserStatus(ctx, id, u.Status, idp.UserDisabled); err != nil || !ok {
 			return orMoved(err)
 		}
-		if err := errors.Join(m.endUser(ctx, a, u, byAdmin), m.Store.VoidInvites(ctx, id)); err != nil {
+		if err := errors.Join(m.endUser(ctx, a, u, byAdmin), m.Store.VoidInvites(ctx, id), m.dropOf(ctx, a, u, "disabled")); err != nil {
 			return err
 		}
 		return m.record(ctx, a, userEvent("account.disabled", u))
@@ -305,31 +314,31 @@ func (m *Manager) EnableUser(ctx context.Context, a Actor, id string) error {
 	if err := a.allow(act); err != nil {
 		return err
 	}
-	return m.Store.Tx(ctx, func(ctx context.Context) error {
+	return m.perform(ctx, a, deed{act: act, object: id}, func(ctx context.Context) ([]idp.Difference, error) {
 		u, err := m.onUser(ctx, a, act, id)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if err := m.mayEnable(ctx, a, u); err != nil {
-			return err
+			return nil, err
 		}
 		creds, err := m.Store.Credentials(ctx, id)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		to := idp.UserActive
 		if len(creds) == 0 {
 			to = idp.UserInvited
 		}
 		if ok, err := m.Store.SetUserStatus(ctx, id, idp.UserDisabled, to); err != nil || !ok {
-			return orMoved(err)
+			return nil, orMoved(err)
 		}
 		if to == idp.UserInvited {
 			if err := m.inviteAgain(ctx, a, u); err != nil {
-				return err
+				return nil, err
 			}
 		}
-		return m.record(ctx, a, userEvent("account.enabled", u))
+		return turned(idp.UserDisabled, to), m.record(ctx, a, userEvent("account.enabled", u))
 	})
 }
 
@@ -393,7 +402,7 @@ func (m *Manager) LockUser(ctx context.Context, a Actor, id string) error {
 		if ok, err := m.Store.LockUser(ctx, id, a.Reason); err != nil || !ok {
 			return orMoved(err)
 		}
-		if err := m.endUser(ctx, a, u, byAdmin); err != nil {
+		if err := errors.Join(m.endUser(ctx, a, u, byAdmin), m.dropOf(ctx, a, u, "locked")); err != nil {
 			return err
 		}
 		e := userEvent("lock.account", u)

@@ -7,6 +7,7 @@
 package normal
 
 import (
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -213,4 +214,25 @@ func RecoveryCheck(code string) byte {
 		}
 	}
 	return RecoveryAlphabet[sum]
+}
+
+// LegalName is what the name of a business is compared as: its letters and digits alone,
+// folded, for people leave blanks and brackets out when they say it.
+func LegalName(typed string) string {
+	s := norm.NFKC.String(cases.Fold().String(norm.NFKC.String(strings.ToValidUTF8(typed, ""))))
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return r
+		}
+		return -1
+	}, s)
+}
+
+var documentTail = regexp.MustCompile(`^(?:[0-9]{3}|[0-9]{5})[0-9X]$`)
+
+// DocumentTail is the end of the number of an identity document: four or six digits, the
+// last of which may be an X.
+func DocumentTail(typed string) (tail string, ok bool) {
+	tail = strings.NewReplacer(" ", "", "-", "").Replace(strings.ToUpper(norm.NFKC.String(typed)))
+	return tail, documentTail.MatchString(tail)
 }

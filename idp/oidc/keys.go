@@ -37,7 +37,6 @@ var algs = []jose.SignatureAlgorithm{jose.ES256, jose.RS256}
 type signingKey struct {
 	id      string
 	alg     jose.SignatureAlgorithm
-	active  bool
 	private crypto.Signer
 }
 
@@ -82,7 +81,7 @@ func parseKeys(source []storage.SigningKey) (*keyring, error) {
 		if !ok {
 			return nil, fmt.Errorf("oidc: signing key %s cannot sign", s.ID)
 		}
-		k.keys = append(k.keys, signingKey{id: s.ID, alg: jose.SignatureAlgorithm(s.Alg), active: s.State == "active", private: signer})
+		k.keys = append(k.keys, signingKey{id: s.ID, alg: jose.SignatureAlgorithm(s.Alg), private: signer})
 		public = append(public, s.Public)
 	}
 	var err error
@@ -93,11 +92,12 @@ func parseKeys(source []storage.SigningKey) (*keyring, error) {
 // rank puts keys of the primary algorithm first.
 func rank(k storage.SigningKey) int { return slices.Index(algs, jose.SignatureAlgorithm(k.Alg)) }
 
-// sign makes a JWT of the given type with the newest active key of the primary
-// algorithm.
+// sign makes a JWT of the given type with the key of the primary algorithm whose turn
+// it is.
 func (k *keyring) sign(typ string, claims map[string]any) (string, error) {
+	now, _ := storage.Signs(k.source, string(algs[0]), time.Now())
 	for _, key := range k.keys {
-		if key.alg != algs[0] || !key.active {
+		if key.id != now.ID {
 			continue
 		}
 		signer, err := jose.NewSigner(jose.SigningKey{Algorithm: key.alg, Key: jose.JSONWebKey{Key: key.private, KeyID: key.id}},
@@ -186,6 +186,18 @@ func (p *Provider) addKey(ctx context.Context, alg jose.SignatureAlgorithm) erro
 		}
 		return p.Store.Append(ctx, idp.Event{Name: "key.created", Actor: "system", Data: map[string]any{"kid": key.ID, "alg": key.Alg}})
 	})
+}
+
+// NewKeys makes a signing key of each algorithm.
+func NewKeys() (keys []storage.SigningKey, err error) {
+	for _, alg := range algs {
+		k, err := newKey(alg)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, k)
+	}
+	return keys, nil
 }
 
 // newKey makes a key whose id is its RFC 7638 thumbprint.

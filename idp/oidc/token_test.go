@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -455,7 +456,10 @@ func TestHintOutlivesTokenAndKey(t *testing.T) {
 		w.must(err)
 		old := *k
 		old.keys = []signingKey{k.keys[0]}
-		old.keys[0].active = false
+		old.source = slices.Clone(k.source)
+		for i := range old.source {
+			old.source[i].State = "retired"
+		}
 		if _, err := old.verify(hint, typeID, issuer); err != nil {
 			t.Error("a retired key verifies no more")
 		}

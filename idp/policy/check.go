@@ -174,6 +174,8 @@ func (s *Settings) contradictions(role idp.Role) (out Problems) {
 	wrong(role.Operator() && s.Factors.SignIn < idp.ACR2, "factors.sign_in", "policy.bad.operator")
 	wrong(s.StepUp.MoneyACR < idp.ACR2, "step_up.money_acr", "policy.bad.money")
 	wrong(s.StepUp.ConsoleACR < idp.ACR2, "step_up.console_acr", "policy.bad.operator")
+	wrong(s.StepUp.ConsoleACR > idp.ACRPhr, "step_up.console_acr", "policy.bad.console") // no walk leads there
+	wrong(s.StepUp.ConsoleACR == idp.ACRPhr && role.Operator() && !passkeys, "step_up.console_acr", "policy.bad.unreachable")
 	wrong(s.Session.Idle > s.Session.Absolute, "session.idle", "policy.bad.order", "session.absolute")
 	wrong(s.Grants.Idle > s.Grants.Absolute, "grants.idle", "policy.bad.order", "grants.absolute")
 	wrong(s.Grants.TerminalIdle > s.Grants.TerminalAbsolute, "grants.terminal_idle", "policy.bad.order", "grants.terminal_absolute")

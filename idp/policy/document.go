@@ -213,7 +213,7 @@ func (d Document) Filled() Document {
 	if len(d.Rules) == 0 {
 		return d
 	}
-	whole := maps.Clone(Default().Document.Rules[0].Set)
+	whole := maps.Clone(shippedDocument().Rules[0].Set)
 	maps.Copy(whole, d.Rules[0].Set)
 	d.Rules = slices.Clone(d.Rules)
 	d.Rules[0].Set = whole
@@ -231,6 +231,9 @@ func (d Document) Format() []byte {
 
 //go:embed default.json
 var shipped []byte
+
+// shippedDocument is the shipped document, for whoever only reads it.
+var shippedDocument = sync.OnceValue(func() Document { return Default().Document })
 
 // Policy is a document that was checked, ready to be asked. Its own fields are those of the default rule.
 type Policy struct {
@@ -377,11 +380,12 @@ func (p *Policy) explain(fd Field, rules []int) Explained {
 	return out
 }
 
-// decides says whether a rule's value is, or is a part of, the merged one.
+// decides says whether a rule's value is, or is a part of, the merged one. A list that names
+// nothing decides only that there is nothing.
 func (f Field) decides(set, merged any) bool {
 	switch f.Merge {
 	case Joined, Common:
-		return f.Text(set) != ""
+		return f.Text(set) != "" || f.Text(merged) == ""
 	}
 	return f.Text(set) == f.Text(merged)
 }

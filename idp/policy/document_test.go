@@ -249,6 +249,11 @@ func TestExplain(t *testing.T) {
 	if _, ok := p.Explain("password.min_lenght", Facts{}); ok {
 		t.Error("explains a field that is none")
 	}
+	for _, e := range p.ExplainAll(Facts{Role: idp.RoleOwner, Tier: idp.TierHighValue}) {
+		if len(e.By) == 0 {
+			t.Errorf("%s: no rule has decided: %+v", e.Path, e)
+		}
+	}
 	if n := len(p.ExplainAll(Facts{Role: idp.RoleOwner})); n != len(Fields()) {
 		t.Errorf("%d of %d fields explained", n, len(Fields()))
 	}

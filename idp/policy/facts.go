@@ -3,6 +3,7 @@ package policy
 import (
 	"crypto/hmac"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -269,6 +270,31 @@ func datesIn(digits string) (dates []string) {
 		}
 	}
 	return dates
+}
+
+// Birthdays are the days, as YYYYMMDD, that somebody can mean who says a date with its whole
+// year, in any common order: 1990-05-12, 12.5.1990, 1990年5月12日, 19900512.
+func Birthdays(said string) (dates []string) {
+	for _, date := range datesIn(eightDigits(said)) {
+		if !slices.Contains(dates, date) {
+			dates = append(dates, date)
+		}
+	}
+	return dates
+}
+
+// eightDigits are those of a date with its whole year, the zeros filled in; "" for all else.
+func eightDigits(said string) (digits string) {
+	for _, part := range strings.FieldsFunc(norm.NFKC.String(said), func(r rune) bool { return !isDigit(r) }) {
+		if len(part) == 1 {
+			part = "0" + part
+		}
+		digits += part
+	}
+	if len(digits) != len("YYYYMMDD") {
+		return ""
+	}
+	return digits
 }
 
 // appendDay appends a day that there is and that a living person can be born on.

@@ -378,3 +378,22 @@ func TestPasswordDocument(t *testing.T) {
 		}
 	}
 }
+
+// A date that somebody says is found in whatever common order he says it, and nothing else is.
+func TestBirthdays(t *testing.T) {
+	for said, want := range map[string][]string{
+		"19900512": {"19900512"}, "1990-05-12": {"19900512"}, "1990年5月12日": {"19900512"}, "１９９０．５．１２": {"19900512"}, " 1990 / 5 / 12 ": {"19900512"},
+		"25.12.1990": {"19901225"}, "12/25/1990": {"19901225"}, "19902512": {"19901225"}, "1980.1.31": {"19800131"},
+		"": nil, "900512": nil, "0512": nil, "1990-13-40": nil, "18000512": nil, "199005123": nil, "生日": nil, "19900230": nil,
+	} {
+		got := policy.Birthdays(said)
+		for _, day := range want {
+			if !slices.Contains(got, day) {
+				t.Errorf("%q: %v", said, got)
+			}
+		}
+		if len(got) > 4 || want == nil && got != nil {
+			t.Errorf("%q: %v", said, got)
+		}
+	}
+}

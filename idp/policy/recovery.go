@@ -45,6 +45,19 @@ type Returns struct {
 	DayTo    int           `json:"day_to" range:"1..24"`
 }
 
+// RemindAt is when people are reminded of an end: before it and by day, where end is.
+func (r Returns) RemindAt(end time.Time) time.Time {
+	at := end.Add(-r.Remind)
+	hour := func(n int) time.Time { return time.Date(at.Year(), at.Month(), at.Day(), n, 0, 0, 0, at.Location()) }
+	switch {
+	case at.Before(hour(r.DayFrom)):
+		return hour(r.DayTo).AddDate(0, 0, -1)
+	case at.After(hour(r.DayTo)):
+		return hour(r.DayTo)
+	}
+	return at
+}
+
 // RecoveryFacts are what decides a recovery.
 type RecoveryFacts struct {
 	Lost     idp.Lost
@@ -56,6 +69,7 @@ type RecoveryFacts struct {
 	Barred   string   // people alone decide: "frozen", "disputed", "handover"
 	Staff    bool     // of the operator's own people, whom two others bring back
 	Met      bool     // both of whom state that they met him
+	Shop     bool     // the owner or manager answers for him, by a code
 }
 
 // How says what becomes of a recovery.
@@ -219,9 +233,13 @@ func (r Recovery) Decide(f RecoveryFacts) RecoveryPlan {
 	if c := r.first(peopleRows, f, p, level); c.How != Nothing && plan.How != Immediate {
 		plan = c
 	}
+	if f.Shop {
+		plan = RecoveryPlan{Row: 16, Level: level, How: Immediate, Password: f.Lost != idp.LostSecond, Second: f.Lost != idp.LostPassword && f.Enrolled}
+	}
 	switch {
 	case plan.How == Nothing:
 		return RecoveryPlan{Row: 12, Level: level}
+	case f.Barred == "disputed" && p.has(idp.ByCase): // people have decided
 	case f.Barred != "":
 		return RecoveryPlan{Row: 18, Level: level, How: ByPeople}
 	}

@@ -26,6 +26,7 @@ type Settings struct {
 	Grants   Grants        `json:"grants"`
 	Recovery Recovery      `json:"recovery"`
 	Terminal Terminals     `json:"terminals"`
+	Handover Handover      `json:"handover"`
 	All
 }
 
@@ -44,7 +45,10 @@ type All struct {
 	Work     Work          `json:"work"`
 	Notices  Notices       `json:"notices"`
 	Cases    Cases         `json:"cases"`
+	Desk     Desk          `json:"desk"`
 	Contacts Contacts      `json:"contacts"`
+	Approval Approval      `json:"approval"`
+	Closing  Closing       `json:"closing"`
 }
 
 // Factors say who must prove what at a sign-in, and what may be enrolled.
@@ -83,7 +87,7 @@ type StepUp struct {
 	ConsoleAct       time.Duration `json:"console_act" merge:"least" range:"60s..1h"`
 	ConsoleSecret    time.Duration `json:"console_secret" merge:"least" range:"60s..1h"`     // client secrets, staff roles, policy
 	ConsoleEmergency time.Duration `json:"console_emergency" merge:"least" range:"60s..10m"` // a policy put in force by one person: all proofs younger
-	ConsoleACR       idp.ACR       `json:"console_acr" merge:"largest"`                      // of those, as soon as it can be reached
+	ConsoleACR       idp.ACR       `json:"console_acr" merge:"largest"`                      // of those
 	ConsoleLook      time.Duration `json:"console_look" merge:"least" range:"5m..8h"`        // how long a reason given to look at somebody's page lasts
 }
 
@@ -121,6 +125,13 @@ type Software struct {
 	ESign       Version `json:"esign" merge:"largest"`
 	Traditional Version `json:"traditional" merge:"largest"`
 	Smart       Version `json:"smart" merge:"largest"`
+}
+
+// Handover bounds how a merchant passes to another owner.
+type Handover struct {
+	Cooling time.Duration `json:"cooling" merge:"largest" range:"1h..30d"` // from the new owner's word on, while both can stop it
+	Case    time.Duration `json:"case" merge:"largest" range:"1h..30d"`    // where two of the operator's staff speak for an owner who is gone
+	Hold    time.Duration `json:"hold" merge:"largest" range:"0s..30d"`    // the new owner's settlement is held
 }
 
 // FlowLife bounds a walk through a flow.
@@ -261,6 +272,7 @@ type Links struct {
 	Invite time.Duration `json:"invite" range:"1h..30d"`
 	Freeze time.Duration `json:"freeze" range:"1d..90d"`
 	Undo   time.Duration `json:"undo" range:"24h..30d"`
+	Accept time.Duration `json:"accept" range:"1h..14d"` // of a hand-over, by the new owner
 }
 
 // RecoveryCodes are the codes on paper.
@@ -308,6 +320,28 @@ type Cases struct {
 	LinkFreezes int           `json:"link_freezes" range:"1..10"` // by link within LinkWindow without a strong return; more only open a case
 	LinkWindow  time.Duration `json:"link_window" range:"1d..30d"`
 	Ask         time.Duration `json:"ask" range:"7d..180d"` // how long a person is asked of an event whether it was he
+}
+
+// Approval bounds the acts that take two people.
+type Approval struct {
+	Wait   time.Duration `json:"wait" range:"1h..30d"`       // for the second one
+	Secret time.Duration `json:"secret_wait" range:"5m..7d"` // that a secret is kept for who asked for it
+}
+
+// Closing is the end of a merchant.
+type Closing struct {
+	Export time.Duration `json:"export" range:"0s..365d"` // that the owner may still come in, read, and take the data
+}
+
+// Desk are the numbers of the support desk.
+type Desk struct {
+	Open          time.Duration `json:"open" range:"15m..7d"`        // a case of somebody who cannot get in: answered by then
+	Ready         time.Duration `json:"ready" range:"15m..7d"`       // one that waits for an approval
+	EvidenceTries int           `json:"evidence_tries" range:"1..5"` // of one field, in all
+	EvidenceAgent Bucket        `json:"evidence_agent"`              // comparisons of one agent
+	Matches       int           `json:"matches" range:"1..5"`        // fields that must match for an approval
+	Call          time.Duration `json:"call" range:"2m..30m"`        // of a two-way code
+	CallTries     int           `json:"call_tries" range:"1..5"`     // wrong digits that end a call
 }
 
 const day = 24 * time.Hour

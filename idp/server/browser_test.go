@@ -45,6 +45,8 @@ type demoWorld struct {
 	Users map[string]struct {
 		Username, Phone, Email, Password string
 		TOTP                             string `json:"totp_secret"`
+		DocumentTail                     string `json:"document_tail"`
+		Birthday                         string
 	} `json:"users"`
 	Terminals map[string]struct{ Serial string } `json:"terminals"`
 	Merchant  struct {
@@ -201,7 +203,7 @@ func (b *browser) submit(fields ...string) *browser {
 	b.t.Helper()
 	for _, form := range all(b.Doc, "form") {
 		values, has := url.Values{}, false
-		for _, in := range all(form, "input") {
+		for _, in := range append(all(form, "input"), all(form, "textarea")...) {
 			name := attr(in, "name")
 			has = has || name == fields[0]
 			if attr(in, "type") == "hidden" || attr(in, "type") == "text" && attr(in, "value") != "" {

@@ -64,7 +64,7 @@ type LogConfig struct {
 
 // LimitsConfig bounds what one network may ask of one process before it has a session.
 type LimitsConfig struct {
-	BodyBytes         int64 `config:"body_bytes" default:"65536" help:"Largest request body, in bytes."`
+	BodyBytes         int64 `config:"body_bytes" default:"65536" help:"Largest request body, in bytes; a policy document or a list of merchants that is pasted into the console may have 4 MiB."`
 	RequestsPerMinute int   `config:"requests_per_minute" default:"600" demo:"3000" help:"Requests without a session, per network and minute; as many again to the token endpoint."`
 	FlowsPerMinute    int   `config:"flows_per_minute" default:"60" demo:"300" help:"Flows (sign-ins and the like) opened, per network and minute."`
 }

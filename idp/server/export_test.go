@@ -32,3 +32,6 @@ func (s *Server) Hash(h *phc.Hasher) { *s.flows.Hasher = *h }
 func (s *Server) TellRecoveries(ctx context.Context) (time.Time, error) {
 	return s.flows.TellRecoveries(ctx)
 }
+
+// Policy is what is in force.
+func (s *Server) Policy() *policy.Policy { return s.policy.Now() }

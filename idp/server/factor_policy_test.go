@@ -7,8 +7,10 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"hufu/idp"
+	"hufu/idp/policy"
 	"hufu/idp/server"
 	"hufu/storage"
 	"hufu/templates"
@@ -77,5 +79,44 @@ func TestRelatedOrigins(t *testing.T) {
 		if want := slices.Sorted(slices.Values(c.origins)); !slices.Equal(document.Origins, want) {
 			t.Errorf("origins %q, want %q", document.Origins, want)
 		}
+	}
+}
+
+// An edition whose time came while the server was down comes into force at the next start,
+// once, however often it starts after that.
+func TestEditionDueWhileDown(t *testing.T) {
+	for _, d := range []storage.Dialect{storage.SQLite, storage.Postgres} {
+		t.Run(string(d), func(t *testing.T) {
+			t.Parallel()
+			dsn, dir := sown(t, d, true)
+			synctest.Test(t, func(t *testing.T) {
+				w := quietWorld(t, dsn, dir)
+				store, author, other := w.Service.Store, w.user(t, "he.min").ID, w.user(t, "zhou.ning").ID
+				document := policy.Default().Document
+				document.Rules[0].Set["session.most"] = 7
+				e := idp.Edition{Base: 1, Title: "seven", Document: document.Format(), Author: author, CreatedAt: time.Now()}
+				must(t, store.CreateEdition(t.Context(), &e))
+				version, err := store.SubmitEdition(t.Context(), e.ID, e.Revision, "call 0310", time.Now())
+				must(t, err)
+				e.Version, e.DecidedBy, e.DecidedAt, e.ActivateAt = version, other, time.Now(), time.Now().Add(time.Hour)
+				if ok, err := store.ApproveEdition(t.Context(), e); err != nil || !ok {
+					t.Fatal(ok, err)
+				}
+				must(t, w.Service.Close())
+				time.Sleep(3 * time.Hour)
+				for start := range 3 {
+					w = quietWorld(t, dsn, dir)
+					if p := w.Service.Policy(); p.Version != version || p.Session.Most != 7 {
+						t.Errorf("start %d: v%d in force, %d sessions", start, p.Version, p.Session.Most)
+					}
+					events, err := w.Service.Store.Events(t.Context(), storage.EventFilter{Name: "policy.activated"}, 10)
+					must(t, err)
+					if len(events) != 1 {
+						t.Errorf("start %d: activated %d times", start, len(events))
+					}
+					must(t, w.Service.Close())
+				}
+			})
+		})
 	}
 }

@@ -51,17 +51,19 @@ var classes = map[string]class{
 	"POST /flows/{flow}/{step}/way": step, "POST /flows/{flow}/{step}/challenge": step, "POST /flows/{flow}/new-password/check": step,
 	"GET /flows/{flow}/recovery-codes/sheet": step, "GET /flows/{flow}/recovery-codes/slip": step, "GET /flows/{flow}/recovery-codes/file": step,
 	"GET /flows/{flow}/recovery-codes/kit": step, "POST /flows/{flow}/recovery-codes/kit": step, "GET /kit": open, "POST /kit": open,
+	"GET /recover": open, "POST /recover": open, "GET /recover/other": open, "GET /recover/done": open, "GET /recover/case": link, "POST /recover/case": link, "POST /flows/{flow}/recover-wait/stop": step,
+	"GET /account/recovery": own, "POST /account/recovery": own, // whose account nobody recovers
 	"/authorize": money, "/token": client, "/revoke": client, "/userinfo": client, "/introspect": client, "/device_authorization": client, "/par": client,
 	"/terminal/notices": client, "/terminal/notices/{id}": client,
 	"GET /device": approve, "POST /device": approve,
 	"GET /account": own, "GET /account/factors": own, "GET /account/contacts": own, "GET /account/devices": own, "GET /account/apps": own, "GET /account/activity": own,
-	"GET /account/data": own, "GET /account/freeze": own, "GET /account/unfreeze": own, "POST /account/unfreeze": own, // who is not frozen
+	"GET /account/data": own, "GET /account/call": own, "GET /account/freeze": own, "GET /account/unfreeze": own, "POST /account/unfreeze": own, // who is not frozen
 	"POST /account/activity": own, "POST /account/factors/rename": own, // a label proves nothing
 	"POST /account/end": stop, "POST /account/end-all": stop, "POST /account/browser/distrust": stop, "POST /account/browser/revoke": stop, "POST /account/app/withdraw": stop,
 	"POST /account/approval/end": stop, "POST /account/freeze": stop,
 	"GET /account/enrol": change, "GET /account/password": change, "GET /account/codes": change, "GET /account/username": change, "GET /account/factors/remove": change,
 	"POST /account/factors/remove": change, "GET /account/contact/new": change, "GET /account/contact/change": change, "GET /account/contact/remove": change,
-	"POST /account/contact/confirm": reach, "POST /account/contact/remove": change, "POST /account/contact/undo": change, "POST /account/data": change,
+	"POST /account/contact/confirm": reach, "GET /account/leave": change, "POST /account/leave": change, "POST /account/contact/remove": change, "POST /account/contact/undo": change, "POST /account/data": change,
 }
 
 // classOf finds the class of a pattern; the console's are one.
@@ -194,12 +196,12 @@ func (w *demoWorld) standing(t *testing.T, p target) string {
 	}
 	u := must2(store.User(ctx, p.user.ID))(t)
 	waits, err := store.DeviceRequestByUserCode(ctx, p.form.Get("user_code"), time.Now())
-	fmt.Fprintln(&out, "user", u.Frozen, u.MustChange, u.Role, u.Status, "device", waits.State, err)
+	fmt.Fprintln(&out, "user", u.LeavesAt, u.Frozen, u.MustChange, u.Role, u.Status, "device", waits.State, err)
 	return out.String()
 }
 
 // steps are the names of all steps, and of none.
-var stepNames = strings.Fields("identify introduce password offer second new-password choose-factor enrol-passkey enrol-totp recovery-codes contact contact-code still-mine username consent none")
+var stepNames = strings.Fields("identify introduce password offer second new-password choose-factor enrol-passkey enrol-totp recovery-codes contact contact-code still-mine username consent recover-who recover recover-proof recover-wait name-who name-code name-told none")
 
 // every calls every route with GET and POST: visit is told how it went.
 func (w *demoWorld) every(t *testing.T, b *browser, p target, flow string, skip []class, visit func(route, path string, c class, status int, to, body string)) {
@@ -359,11 +361,11 @@ func (w *demoWorld) oneFactorEverywhere(t *testing.T, b *browser, p target) {
 		case reach:
 			ok = more
 		case change:
-			ok = more || p.user.Role == idp.RoleCashier && status/100 == 4
+			ok = more || p.user.Role == idp.RoleCashier && status/100 == 4 || p.user.Role == idp.RoleOwner && path == "/account/leave" && status == 403 // he hands his shop over
 		case approve:
 			ok = more || status/100 == 4
 		case staff: // a merchant's own people have a part of the console, for two factors
-			ok = status == 403 || more && p.user.Role != idp.RoleCashier || strings.HasSuffix(path, "/lost") && status == 404 // stopping asks no more
+			ok = status == 403 || more && p.user.Role != idp.RoleCashier || (strings.HasSuffix(path, "/lost") || strings.HasSuffix(path, "/stop")) && status == 404 // stopping asks no more
 		case step:
 			ok = status/100 == 4 || status == 303 && strings.HasPrefix(to, "/flows/"+flow) || status == 200 && strings.Contains(path, "/second")
 		case link:

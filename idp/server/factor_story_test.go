@@ -6,9 +6,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"hufu/idp"
+	"hufu/idp/server"
+	"hufu/storage"
+	"hufu/templates"
 )
 
 // The owner binds a passkey beside the app, and signs in with it alone, with it as the
@@ -404,5 +408,39 @@ func TestPolicyAdminNeedsHisPasskey(t *testing.T) {
 			t.Errorf("in with %s", acr)
 		}
 		b.signOut().try("phr.admin", storyPassword).at("second").submit("way", "backup").submit("code", codes[0]).at("choose-factor") // the key is lost
+	})
+}
+
+// A policy administrator without a passkey is led to one by the first act that wants it, and
+// does it with that; if he would rather not he is back where he can look. An issuer that can
+// have none asks for what there is.
+func TestGraveActBringsAPasskey(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		b, key := w.from(t, "203.0.113.41"), w.internal()
+		b.open("/console").signIn("policy_admin").see(200, templates.T("zh-CN", "console.dashboard"))
+		const form = "/console/users/new"
+		b.open(form).at("offer").see(200, templates.T("zh-CN", "offer.console_title")).see(200, templates.T("zh-CN", "offer.console_after"))
+		b.submit("do", "later").at("/console")
+		b.open(form).at("offer") // not with less: it asks each time
+		if held := w.holds(t, "he.min", idp.MethodPasskey); held != "" {
+			t.Fatal("holds a passkey")
+		}
+		time.Sleep(time.Minute) // the code of the authenticator is used up
+		b.submit("do", "now").bind(key, "")
+		b.codes()
+		b.keep().at(form).see(200, templates.T("zh-CN", "reason.label"))
+		time.Sleep(10 * time.Minute)
+		b.open(form).at("second").assert(key).at(form)
+		if acr := w.acr(t, "he.min"); acr != idp.ACRPhr {
+			t.Errorf("with the passkey: %s", acr)
+		}
+	})
+	t.Run("address", func(t *testing.T) {
+		dsn, dir := sown(t, storage.SQLite, true)
+		cfg := server.Defaults(dir, true)
+		cfg.Database.DSN, cfg.Issuer = idp.Secret(dsn), "http://127.0.0.1:8080"
+		synctest.Test(t, func(t *testing.T) {
+			startWorld(t, cfg, dir).from(t, "203.0.113.42").open("/console").signIn("policy_admin").open("/console/users/new").at("/console/users/new").see(200, "")
+		})
 	})
 }

@@ -297,7 +297,14 @@ func TestTerminalKeys(t *testing.T) {
 			t.Error("the owner was not told")
 		}
 
-		// One key stands for one terminal; without its key an approved one gets nothing.
+		// A request without a key takes none away.
+		bare := w.asksWith(t, "esign", "GCDFGHJK", "", "")
+		manager.open("/device?user_code=GCDFGHJK").see(200, "不是您刚换的").submit("do", "approve", "match", "42").see(200, "这个终端码过期了")
+		if w.state(t, bare) != idp.DevicePending || key() != "key-two" {
+			t.Errorf("key %q, %s", key(), w.state(t, bare))
+		}
+
+		// One key stands for one terminal.
 		taken := w.asksWith(t, "smart", "FCDFGHJK", "key-two", "")
 		manager.open("/device?user_code=FCDFGHJK").see(200, "批准这台").submit("do", "approve", "match", "42").see(403, "另一台终端")
 		if w.state(t, taken) != idp.DevicePending {

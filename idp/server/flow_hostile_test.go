@@ -258,6 +258,20 @@ func TestRefusedRequests(t *testing.T) {
 	})
 }
 
+// There is room for a policy document and a list of merchants that somebody pastes, and there only; not without end.
+func TestRoomForDocuments(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		b := w.from(t, "203.0.113.9").open("/console").signIn("policy_admin")
+		for path, want := range map[string]map[int]int{"/console/policies/none/edit": {200_000: 404, 5 << 20: 413}, "/console/merchants/new": {60_000: 422, 200_000: 413}} {
+			for size, status := range want {
+				if res := b.once("POST", path, url.Values{"document": {strings.Repeat("8", size)}}); res.StatusCode != status {
+					t.Errorf("POST %s of %d bytes: %d, want %d", path, size, res.StatusCode, status)
+				}
+			}
+		}
+	})
+}
+
 // Whatever is sent to whichever route: no 500.
 func TestNothingBreaks(t *testing.T) {
 	eachHour(t, func(t *testing.T, w *demoWorld) {
@@ -267,7 +281,7 @@ func TestNothingBreaks(t *testing.T) {
 				b.open("/sign-in").signIn(who)
 			}
 		}
-		fields := strings.Fields("identifier password again code way do match user_code session to back t q id reason name client_id client_secret grant_type device_code refresh_token token code_verifier redirect_uri scope state nonce prompt max_age acr_values login_hint id_token_hint ui_locales request_uri response_type code_challenge code_challenge_method serial model kind merchant store role status after before event explain saved language post_logout_redirect_uri logout_hint credential label client grant browser change event answer factor")
+		fields := strings.Fields("identifier password again code way do match user_code session to back t q id reason name client_id client_secret grant_type device_code refresh_token token code_verifier redirect_uri scope state nonce prompt max_age acr_values login_hint id_token_hint ui_locales request_uri response_type code_challenge code_challenge_method serial model kind merchant store role status after before event explain saved language post_logout_redirect_uri logout_hint credential label client grant browser change event answer factor day to")
 		for i, nasty := range []string{"\x00", "\xff\xfe\xc0", strings.Repeat("9", 400), "'\"><svg onload=1>", "\u202e\u0000😀", "-1", "[]{}%s%n"} {
 			form := url.Values{}
 			for _, f := range fields {

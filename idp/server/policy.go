@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -12,7 +13,8 @@ import (
 
 // keeper keeps the policy that is asked up to date with the one in the database: it looks
 // at most once in a while, when somebody asks anything, so that what one replica activates
-// holds on every other within that time, and what was due comes into force.
+// holds on every other within that time, and what was due comes into force: policies, the
+// hand-overs of shops, and the end of people's last days.
 type keeper struct {
 	*Server
 	manage *manage.Manager
@@ -21,6 +23,7 @@ type keeper struct {
 	checked time.Time
 	beaten  time.Time
 	moved   int64
+	told    string // what was last logged of an edition that does not come into force
 }
 
 const policyAge = time.Second
@@ -35,14 +38,29 @@ func (k *keeper) found(ctx context.Context) error {
 }
 
 func (k *keeper) look(ctx context.Context, now time.Time) error {
-	if err := k.manage.ActivateDue(ctx, now); err != nil {
-		k.log.Warn("policy is not activated", "error", err)
+	if err := errors.Join(k.manage.HandoversDue(ctx, now), k.manage.LeaversDue(ctx, now)); err != nil {
+		k.log.Warn("a hand-over or a last day is not carried out", "error", err)
 	}
+	err := k.manage.ActivateDue(ctx, now)
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.tell(err)
 	moved, err := k.manage.Enforce(ctx, k.moved)
 	k.moved = moved
 	return err
+}
+
+// tell logs why what is due does not come into force: once, not each second until somebody
+// does something about it.
+func (k *keeper) tell(err error) {
+	var why string
+	if err != nil {
+		why = err.Error()
+	}
+	if why != "" && why != k.told {
+		k.log.Warn("policy is not activated", "error", err)
+	}
+	k.told = why
 }
 
 // fresh looks before a request, in nobody's transaction. What cannot be read leaves the

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -62,7 +63,7 @@ func TestForgottenPassword(t *testing.T) {
 // One channel alone: a day's wait during which everything that could be stolen waits too,
 // told at start, middle, before and at the end; then the password, and the password only.
 func TestRecoveryWaits(t *testing.T) {
-	eachHour(t, func(t *testing.T, w *demoWorld) {
+	eachJob(t, func(t *testing.T, w *demoWorld) {
 		old, _ := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "slow.one", TOTP: true, Phone: "+8613900010002", Mail: "slow.one@example.com"}, "203.0.113.22")
 		old.open("/sign-in").signIn("slow.one")
 		b := w.from(t, "203.0.113.22")
@@ -392,7 +393,7 @@ func TestRecoveryOfFreshThings(t *testing.T) {
 // A cashier with nothing but a phone, who needs no factor, waits by rows 7; the hours are
 // the tier's.
 func TestRecoveryOfCashier(t *testing.T) {
-	eachHour(t, func(t *testing.T, w *demoWorld) {
+	eachJob(t, func(t *testing.T, w *demoWorld) {
 		w.Service.Rule(0, "recovery.finish", 2*time.Hour)
 		w.ripe(t, somebody{Login: "cash.one", Phone: "+8613900010010", Mail: "cash.one@example.com"}, "203.0.113.33")
 		b := w.from(t, "203.0.113.33")
@@ -408,5 +409,69 @@ func TestRecoveryOfCashier(t *testing.T) {
 		if u := w.user(t, "cash.one"); u.Withholds(time.Now()) != "" {
 			t.Error("still withheld")
 		}
+	})
+}
+
+// The shop's own people come back by a code that the owner tells them, once.
+func TestRecoveryByTheShop(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		w.ripe(t, somebody{Login: "shop.one", TOTP: true}, "203.0.113.41")
+		store, u := w.Service.Store, w.user(t, "shop.one")
+		must(t, store.SetShopCode(t.Context(), u.ID, w.user(t, "lin.wei").ID, store.ShopCodeMAC(u.ID, "48219130"), time.Now().Add(15*time.Minute)))
+		b, other := w.from(t, "203.0.113.41"), w.from(t, "203.0.113.42")
+		other.lost("both", "shop.one").by("shop")
+		b.lost("both", "shop.one").by("shop").submit("code", "1234").see(422, "8 位数字").submit("code", "00000000").see(422, "")
+		b.submit("code", "4821 9130").see(200, "可以继续了").submit("do", "go").chooses().see(200, "选")
+		b.submit("factor", "totp")
+		enrol(t, b)
+		b.see(200, "找回来了")
+		other.submit("code", "48219130").see(410, "") // its flow died with everything of his
+		if r := w.recoveries(t, "shop.one")[0]; r.Row != 16 || r.State != idp.RecoveryDone {
+			t.Errorf("%+v", r)
+		}
+		stranger := w.from(t, "203.0.113.43")
+		stranger.lost("both", "no.such").by("shop").submit("code", "48219130").see(422, "")
+	})
+}
+
+// A terminal of the shop and the phone together: at once, with money withheld for a day. A
+// wrong pick ends the question; a terminal alone starts nothing.
+func TestRecoveryByTerminal(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "till.one", TOTP: true, Phone: "+8613900010044", Mail: "till.one@example.com"}, "203.0.113.44")
+		store, ctx := w.Service.Store, t.Context()
+		till := must2(store.TerminalBySerial(ctx, w.Terminals["smart"].Serial))(t)
+		if till.State != idp.TerminalActive {
+			must2(store.ActivateTerminal(ctx, till.ID, time.Now().Add(-30*24*time.Hour)))(t)
+		}
+		must(t, store.SeeTerminal(ctx, till, time.Now()))
+		till = must2(store.Terminal(ctx, till.ID))(t)
+		digits := ""
+		pick := func(right bool) {
+			t.Helper()
+			for _, n := range must2(store.TerminalNotices(ctx, till, time.Now()))(t) {
+				if n.Kind != idp.NoticeConfirm || n.UserID != w.user(t, "till.one").ID {
+					continue
+				}
+				for _, c := range n.Params.Choices {
+					if (strconv.Itoa(c) == digits) == right {
+						must2(store.AnswerTerminalNotice(ctx, n.ID, till, idp.NoticeConfirmed, c, time.Now()))(t)
+						return
+					}
+				}
+			}
+			t.Fatal("the terminal is asked nothing")
+		}
+		b := w.from(t, "203.0.113.44")
+		b.lost("both", "till.one").by("terminal").see(200, "在店里的终端上确认")
+		digits = b.big()
+		b.submit("").see(422, "还没有确认")
+		pick(false)
+		b.submit("").see(422, "选错了数字")
+		b.submit("resend")
+		digits = b.big()
+		pick(true)
+		b.submit("").see(200, "还差一样").see(200, "店里的终端")
+		b.shows("code:"+w.contact(t, "till.one", idp.IdentifierPhone).ID, "+8613900010044").see(200, "可以继续了").see(200, "不能退款")
 	})
 }

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,4 +110,16 @@ func (w *demoWorld) held(t *testing.T, login string, m idp.Method) idp.Credentia
 	}
 	t.Fatalf("%s holds no %s", login, m)
 	return idp.Credential{}
+}
+
+// big is the number that the page shows in big letters.
+func (b *browser) big() string {
+	b.t.Helper()
+	for _, p := range all(b.Doc, "p") {
+		if attr(p, "class") == "big" {
+			return strings.TrimSpace(p.LastChild.Data)
+		}
+	}
+	b.t.Fatalf("no big number on %s", b.URL)
+	return ""
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -32,6 +33,7 @@ var seeds = map[bool]map[storage.Dialect]*seed{
 }
 
 func TestMain(m *testing.M) {
+	debug.SetGCPercent(400) // each hash takes 19 MiB: the collector would do little but run
 	code := m.Run()
 	for _, byEngine := range seeds {
 		for _, s := range byEngine {

@@ -99,13 +99,13 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 	}
 	provider := &oidc.Provider{Store: store, Site: s.site, Policy: s.policy, Issuer: cfg.Issuer, Tokens: &web.Flood{PerMinute: cfg.Limits.RequestsPerMinute}, Log: log}
 	sessions.Copied, provider.Stop = engine.Copied, engine.StopAt
-	manager := &manage.Manager{Store: store, Policy: s.policy, Lists: engine.Lists, Issuer: cfg.Issuer, Invite: invitation(cfg.Operator), Notify: engine.Notice, Wake: make(chan struct{}, 1)}
+	manager := &manage.Manager{Store: store, Policy: s.policy, Lists: engine.Lists, Issuer: cfg.Issuer, Invite: invitation(cfg.Operator), NewKeys: oidc.NewKeys, Notify: engine.Notice, Announce: engine.Announce, Zone: cfg.Location(), Tell: engine.CaseNotice, CaseLink: engine.CaseLink, Wake: make(chan struct{}, 1)}
 	keep := &keeper{Server: s, manage: manager}
 	if err := keep.found(ctx); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	s.replica = newReplica()
-	console := &admin.Console{Manage: manager, Site: s.site, Store: store, Version: s.replica.Version, Replica: s.replica.ID}
+	console := &admin.Console{Manage: manager, Site: s.site, Store: store, Passkeys: engine.Passkey != nil, Version: s.replica.Version, Replica: s.replica.ID}
 	if cfg.Demo {
 		engine.Loopback, provider.Loopback = 100, 100
 		if s.demo, err = openWorld(ctx, store, hasher, cfg); err != nil {
@@ -126,7 +126,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 	provider.Routes(s.mux)
 	console.Routes(s.mux)
 	s.routes()
-	guard := &web.Guard{Peer: func(r *http.Request) netip.Addr { return ClientAddr(r, cfg.Proxies) }, BodyBytes: cfg.Limits.BodyBytes, Secure: cfg.Secure(),
+	guard := &web.Guard{Peer: func(r *http.Request) netip.Addr { return ClientAddr(r, cfg.Proxies) }, BodyBytes: cfg.Limits.BodyBytes, Room: admin.Room, Secure: cfg.Secure(),
 		Flood: &web.Flood{PerMinute: cfg.Limits.RequestsPerMinute}, Site: s.site, Log: log}
 	s.handler = guard.Wrap(keep.fresh(s.sameOrigin(http.HandlerFunc(s.route))))
 	s.run(keep)
@@ -281,6 +281,7 @@ func (s *Server) run(keep *keeper) {
 	s.every(ctx, time.Hour, "heartbeat", func() error { return s.beat(ctx) })
 	s.every(ctx, time.Hour, "sweep", func() error { return s.Store.Sweep(ctx, time.Now()) })
 	s.jobs.Go(func() { s.recoveries(ctx) })
+	s.every(ctx, manage.AdoptionPause, "adoption", func() error { return keep.manage.KeepAdoption(ctx, time.Now()) })
 	s.every(ctx, 6*time.Hour, "digest", func() error { return s.flows.Digest(ctx) })
 }
 

@@ -86,7 +86,7 @@ func (m *Manager) load(ctx context.Context, token string) (*Signed, error) {
 		}
 		signed.Merchant = &merchant
 	}
-	if signed.User.Reason() != "" || signed.Merchant != nil && signed.Merchant.Status == idp.MerchantClosed {
+	if signed.User.Reason(now) != "" || signed.Merchant != nil && signed.Merchant.Gone(now, m.Policy.Now().Closing.Export) {
 		return nil, nil
 	}
 	if !now.Before(ss.CreatedAt.Add(m.Policy.For(signed.Facts()).Session.Absolute)) { // stricter rules reach those who are signed in

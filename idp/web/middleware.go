@@ -75,7 +75,8 @@ func RequestID(ctx context.Context) string {
 type Guard struct {
 	Peer      func(r *http.Request) netip.Addr
 	BodyBytes int64
-	Secure    bool // https: HSTS
+	Room      func(r *http.Request) int64 // what some requests may carry, when that is more; 0 for others
+	Secure    bool                        // https: HSTS
 	Flood     *Flood
 	Site      *Site
 	Log       *slog.Logger
@@ -92,7 +93,7 @@ func (g *Guard) Wrap(next http.Handler) http.Handler {
 		r = r.WithContext(ctx)
 		rec := &recorder{ResponseWriter: w}
 		g.headers(rec.Header(), ctx)
-		r.Body = http.MaxBytesReader(rec, r.Body, g.BodyBytes)
+		r.Body = http.MaxBytesReader(rec, r.Body, max(g.BodyBytes, g.Room(r)))
 		defer func() {
 			if p := recover(); p != nil {
 				if p == http.ErrAbortHandler {

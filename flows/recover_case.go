@@ -1,0 +1,99 @@
+package flows
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"time"
+
+	"hufu/flows/factor"
+	"hufu/idp"
+	"hufu/idp/normal"
+	"hufu/idp/session"
+	"hufu/idp/web"
+	"hufu/templates"
+)
+
+// What other people have decided begins a recovery too: two of the operator's staff by the
+// link of a case, an owner or manager by a code that he tells in the shop.
+
+// casePage asks whoever follows the link of a case whether to begin: scanners of mail follow
+// links, too. It says nothing of the account.
+func (e *Engine) casePage(w http.ResponseWriter, r *http.Request) error {
+	token := r.URL.Query().Get("t")
+	if _, err := e.Store.Link(r.Context(), session.Hash(token), idp.LinkCase, time.Now()); err != nil {
+		return e.linkGone(w, r, err)
+	}
+	return e.Site.Write(w, r, http.StatusOK, templates.RecoverLink{Action: "/recover/case", Token: token})
+}
+
+// caseBegin uses the link up and opens the flow of the recovery that the case approved.
+func (e *Engine) caseBegin(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return badForm(err)
+	}
+	now := time.Now()
+	l, err := e.Store.UseLink(r.Context(), session.Hash(r.PostForm.Get("token")), idp.LinkCase, now)
+	if err != nil {
+		return e.linkGone(w, r, err)
+	}
+	c, err := e.Store.Case(r.Context(), l.Object)
+	if err != nil {
+		return err
+	}
+	if !c.Approved() || c.UserID != l.UserID {
+		return e.linkGone(w, r, errGone)
+	}
+	lost := c.Lost()
+	if lost != idp.LostPassword && lost != idp.LostSecond {
+		lost = idp.LostBoth
+	}
+	facts, err := json.Marshal(Facts{Recover: &recovering{Lost: lost, Extra: []idp.Shown{{By: idp.ByCase, ID: c.ID, At: now}}}})
+	if err != nil {
+		return err
+	}
+	path, err := e.Sessions.OpenFlowFor(w, r, idp.Demand{Kind: idp.FlowRecover, Object: string(lost), Return: "/recover"}, l.UserID, facts)
+	if err != nil {
+		return err
+	}
+	return web.Redirect(w, r, path)
+}
+
+// showShop asks for the code that was told in the shop.
+func (s *State) showShop() templates.Content {
+	return templates.RecoverShop{Form: s.Form, Action: s.path(stepProof),
+		Ways: []templates.Way{templates.FactorWay(s.engine.Site.Lang(s.request), "other", s.path(stepProof, "way"))}}
+}
+
+// shopCode reads it.
+func shopCode(form url.Values) (string, error) {
+	code, ok := normal.Digits(form.Get("code"), 8)
+	if !ok {
+		return "", idp.FieldError("code", "recover-shop.malformed")
+	}
+	return code, nil
+}
+
+// shopAnswered takes the code: paid for like any guess, used once.
+func (s *State) shopAnswered(ctx context.Context, form url.Values) error {
+	e, now := s.engine, time.Now()
+	code, err := shopCode(form)
+	if err != nil {
+		return err
+	}
+	right, err := e.Store.UseShopCode(ctx, s.User, e.Store.ShopCodeMAC(s.User, code), now)
+	if err != nil {
+		return err
+	}
+	if err := e.guess(ctx, s, methodShop, factor.Answer{Right: right, Reason: "code.wrong"}); err != nil {
+		return err
+	}
+	s.found().Extra = append(s.found().Extra, idp.Shown{By: idp.ByShop, ID: s.User, At: now})
+	s.Facts.Way, s.Facts.Begun, s.token = "", "", idp.NewToken()
+	delete(s.Facts.Scratch, stepProof)
+	return e.event(ctx, s, idp.Event{Name: "recovery.proof", Data: map[string]any{"by": string(idp.ByShop)}})
+}
+
+// methodShop is the code that an owner or manager tells his staff in the shop.
+const methodShop idp.Method = "shop"
