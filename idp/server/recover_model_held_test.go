@@ -168,6 +168,7 @@ type held struct {
 	f       *track
 	was, is view
 	done    *idp.Recovery // that it completed
+	began   bool          // that one waits, or waits for another flow
 }
 
 func (h *held) stealing() bool { return h.p == h.thief }
@@ -274,7 +275,7 @@ func (h *held) started(r idp.Recovery) {
 		h.fail("proofs of one group replace the factor (I2)")
 	}
 	h.toldOf(r)
-	if h.f != nil {
+	if h.began = true; h.f != nil {
 		h.f.waits = true
 	}
 }
@@ -338,7 +339,7 @@ func (h *held) moved(was, r idp.Recovery) {
 			break
 		}
 		h.ways["taken over"]++
-		if h.f != nil {
+		if h.began = true; h.f != nil {
 			h.f.waits = true
 		}
 		for _, s := range was.Shown {
@@ -543,7 +544,7 @@ func (h *held) page() {
 	case f == nil || f.path != "/recover" || f.who != h.own:
 	case h.is.user.Frozen:
 		h.fail("frozen, and a recovery goes on to %s (I1)", h.p.step)
-	case f.waits && strings.HasSuffix(h.path, "/recover"): // by more proof, at once
+	case f.waits && !h.began && strings.HasSuffix(h.path, "/recover"): // by more proof, at once
 		f.waits = false
 	case f.waits && r != nil && time.Now().Before(r.DueAt):
 		h.fail("at %s before its time (I1)", h.p.step)
