@@ -7,7 +7,7 @@ RACE_PACKAGES = ./storage/... ./flows/... ./idp/oidc ./idp/manage ./idp/phc ./id
 RACE_STORIES = Parallel|Replica|Saturat|AtOnce|EveryoneSignsIn
 PROGRAMS = ./cmd/hufu ./cmd/hufu-bench ./cmd/merchant-app ./cmd/terminal
 
-.PHONY: build run test fuzz lint clean
+.PHONY: build run test fuzz model lint clean
 
 build:
 	@mkdir -p bin
@@ -22,6 +22,10 @@ test:
 
 fuzz:
 	@sh .dev/fuzz.sh
+
+# WALKS and MUTANT_WALKS say how many
+model:
+	@sh .dev/model.sh
 
 lint:
 	@sh .dev/lint.sh

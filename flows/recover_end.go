@@ -64,12 +64,12 @@ func (e *Engine) completeRecover(ctx context.Context, s *State) (*finish, error)
 	if err := s.replace(ctx, r); err != nil {
 		return nil, err
 	}
+	if err := e.release(ctx, s.User, now); err != nil {
+		return nil, err
+	}
 	until := time.Time{}
 	if hold := s.Facts.Recover.Plan.Hold; hold > 0 {
 		until = now.Add(hold)
-	}
-	if err := e.Store.Withhold(ctx, s.User, holding(*s.Facts.Recover.Plan), until); err != nil {
-		return nil, err
 	}
 	if err := e.event(ctx, s, idp.Event{Name: "recovery.completed", Data: recoveryData(r)}); err != nil {
 		return nil, err
@@ -77,15 +77,6 @@ func (e *Engine) completeRecover(ctx context.Context, s *State) (*finish, error)
 	letter := templatesLetter(s, now)
 	letter.Object, letter.Until = r.ID, until
 	return &finish{next: "/recover/done"}, e.tellRecovery(ctx, *s.user, "recovery.completed", letter)
-}
-
-// holding is what an immediate recovery keeps back for a time; a delayed one has kept it back
-// while it waited.
-func holding(p policy.RecoveryPlan) idp.Withhold {
-	if p.Hold == 0 {
-		return idp.WithholdNothing
-	}
-	return p.Withheld
 }
 
 // concluded decides, with what is true now, that the recovery may end, and keeps that it

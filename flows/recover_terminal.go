@@ -32,13 +32,22 @@ func (s *State) askTerminal(ctx context.Context) error {
 		return err
 	}
 	e, now := s.engine, time.Now()
+	some, err := e.Store.Merchants(ctx, "", "", "", 1) // whose notice is taken back where there is nobody to ask for
+	if err != nil {
+		return err
+	}
 	match, choices := idp.NewChoices()
-	n := idp.TerminalNotice{MerchantID: nobody, UserID: nobody, Kind: idp.NoticeConfirm, Params: idp.NoticeParams{Choices: choices}, CreatedAt: now, Until: now.Add(e.Policy.Now().Returns.Confirm)}
+	n := idp.TerminalNotice{UserID: nobody, Kind: idp.NoticeConfirm, Params: idp.NoticeParams{Choices: choices}, CreatedAt: now, Until: now.Add(e.Policy.Now().Returns.Confirm)}
 	asks := s.user != nil && s.user.MerchantID != "" && s.user.Reason(time.Now()) == "" && !s.user.Frozen && !s.muted
 	if asks {
 		n.MerchantID, n.UserID, n.Params.Name = s.user.MerchantID, s.user.ID, s.user.Name
+	} else if len(some) > 0 {
+		n.MerchantID = some[0].ID
 	}
-	err := e.Store.Try(ctx, func(ctx context.Context) error {
+	err = e.Store.Try(ctx, func(ctx context.Context) error {
+		if n.MerchantID == "" { // there is no shop at all
+			return nil
+		}
 		if err := e.Store.QueueTerminalNotice(ctx, &n, match); err != nil || asks {
 			return err
 		}

@@ -184,7 +184,9 @@ func (s *State) wait(ctx context.Context, plan policy.RecoveryPlan, f policy.Rec
 			r.DueAt = running.DueAt
 		}
 	}
-	r.Until = r.DueAt.Add(s.settings().Recovery.Finish)
+	if r.Until = r.DueAt.Add(s.settings().Recovery.Finish); running != nil { // sooner due is no sooner over
+		r.Until = running.Until
+	}
 	if running == nil {
 		err = e.Store.AddRecovery(ctx, &r)
 	} else {
@@ -431,6 +433,9 @@ func (e *Engine) stopRecovery(ctx context.Context, u idp.User, by idp.Event) err
 	if err := e.Store.VoidTerminalNotices(ctx, u.ID, now); err != nil {
 		return err
 	}
+	if err := e.release(ctx, u.ID, now); err != nil { // the freeze keeps money back, until it is lifted
+		return err
+	}
 	until := now.Add(e.Policy.For(policy.Who(u, merchant)).Recovery.Dispute)
 	for _, v := range r.Shown {
 		if v.By != idp.ByPhone && v.By != idp.ByMail {
@@ -448,6 +453,47 @@ func (e *Engine) stopRecovery(ctx context.Context, u idp.User, by idp.Event) err
 	return e.Store.Append(ctx, by)
 }
 
+// release withholds from a person, when no recovery waits any more, what those that were
+// done at once, or a hand-over, still keep back, each for its time: neither a further one nor
+// its end makes that shorter.
+func (e *Engine) release(ctx context.Context, user string, now time.Time) error {
+	u, err := e.Store.User(ctx, user)
+	if err != nil {
+		return err
+	}
+	rules, err := e.rulesOf(ctx, u)
+	if err != nil {
+		return err
+	}
+	past, err := e.Store.Recoveries(ctx, user, 20)
+	if err != nil {
+		return err
+	}
+	w, until := idp.WithholdNothing, time.Time{}
+	for _, r := range past {
+		end := r.EndedAt.Add(rules.Recovery.Usual)
+		if atOnce := r.State == idp.RecoveryDone && r.DueAt.Equal(r.StartedAt); !atOnce || r.Withheld == idp.WithholdNothing || !now.Before(end) {
+			continue
+		}
+		if w = w.Worse(r.Withheld); end.After(until) {
+			until = end
+		}
+	}
+	given, err := e.Store.Events(ctx, storage.EventFilter{Subject: user, Name: "owner.done", Since: now.Add(-rules.Handover.Hold)}, 1)
+	if err != nil {
+		return err
+	}
+	for _, h := range given {
+		if h.Data["to"] != user { // who gave it
+			continue
+		}
+		if w = w.Worse(idp.WithholdPayee); h.At.Add(rules.Handover.Hold).After(until) {
+			until = h.At.Add(rules.Handover.Hold)
+		}
+	}
+	return e.Store.Withhold(ctx, user, w, until)
+}
+
 // endRecovery ends a recovery that waits without a freeze: withdrawn by the owner, void
 // because something it rests on changed, or expired.
 func (e *Engine) endRecovery(ctx context.Context, r idp.Recovery, to idp.RecoveryState, by idp.Event) (bool, error) {
@@ -455,7 +501,7 @@ func (e *Engine) endRecovery(ctx context.Context, r idp.Recovery, to idp.Recover
 	if err != nil || !ok {
 		return false, err
 	}
-	if err := e.Store.LiftWithhold(ctx, r.UserID, r.Until); err != nil {
+	if err := e.release(ctx, r.UserID, time.Now()); err != nil {
 		return false, err
 	}
 	if err := e.Store.VoidTerminalNotices(ctx, r.UserID, time.Now()); err != nil {

@@ -93,15 +93,6 @@ func (c *conformity) recoveries(ctx context.Context) {
 	c.did(err, "User")
 	c.is(u.Withholds(c.now) == idp.WithholdMoney && u.Withholds(until) == idp.WithholdNothing && u.MoneyAt.Equal(c.now), "withheld", u)
 
-	c.did(c.s.LiftWithhold(ctx, who.ID, until.Add(time.Second)), "LiftWithhold")
-	u, err = c.s.User(ctx, who.ID)
-	c.did(err, "User")
-	c.is(u.Withholds(c.now) == idp.WithholdMoney, "kept back by something else", u)
-	c.did(c.s.LiftWithhold(ctx, who.ID, until), "LiftWithhold")
-	u, err = c.s.User(ctx, who.ID)
-	c.did(err, "User")
-	c.is(u.Withholds(c.now) == idp.WithholdNothing, "given back", u)
-
 	c.did(c.s.Dispute(ctx, mail.ID, until), "Dispute")
 	names, err := c.s.Identifiers(ctx, who.ID)
 	c.did(err, "Identifiers")

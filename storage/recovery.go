@@ -152,12 +152,6 @@ func (s *Store) Withhold(ctx context.Context, user string, w idp.Withhold, until
 	return s.exec(ctx, "UPDATE users SET withheld = ?, withheld_until = ? WHERE id = ?", string(w), micros(until), user)
 }
 
-// LiftWithhold gives back what was kept back until a time; what another thing keeps back until
-// another stays.
-func (s *Store) LiftWithhold(ctx context.Context, user string, until time.Time) error {
-	return s.exec(ctx, "UPDATE users SET withheld = '', withheld_until = 0 WHERE id = ? AND withheld_until = ?", user, micros(until))
-}
-
 // NoteMoney keeps that a person was given a money scope, once an hour.
 func (s *Store) NoteMoney(ctx context.Context, user string, now time.Time) error {
 	return s.exec(ctx, "UPDATE users SET money_at = ? WHERE id = ? AND money_at < ?", micros(now), user, micros(now.Add(-time.Hour)))

@@ -21,11 +21,17 @@ import (
 	"hufu/idp"
 )
 
-// OWASP's first choice for Argon2id: 19 MiB, two passes, one lane.
+// Cost is what one hash takes.
+type Cost struct {
+	Memory uint32 // KiB
+	Passes uint32
+	Lanes  uint8
+}
+
+// Standard is OWASP's first choice for Argon2id.
+var Standard = Cost{Memory: 19 * 1024, Passes: 2, Lanes: 1}
+
 const (
-	memory  = 19 * 1024 // KiB
-	passes  = 2
-	lanes   = 1
 	saltLen = 16
 	hashLen = 32
 )
@@ -35,16 +41,20 @@ const patience = 800 * time.Millisecond
 
 // Hasher hashes and verifies passwords.
 type Hasher struct {
+	cost      Cost
 	all       chan struct{}
 	strangers chan struct{}
 	dummy     string
 }
 
 // NewHasher returns a hasher that works on so many passwords at a time, at least two.
-func NewHasher(slots int) *Hasher {
+func NewHasher(slots int) *Hasher { return NewHasherAt(Standard, slots) }
+
+// NewHasherAt is NewHasher at another cost.
+func NewHasherAt(c Cost, slots int) *Hasher {
 	slots = max(slots, 2)
-	h := &Hasher{all: make(chan struct{}, slots), strangers: make(chan struct{}, slots-slots/2)}
-	h.dummy = encode(random(saltLen), random(hashLen))
+	h := &Hasher{cost: c, all: make(chan struct{}, slots), strangers: make(chan struct{}, slots-slots/2)}
+	h.dummy = encode(c, random(saltLen), random(hashLen))
 	return h
 }
 
@@ -60,7 +70,7 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	}
 	defer release()
 	salt := random(saltLen)
-	return encode(salt, argon2.IDKey([]byte(password), salt, passes, memory, lanes, hashLen)), nil
+	return encode(h.cost, salt, argon2.IDKey([]byte(password), salt, h.cost.Passes, h.cost.Memory, h.cost.Lanes, hashLen)), nil
 }
 
 // Verify says whether a password has the hash, and whether the hash was made with
@@ -75,9 +85,9 @@ func (h *Hasher) Verify(ctx context.Context, known bool, encoded, password strin
 		return false, false, err
 	}
 	defer release()
-	got := argon2.IDKey([]byte(password), p.salt, p.passes, p.memory, p.lanes, uint32(len(p.hash)))
+	got := argon2.IDKey([]byte(password), p.salt, p.Passes, p.Memory, p.Lanes, uint32(len(p.hash)))
 	ok = subtle.ConstantTimeCompare(got, p.hash) == 1
-	return ok, p.memory != memory || p.passes != passes || p.lanes != lanes || len(p.hash) != hashLen, nil
+	return ok, p.Cost != h.cost || len(p.hash) != hashLen, nil
 }
 
 // Slot waits for room to do work as heavy as a hash, such as opening a file under a
@@ -124,14 +134,13 @@ func random(n int) []byte {
 
 var b64 = base64.RawStdEncoding
 
-func encode(salt, hash []byte) string {
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, memory, passes, lanes, b64.EncodeToString(salt), b64.EncodeToString(hash))
+func encode(c Cost, salt, hash []byte) string {
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, c.Memory, c.Passes, c.Lanes, b64.EncodeToString(salt), b64.EncodeToString(hash))
 }
 
 type parts struct {
-	memory, passes uint32
-	lanes          uint8
-	salt, hash     []byte
+	Cost
+	salt, hash []byte
 }
 
 // errFormat never shows the hash itself.
@@ -145,14 +154,14 @@ func parse(encoded string) (p parts, err error) {
 		return p, errFormat
 	}
 	var rest string
-	if n, err := fmt.Sscanf(f[3]+" .", "m=%d,t=%d,p=%d %s", &p.memory, &p.passes, &p.lanes, &rest); err != nil || n != 4 || rest != "." {
+	if n, err := fmt.Sscanf(f[3]+" .", "m=%d,t=%d,p=%d %s", &p.Memory, &p.Passes, &p.Lanes, &rest); err != nil || n != 4 || rest != "." {
 		return p, errFormat
 	}
 	var err1, err2 error
 	p.salt, err1 = b64.DecodeString(f[4])
 	p.hash, err2 = b64.DecodeString(f[5])
 	switch {
-	case err1 != nil, err2 != nil, p.memory < 8 || p.memory > 1<<18, p.passes < 1 || p.passes > 16, p.lanes < 1 || p.lanes > 8,
+	case err1 != nil, err2 != nil, p.Memory < 8 || p.Memory > 1<<18, p.Passes < 1 || p.Passes > 16, p.Lanes < 1 || p.Lanes > 8,
 		len(p.salt) < 8 || len(p.salt) > 64, len(p.hash) < 16 || len(p.hash) > 64:
 		return p, errFormat
 	}

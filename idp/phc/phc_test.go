@@ -86,7 +86,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$MTIzNDU2Nzg5MDEyMzQ1Ng")
 	f.Add("$argon2id$v=19$m=4294967295,t=1,p=1$c29tZXNhbHQ$MTIzNDU2Nzg5MDEyMzQ1Ng")
 	f.Fuzz(func(t *testing.T, s string) {
-		if p, err := parse(s); err == nil && (p.memory > 1<<18 || p.passes > 16) {
+		if p, err := parse(s); err == nil && (p.Memory > 1<<18 || p.Passes > 16) {
 			t.Fatalf("dangerous cost taken: %+v", p)
 		}
 	})

@@ -3,6 +3,7 @@ package server_test
 import (
 	"cmp"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -33,6 +34,8 @@ type demoWorld struct {
 	Issuer  string
 	dir     string                   // its data
 	keys    map[string]*dpoptest.Key // of terminals
+	marks   *sql.Stmt                // see watch
+	agent   idp.Credential           // key of a rogue one, see hire
 	key     *dpoptest.Key            // of the terminal that asks, unless another one is said
 	Clients map[string]struct {
 		ID         string `json:"client_id"`

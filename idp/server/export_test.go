@@ -1,6 +1,12 @@
 package server
 
-import "hufu/idp/policy"
+import (
+	"context"
+	"time"
+
+	"hufu/idp/phc"
+	"hufu/idp/policy"
+)
 
 // Rule changes a field of a rule of the policy in force, by its path.
 func (s *Server) Rule(rule int, path string, value any) {
@@ -17,6 +23,14 @@ func (s *Server) Rule(rule int, path string, value any) {
 func (s *Server) Rest() {
 	s.stop()
 	s.jobs.Wait()
+}
+
+// Hash takes another hasher for passwords and codes from paper.
+func (s *Server) Hash(h *phc.Hasher) { *s.flows.Hasher = *h }
+
+// TellRecoveries does what the job of that name does, once.
+func (s *Server) TellRecoveries(ctx context.Context) (time.Time, error) {
+	return s.flows.TellRecoveries(ctx)
 }
 
 // Policy is what is in force.

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -226,6 +227,58 @@ func TestRecoveryGetsBetter(t *testing.T) {
 	})
 }
 
+// More proof in the browser that waits makes it sooner in place.
+func TestRecoveryGetsBetterInPlace(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		_, kit := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "place.one", TOTP: true, Phone: "+8613900010011", Mail: "place.one@example.com"}, "203.0.113.34")
+		b := w.from(t, "203.0.113.34")
+		b.lost("password", "place.one").shows("introduce:phone", "+8613900010011").submit("do", "go").see(200, "还要等")
+		time.Sleep(2 * time.Hour)
+		b.by("kit").submit("code", kit[0]).see(200, "可以继续了").submit("do", "go").see(200, "密码").chooses().see(200, "找回来了")
+		rs := w.recoveries(t, "place.one")
+		if len(rs) != 2 || rs[0].Row != 10 || rs[0].State != idp.RecoveryDone || rs[1].State != idp.RecoveryVoid {
+			t.Fatalf("%+v", rs)
+		}
+	})
+}
+
+// What a recovery kept back while it waited comes back with the strong return from its stop;
+// what one that was done keeps back for its time, no further one and no end of it shortens.
+func TestRecoveryGivesBackWhatItKept(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		old, kit := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "kept.one", TOTP: true, Phone: "+8613900010012", Mail: "kept.one@example.com"}, "203.0.113.35")
+		thief := w.from(t, "198.51.100.35")
+		thief.lost("password", "kept.one").shows("introduce:email", "kept.one@example.com").submit("do", "go").see(200, "还要等")
+		old.open("/sign-in").signIn("kept.one")
+		time.Sleep(time.Minute)
+		old.post("/account/freeze", nil).see(200, "冻结了")
+		time.Sleep(time.Minute)
+		old.post("/account/unfreeze", nil).see(200, "密码").submit("password", storyPassword).submit("code", w.code(t, "kept.one")).see(200, "解除")
+		if u := w.user(t, "kept.one"); u.Frozen || u.Withholds(time.Now()) != idp.WithholdNothing {
+			t.Errorf("frozen %v, withheld %q until %v", u.Frozen, u.Withheld, u.WithheldUntil)
+		}
+
+		time.Sleep(8 * 24 * time.Hour)
+		b := w.from(t, "203.0.113.35")
+		b.lost("password", "kept.one").shows("introduce:phone", "+8613900010012").by("kit").submit("code", kit[0]).see(200, "可以继续了").submit("do", "go").chooses().see(200, "找回来了")
+		until := w.user(t, "kept.one").WithheldUntil
+		if w.user(t, "kept.one").Withheld != idp.WithholdPayee {
+			t.Fatalf("withheld %q", w.user(t, "kept.one").Withheld)
+		}
+		time.Sleep(time.Minute)
+		entry := w.Users["kept.one"]
+		entry.Password = newPassword
+		w.Users["kept.one"] = entry
+		again := w.from(t, "203.0.113.35")
+		again.lost("both", "kept.one").shows("introduce:email", "kept.one@example.com").submit("do", "go").see(200, "还要等")
+		b.open("/sign-in").signIn("kept.one")
+		b.post("/account/recovery", nil).see(200, "找回已经取消")
+		if u := w.user(t, "kept.one"); u.Withheld != idp.WithholdPayee || !u.WithheldUntil.Equal(until) {
+			t.Errorf("withheld %q until %v, want w1 until %v still", u.Withheld, u.WithheldUntil, until)
+		}
+	})
+}
+
 // A forgotten user name comes on its own channel, and the pages are the same for everybody.
 func TestForgottenName(t *testing.T) {
 	eachHour(t, func(t *testing.T, w *demoWorld) {
@@ -264,6 +317,7 @@ func TestForgottenName(t *testing.T) {
 func TestRecoveryTellsNobody(t *testing.T) {
 	eachHour(t, func(t *testing.T, w *demoWorld) {
 		w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "seen.one", TOTP: true, Phone: "+8613900010007", Mail: "seen.one@example.com"}, "203.0.113.29")
+		digits := regexp.MustCompile(`\d+`)
 		walk := func(login, address string) (said []string) {
 			b := w.from(t, address)
 			for _, lost := range []string{"password", "second", "both"} {
@@ -271,6 +325,12 @@ func TestRecoveryTellsNobody(t *testing.T) {
 				b.lost(lost, login)
 				note := func() { said = append(said, strings.ReplaceAll(b.text(), login, "NAME")) }
 				note()
+				for range 2 { // there may be a terminal to ask, or none
+					said = append(said, digits.ReplaceAllString(b.by("terminal").text(), "0"))
+					said = append(said, digits.ReplaceAllString(mask(b.post(b.URL.Path, nil).see(422, "").text()), "0"))
+					b.submit("way", "other")
+					note()
+				}
 				ways := []string{"introduce:phone", "introduce:email", "kit"}
 				if lost == "second" {
 					ways = append(ways, "password")

@@ -49,6 +49,7 @@ type Server struct {
 	stop    context.CancelFunc
 	jobs    sync.WaitGroup
 	demo    *world
+	flows   *flows.Engine
 	deliver *notify.Deliverer // nil: in the demonstration world
 	lists   func() error      // closes what passwords are compared with
 	keys    *passkey.Factor   // nil: an issuer without a name has no passkeys
@@ -79,9 +80,10 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 	sessions.Admit = func(r *http.Request) error { return admit(flowsOf, web.Share(r.Context())) }
 	s.site = &web.Site{Sessions: sessions, Issuer: cfg.Issuer, Operator: cfg.Operator, Demo: cfg.Demo, Zone: cfg.Location(), Log: log}
 	hasher := phc.NewHasher(runtime.NumCPU())
-	engine := &flows.Engine{Store: store, Sessions: sessions, Site: s.site, Policy: s.policy, Hasher: hasher, Log: log,
+	s.flows = &flows.Engine{Store: store, Sessions: sessions, Site: s.site, Policy: s.policy, Hasher: hasher, Log: log,
 		Password: password.Factor{Hasher: hasher}, TOTP: totp.Factor{Issuer: cfg.Operator}, Code: code.Factor{Policy: s.policy, Host: issuer.Hostname()},
 		Backup: backup.Factor{Hasher: hasher}, Wake: make(chan struct{}, 1)}
+	engine := s.flows
 	if engine.Passkey, err = cfg.passkeys(log); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
@@ -127,7 +129,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 	guard := &web.Guard{Peer: func(r *http.Request) netip.Addr { return ClientAddr(r, cfg.Proxies) }, BodyBytes: cfg.Limits.BodyBytes, Room: admin.Room, Secure: cfg.Secure(),
 		Flood: &web.Flood{PerMinute: cfg.Limits.RequestsPerMinute}, Site: s.site, Log: log}
 	s.handler = guard.Wrap(keep.fresh(s.sameOrigin(http.HandlerFunc(s.route))))
-	s.run(engine, keep)
+	s.run(keep)
 	return s, nil
 }
 
@@ -269,7 +271,7 @@ func (m *missed) Write(b []byte) (int, error) { return len(b), nil }
 func (m *missed) WriteHeader(status int)      { m.status = status }
 
 // run starts the background jobs. They are safe on every replica at once.
-func (s *Server) run(engine *flows.Engine, keep *keeper) {
+func (s *Server) run(keep *keeper) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	if s.deliver != nil {
@@ -278,17 +280,17 @@ func (s *Server) run(engine *flows.Engine, keep *keeper) {
 	s.jobs.Go(func() { keep.simulate(ctx) })
 	s.every(ctx, time.Hour, "heartbeat", func() error { return s.beat(ctx) })
 	s.every(ctx, time.Hour, "sweep", func() error { return s.Store.Sweep(ctx, time.Now()) })
-	s.jobs.Go(func() { s.recoveries(ctx, engine) })
+	s.jobs.Go(func() { s.recoveries(ctx) })
 	s.every(ctx, manage.AdoptionPause, "adoption", func() error { return keep.manage.KeepAdoption(ctx, time.Now()) })
-	s.every(ctx, 6*time.Hour, "digest", func() error { return engine.Digest(ctx) })
+	s.every(ctx, 6*time.Hour, "digest", func() error { return s.flows.Digest(ctx) })
 }
 
 // recoveries tells of recoveries that wait, when it is due to be told.
-func (s *Server) recoveries(ctx context.Context, engine *flows.Engine) {
+func (s *Server) recoveries(ctx context.Context) {
 	for {
 		next := time.Now().Add(time.Minute)
 		s.note(ctx, "recoveries", func() (err error) {
-			next, err = engine.TellRecoveries(ctx)
+			next, err = s.flows.TellRecoveries(ctx)
 			return err
 		})
 		pause := time.NewTimer(max(time.Second, time.Until(next)))
@@ -297,7 +299,7 @@ func (s *Server) recoveries(ctx context.Context, engine *flows.Engine) {
 			pause.Stop()
 			return
 		case <-pause.C:
-		case <-engine.Wake:
+		case <-s.flows.Wake:
 			pause.Stop()
 		}
 	}
