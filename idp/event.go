@@ -27,7 +27,7 @@ type Event struct {
 // it is about sees it. A test holds that no other name is written.
 var EventNames = map[string]bool{
 	"signin.succeeded": true, "signin.failed": true, "signin.refused": true, "signin.stepup": true, "signin.newbrowser": true, "signin.newplace": true,
-	"session.ended": true, "grant.created": true, "grant.revoked": true, "grant.reuse_detected": true,
+	"session.ended": true, "session.ended_all": false, "grant.created": true, "grant.revoked": true, "grant.reuse_detected": true,
 	"password.changed": true, "password.reset": true, "password.suspected": true,
 	"password.expiring": true, "password.must_change": true,
 	"factor.enrolled": true, "factor.removed": true, "factor.replaced": true, "factor.renamed": true, "factor.clone_suspected": true, "code.sent": true,

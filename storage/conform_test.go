@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -79,6 +80,23 @@ func (c *conformity) house(ctx context.Context) {
 		return c.s.Try(ctx, func(context.Context) error { return storage.Undo() })
 	})
 	c.did(err, "Tx", "Try")
+	copied := filepath.Join(c.TempDir(), "copy.db")
+	err = c.s.Copy(ctx, copied)
+	c.did(nil, "Copy")
+	if c.s.Dialect == storage.Postgres {
+		c.is(err != nil, "a copy of PostgreSQL")
+		return
+	}
+	c.did(err)
+	other, err := storage.Open(ctx, "sqlite:"+copied, storagetest.Ring(), slog.New(slog.DiscardHandler))
+	c.did(err)
+	c.did(other.Ready(ctx))
+	c.did(other.Close())
+	c.is(c.s.Copy(ctx, copied) != nil, "a copy over another")
+	for range 16 { // no connection of the readers' was left able to write
+		var ids []string
+		c.is(c.s.Scan(ctx, &ids, "DELETE FROM users RETURNING id") != nil, "a reader writes")
+	}
 }
 
 func (c *conformity) merchants(ctx context.Context) {
@@ -331,6 +349,12 @@ func (c *conformity) flows(ctx context.Context) {
 	_, err = c.s.Flow(ctx, []byte("f5"), []byte("b"), c.now)
 	c.is(idp.KindOf(err) == idp.NotFound, "dropped", err)
 	c.flow(ctx, "f4")
+	holders, err := c.s.Holders(ctx, "", c.now, 100)
+	c.did(err, "Holders")
+	c.is(slices.Contains(holders, c.user.ID) && slices.IsSorted(holders), "holders", holders)
+	past, err := c.s.Holders(ctx, holders[len(holders)-1], c.now, 100)
+	c.did(err)
+	c.is(len(past) == 0, "holders after the last", past)
 	c.did(c.s.EndAll(ctx, c.user, storage.Keep{}, "test", idp.Event{}), "EndAll")
 	_, err = c.s.Flow(ctx, []byte("f4"), []byte("b"), c.now)
 	c.is(idp.KindOf(err) == idp.NotFound, "ended", err)

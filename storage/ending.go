@@ -51,6 +51,17 @@ func (s *Store) EndAll(ctx context.Context, u idp.User, keep Keep, cause string,
 	})
 }
 
+// Holders lists the users, by id after one, who have something that [Store.EndAll] ends, or a
+// browser that waives their second factor.
+func (s *Store) Holders(ctx context.Context, after string, now time.Time, limit int) (users []string, err error) {
+	at := micros(now)
+	err = s.db(ctx).Raw(`SELECT id FROM users WHERE id > ? AND (EXISTS (SELECT 1 FROM sessions WHERE user_id = users.id AND ended_at = 0 AND expires_at > ?)
+		OR EXISTS (SELECT 1 FROM grants WHERE user_id = users.id AND ended_at = 0 AND expires_at > ?)
+		OR EXISTS (SELECT 1 FROM flows WHERE user_id = users.id AND expires_at > ?)
+		OR EXISTS (SELECT 1 FROM browsers WHERE user_id = users.id AND trusted_until > ?)) ORDER BY id LIMIT ?`, after, at, at, at, at, limit).Scan(&users).Error
+	return users, err
+}
+
 // Revoked writes the event of a grant that ended.
 func (s *Store) Revoked(ctx context.Context, grant, cause string, by idp.Event) error {
 	g, err := s.Grant(ctx, grant)

@@ -15,15 +15,16 @@ type Seeded struct {
 	Measures []byte // of his password, JSON; nil: not known
 }
 
-// Seed stores many made-up people at once, giving them ids: a population to measure with.
-// It checks nothing.
+// Seed stores many made-up people at once, giving them ids: a population to measure with, or
+// to show things on. It checks nothing, and the ages of what they hold are what it is told.
 func (s *Store) Seed(ctx context.Context, people []Seeded, at time.Time) error {
 	var users []userRow
 	var names []identifierRow
 	var creds []credentialRow
 	var measures [][]byte
-	for _, p := range people {
+	for i, p := range people {
 		id := idp.NewID()
+		people[i].User.ID = id
 		name, err := s.ring.Seal(userNamePlace(id), []byte(p.User.Name))
 		if err != nil {
 			return err

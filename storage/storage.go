@@ -192,6 +192,30 @@ func (s *Store) Ping(ctx context.Context) error {
 	return s.read.WithContext(ctx).Raw("SELECT 1").Scan(&one).Error
 }
 
+// Copy writes a copy of a SQLite database, as it is at one moment, into a new file while
+// others read and write on. PostgreSQL has tools of its own for it.
+func (s *Store) Copy(ctx context.Context, path string) error {
+	if s.Dialect != SQLite {
+		return errors.New("database: PostgreSQL is copied by pg_dump")
+	}
+	// SQLite would make the copy readable by others; it takes an empty file.
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
+	// A connection of the readers', so that the one writer goes on; they are read-only.
+	return s.read.WithContext(ctx).Connection(func(db *gorm.DB) error {
+		if err := db.Exec("PRAGMA query_only(0)").Error; err != nil {
+			return err
+		}
+		err := db.Exec("VACUUM INTO ?", path).Error
+		return errors.Join(err, db.WithContext(context.WithoutCancel(ctx)).Exec("PRAGMA query_only(1)").Error)
+	})
+}
+
 // Close lets go of all connections.
 func (s *Store) Close() error {
 	var errs []error

@@ -28,12 +28,15 @@ type commands struct {
 	ConfigFile string `name:"config" placeholder:"FILE" env:"HUFU_CONFIG" help:"Configuration file (YAML)."`
 	kong.Plugins
 
-	Serve   serveCmd   `cmd:"" help:"Run the service."`
-	Migrate migrateCmd `cmd:"" help:"Bring the database to this version's schema."`
-	Config  configCmd  `cmd:"" help:"Look at the configuration."`
-	Key     keyCmd     `cmd:"" help:"Make key files."`
-	User    userCmd    `cmd:"" help:"Make accounts and reset passwords."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Serve    serveCmd    `cmd:"" help:"Run the service."`
+	Migrate  migrateCmd  `cmd:"" help:"Bring the database to this version's schema."`
+	Backup   backupCmd   `cmd:"" help:"Copy the SQLite database while the service runs."`
+	Config   configCmd   `cmd:"" help:"Look at the configuration."`
+	Key      keyCmd      `cmd:"" help:"Make key files."`
+	User     userCmd     `cmd:"" help:"Make accounts and reset passwords."`
+	Sessions sessionsCmd `cmd:"" help:"Sign everybody out."`
+	Drill    drillCmd    `cmd:"" help:"Practise the bad days on a made-up world: a lost phone, a stolen terminal, a rogue agent, a restore from backup."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 
 // app is what a command's Run gets.
@@ -67,7 +70,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	a.cli.Plugins = kong.Plugins{a.flags.target}
 	parser, err := kong.New(a.cli, kong.Name("hufu"), kong.Writers(stdout, stderr),
 		kong.Description("Two-factor identity provider for merchants and their terminals."),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), languages(),
 		kong.Exit(func(code int) { panic(usageExit(code)) }))
 	if err != nil {
 		fmt.Fprintln(stderr, "hufu:", err)

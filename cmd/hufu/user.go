@@ -116,7 +116,7 @@ func (a *app) manage(do func(m *manage.Manager) error) error {
 }
 
 // flagOf names the flag of a field, so that a refusal says what to change.
-var flagOf = map[string]string{"username": "--username", "role": "--role", "merchant_no": "--merchant-no", "phone": "--phone", "email": "--email", "name": "--name", "password": "password"}
+var flagOf = map[string]string{"username": "--username", "role": "--role", "merchant_no": "--merchant-no", "phone": "--phone", "email": "--email", "name": "--name", "password": "password", "reason": "--reason"}
 
 // sentence turns refusals into sentences of the catalogue, one a line; other errors
 // stay as they are.

@@ -192,43 +192,41 @@ func (w *world) make(ctx context.Context, store *storage.Store, hasher *phc.Hash
 	})
 }
 
+// person makes one of the people. What he holds is a month old: what was bound lately proves
+// nothing, and here recovery is to be seen.
 func (w *world) person(ctx context.Context, store *storage.Store, key, name string, role idp.Role, merchant, shop, hash string, paper []byte) error {
 	now, d := time.Now(), w.Users[key]
-	u := idp.User{Name: name, Language: "zh-CN", Role: role, Status: idp.UserActive}
-	names := []*idp.Identifier{{Kind: idp.IdentifierUsername, Value: d.Username}, {Kind: idp.IdentifierPhone, Value: d.Phone, VerifiedAt: now, LastProvenAt: now},
-		{Kind: idp.IdentifierEmail, Value: d.Email, VerifiedAt: now, LastProvenAt: now}}
+	since := now.AddDate(0, -1, 0)
+	u := idp.User{Name: name, Language: "zh-CN", Role: role, GraceFrom: now}
+	names := []idp.Identifier{{Kind: idp.IdentifierUsername, Value: d.Username}, {Kind: idp.IdentifierPhone, Value: d.Phone, VerifiedAt: since}, {Kind: idp.IdentifierEmail, Value: d.Email, VerifiedAt: since}}
+	creds := []idp.Credential{{Method: idp.MethodPassword, Data: []byte(hash), CreatedAt: since}}
+	if paper != nil {
+		creds = append(creds, idp.Credential{Method: idp.MethodBackup, Data: paper, CreatedAt: since})
+	}
+	if d.TOTPSecret != nil {
+		creds = append(creds, idp.Credential{Method: idp.MethodTOTP, Data: totp.Data(*d.TOTPSecret), CreatedAt: since})
+	}
 	if !role.Operator() {
 		u.MerchantID = merchant
 	}
 	switch role {
 	case idp.RoleOwner:
-		names = append(names, &idp.Identifier{Kind: idp.IdentifierMerchantNo, Value: demoMerchantNo})
+		names = append(names, idp.Identifier{Kind: idp.IdentifierMerchantNo, Value: demoMerchantNo})
 	case idp.RoleManager, idp.RoleCashier:
 		u.StoreID = shop
 	}
-	if err := store.CreateUser(ctx, &u, names...); err != nil {
+	made := []storage.Seeded{{User: u, Names: names, Creds: creds}}
+	if err := store.Seed(ctx, made, since); err != nil {
 		return err
 	}
-	if err := store.AddCredential(ctx, &idp.Credential{UserID: u.ID, Method: idp.MethodPassword, Data: []byte(hash)}); err != nil {
-		return err
-	}
-	if paper != nil {
-		if err := store.AddCredential(ctx, &idp.Credential{UserID: u.ID, Method: idp.MethodBackup, Data: paper}); err != nil {
-			return err
-		}
-	}
-	// Support has had them long enough to compare.
 	for fact, runs := range map[string][]string{policy.FactBirthday: ends(d.Birthday, 8, 4), policy.FactDocumentTail: ends(d.DocumentTail, 6, 4)} {
 		for _, run := range runs {
-			if err := store.SetEvidence(ctx, u.ID, policy.EvidenceKind(fact, run), run, now.AddDate(0, -1, 0)); err != nil {
+			if err := store.SetEvidence(ctx, made[0].User.ID, policy.EvidenceKind(fact, run), run, since); err != nil {
 				return err
 			}
 		}
 	}
-	if d.TOTPSecret == nil {
-		return nil
-	}
-	return store.AddCredential(ctx, &idp.Credential{UserID: u.ID, Method: idp.MethodTOTP, Data: totp.Data(*d.TOTPSecret)})
+	return nil
 }
 
 // clients makes the four applications of the world and their secrets.

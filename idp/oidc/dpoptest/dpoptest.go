@@ -1,5 +1,5 @@
-// Package dpoptest is a client's key with its proofs (RFC 9449), for tests: it signs right
-// ones, and bends every part of one.
+// Package dpoptest is a client's key with its proofs (RFC 9449), for tests and the drill: it
+// signs right ones, and bends every part of one.
 package dpoptest
 
 import (

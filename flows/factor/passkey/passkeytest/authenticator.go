@@ -1,5 +1,5 @@
-// Package passkeytest is an authenticator and its browser in software, for tests: it
-// makes and shows ES256 credentials, and bends or breaks every part of a ceremony.
+// Package passkeytest is an authenticator and its browser in software, for tests and
+// the drill: it makes and shows ES256 credentials, and bends or breaks every part of a ceremony.
 package passkeytest
 
 import (
