@@ -98,6 +98,7 @@ type somebody struct {
 	Login, Phone, Mail string // user name; "" for no phone, no mail
 	NoPassword         bool
 	TOTP               bool
+	NoSignIn           bool // has not signed in yet when his things are old enough
 }
 
 // storyPassword is the password of everybody whom a story adds.
