@@ -33,7 +33,7 @@ for at in "$work"/mutants/*; do
 	elif ! grep -q 'HUFU_TEST_SEED=[0-9]*, a thief' "$work/said"; then
 		cat "$work/said" && lived=1
 	else
-		grep 'recover_model' "$work/said" | tail -n +2
+		grep 'recover_model\|HUFU_TEST_SEED=[0-9]*, a thief' "$work/said" | tail -n +2 | cut -c1-200
 	fi
 done
 exit "$lived"
