@@ -35,7 +35,7 @@ func (s *State) enrolling() bool {
 		if s.bringsKey() && !s.user.Frozen {
 			return true
 		}
-		if s.shown(idp.MethodBackup) && !s.user.Frozen { // a code from paper stood in for what is lost
+		if s.shown(idp.MethodBackup) && s.strong() { // a code from paper stood in for what is lost
 			return true
 		}
 		acr, _ := s.need()

@@ -30,7 +30,7 @@ func (passwordStep) Done(s *State) bool {
 		return true
 	}
 	acr, _ := s.need()
-	if (s.Demand.One || s.opens()) && (acr < idp.ACR2 || !s.enrolled()) {
+	if (s.one() || s.opens()) && (acr < idp.ACR2 || !s.enrolled()) {
 		return s.met() || s.fresh(idp.MethodPassword)
 	}
 	return s.met() || s.proved(idp.MethodPassword)

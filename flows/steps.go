@@ -130,6 +130,10 @@ func (s *State) changed() bool { return changes(s.Demand.Kind) && s.Facts.Change
 // binds says whether this flow asks for fresh proofs because it ends in such a change.
 func (s *State) binds() bool { return changes(s.Demand.Kind) || s.bringsKey() }
 
+// one says whether one fresh proof beside older ones will do: never to bind a factor, whatever
+// asked for it, or a thief at an unlocked browser would bind his own.
+func (s *State) one() bool { return s.Demand.One && !s.bringsKey() }
+
 // own are the proofs gathered in this flow that still count: by the person that it is
 // about, with what he still has.
 func (s *State) own() []idp.Proof {
@@ -146,7 +150,7 @@ func (s *State) proofs() []idp.Proof {
 	if s.binds() && !s.Facts.Cleared { // fresh when the change begins
 		since = time.Now().Add(-s.settings().StepUp.Credential)
 	}
-	if !s.Demand.One {
+	if !s.one() {
 		all = idp.Since(all, since)
 	}
 	if s.Demand.Kind == idp.FlowReturn {
@@ -160,6 +164,7 @@ func (s *State) met() bool {
 	d := s.Demand
 	d.ACR, _ = s.need()
 	d.TwoStar = d.TwoStar && !s.enrolled()
+	d.One = s.one()
 	if d.Kind == idp.FlowSignIn {
 		d.Since, d.One = time.Time{}, false // everything in a sign-in flow is fresh
 	}
@@ -177,7 +182,7 @@ func (s *State) strong() bool {
 		return false
 	}
 	fresh := idp.Demand{ACR: idp.ACR2, TwoStar: !s.enrolled() || s.Facts.Enrolled != "", Since: s.recent()}
-	if s.Demand.One {
+	if s.one() && changes(s.Demand.Kind) {
 		fresh.One, fresh.Since = true, s.Demand.Since
 	}
 	return fresh.Met(s.proofs())

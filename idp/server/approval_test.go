@@ -20,7 +20,8 @@ func TestTwoAdministrators(t *testing.T) {
 		}
 		old := w.Clients["settlement"].Secret
 		one, two := w.browser(t), w.browser(t)
-		one.open("/console").signIn("policy_admin").see(200, "概览").open("/console/clients/settlement/secret").see(200, "这件事要两个人")
+		one.open("/console").signIn("policy_admin").see(200, "概览").withKey()
+		one.open("/console/clients/settlement/secret").see(200, "这件事要两个人")
 		one.submit("reason", "laptop stolen").see(200, "已经提出").see(200, "撤回")
 		page := one.URL.Path
 		if !works(old) {
@@ -28,7 +29,8 @@ func TestTwoAdministrators(t *testing.T) {
 		}
 		one.open(page+"/approve").submit("reason", "I agree with myself").see(403, "由另一位同事批准")
 
-		two.open("/console").signIn("policy_admin_2").see(200, "1 件事等您批准").open("/console/approvals").see(200, "换应用的密钥")
+		two.open("/console").signIn("policy_admin_2").see(200, "1 件事等您批准").withKey()
+		two.open("/console/approvals").see(200, "换应用的密钥")
 		two.open(page).see(200, "laptop stolen").see(200, "马上作废").open(page+"/approve").see(200, "laptop stolen")
 		two.submit("reason", "called the owner back").see(200, "已经批准，也已经做好")
 		if works(old) {
@@ -73,9 +75,12 @@ func TestClosedMerchant(t *testing.T) {
 		m, err := w.Service.Store.Merchants(t.Context(), "", w.Merchant.No, "", 1)
 		must(t, err)
 		path := "/console/merchants/" + m[0].ID
-		one.open("/console").signIn("support_supervisor").open(path).submit("reason", "contract ended").see(200, w.Merchant.No)
+		one.open("/console").signIn("support_supervisor").withKey()
+		one.open(path).submit("reason", "contract ended").see(200, w.Merchant.No)
 		one.open(path+"/close").submit("reason", "contract ended").see(200, "已经提出")
-		two.open("/console").signIn("policy_admin").open(one.URL.Path+"/approve").submit("reason", "contract seen").see(200, "已经批准")
+		asked := one.URL.Path
+		two.open("/console").signIn("policy_admin").withKey()
+		two.open(asked+"/approve").submit("reason", "contract seen").see(200, "已经批准")
 		owner.open("/account").signIn("owner").see(200, w.Users["owner"].Username)
 		owner.open("/account/data").see(200, "")
 		cashier.open("/account").see(200, "用户名")

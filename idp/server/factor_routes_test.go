@@ -468,6 +468,7 @@ func (w *demoWorld) oneFactorStops(t *testing.T, b *browser, p target) {
 var preparing = map[string]string{
 	"identify": "a signature", "newPassword": "nothing secret is compared with strangers' words", "newContact": "nothing secret", "recoveryCodes": "nothing secret",
 	"passwordStep": "stops", "second": "stops", "introduce": "stops", "proveContact": "stops",
+	"stillMine": "stops", "nameCode": "stops", "recoverProof": "stops",
 }
 
 func TestEverySecretIsCounted(t *testing.T) {

@@ -309,7 +309,7 @@ func TestOwnLastDay(t *testing.T) {
 // The button for somebody who lost all: the code is on the page once, in no URL, and not in
 // the log; he hears of it, and the owner of what a manager did in his next letter.
 func TestShopHelpStory(t *testing.T) {
-	eachHour(t, func(t *testing.T, w *demoWorld) {
+	eachJob(t, func(t *testing.T, w *demoWorld) {
 		s := w.handedShop(t)
 		cashier := w.person(t, somebody{User: idp.User{Role: idp.RoleCashier, Name: "小忘", MerchantID: w.user(t, "old.owner").MerchantID}, Login: "forgot.one", Phone: "+8613900000121", Mail: "forgot.one@example.com"})
 		path := "/console/users/" + cashier.ID

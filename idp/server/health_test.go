@@ -14,7 +14,7 @@ func TestServerIsHeard(t *testing.T) {
 			must(t, err)
 			jobs, err := s.JobRuns(t.Context())
 			must(t, err)
-			if len(replicas) == 1 && len(jobs) == 3 {
+			if len(replicas) == 1 && len(jobs) == 5 {
 				for _, j := range jobs {
 					if j.Failed || j.Replica != replicas[0].ID || time.Since(j.At) > time.Minute {
 						t.Errorf("%+v of %+v", j, replicas[0])
