@@ -12,6 +12,7 @@ import (
 	"hufu/idp/normal"
 	"hufu/idp/session"
 	"hufu/idp/web"
+	"hufu/storage"
 	"hufu/templates"
 )
 
@@ -67,18 +68,37 @@ func (s *State) showShop() templates.Content {
 }
 
 // shopCode reads it.
-func shopCode(form url.Values) (string, error) {
-	code, ok := normal.Digits(form.Get("code"), 8)
+func (e *Engine) shopCode(form url.Values) (string, error) {
+	n := e.Policy.Now().Returns.Digits
+	code, ok := normal.Digits(form.Get("code"), n)
 	if !ok {
-		return "", idp.FieldError("code", "recover-shop.malformed")
+		return "", idp.FieldError("code", "recover-shop.malformed", n)
 	}
 	return code, nil
 }
 
+// ShowShopCode has the terminals of a person's store show the code that lets him in again;
+// false when none is there.
+func (e *Engine) ShowShopCode(ctx context.Context, u idp.User, code idp.Secret, until time.Time) (bool, error) {
+	near, err := e.Store.TerminalsBy(ctx, storage.TerminalFilter{Merchant: u.MerchantID, Store: u.StoreID, State: idp.TerminalActive}, shopTerminals)
+	if err != nil {
+		return false, err
+	}
+	for _, t := range near {
+		n := idp.TerminalNotice{MerchantID: u.MerchantID, TerminalID: t.ID, UserID: u.ID, Kind: idp.NoticeCode, Params: idp.NoticeParams{Name: u.Name, Code: code.Reveal()}, CreatedAt: time.Now(), Until: until}
+		if err := e.Store.QueueTerminalNotice(ctx, &n, 0); err != nil {
+			return false, err
+		}
+	}
+	return len(near) > 0, nil
+}
+
+const shopTerminals = 20 // of a store, that show a code
+
 // shopAnswered takes the code: paid for like any guess, used once.
 func (s *State) shopAnswered(ctx context.Context, form url.Values) error {
 	e, now := s.engine, time.Now()
-	code, err := shopCode(form)
+	code, err := e.shopCode(form)
 	if err != nil {
 		return err
 	}

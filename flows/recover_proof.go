@@ -240,7 +240,7 @@ func (recoverProof) Prepare(ctx context.Context, s *State, form url.Values) (err
 	case wayTerminal:
 		return nil
 	case wayShop:
-		if _, err := shopCode(form); err != nil {
+		if _, err := s.engine.shopCode(form); err != nil {
 			return err
 		}
 		return s.person(ctx)

@@ -13,6 +13,7 @@ type NoticeKind string
 
 const (
 	NoticeStop    NoticeKind = "stop"    // a recovery runs: whoever sees it may stop it
+	NoticeCode    NoticeKind = "code"    // a code with which one of the shop's people comes in again
 	NoticeConfirm NoticeKind = "confirm" // somebody who recovers asks the people at the terminal to pick his digits
 )
 

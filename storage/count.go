@@ -19,6 +19,7 @@ type Day struct {
 	Causes                map[string]int64 // of the failures, by reason code
 	Waits, Closed, Locked int64            // a wait for one network or browser; a way closed to strangers; an account
 	Frozen, Cases         int64
+	Begun, Recovered      int64 // recoveries
 }
 
 // CountDay counts the events from one moment to another.
@@ -26,7 +27,8 @@ func (s *Store) CountDay(ctx context.Context, from, to time.Time) (d Day, err er
 	d = Day{Start: from, Causes: map[string]int64{}}
 	// Ids sort by time: the first letters of one name a moment in the index of names.
 	first, last := idp.FirstTimeID(from), idp.FirstTimeID(to)
-	for name, into := range map[string]*int64{"signin.succeeded": &d.SignIns, "lock.closed": &d.Closed, "lock.account": &d.Locked, "account.frozen": &d.Frozen, "case.opened": &d.Cases} {
+	for name, into := range map[string]*int64{"signin.succeeded": &d.SignIns, "lock.closed": &d.Closed, "lock.account": &d.Locked, "account.frozen": &d.Frozen, "case.opened": &d.Cases,
+		"recovery.started": &d.Begun, "recovery.completed": &d.Recovered} {
 		if err := s.one(ctx, into, "events WHERE name = ? AND id >= ? AND id < ?", name, first, last); err != nil {
 			return d, err
 		}

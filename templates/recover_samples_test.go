@@ -25,7 +25,7 @@ func recoverSamples() (all []sample) {
 		sample{"recover-terminal", RecoverTerminal{Action: "/flows/f1/recover-proof", Resend: "/flows/f1/recover-proof/resend", Digits: 47, Until: noon.Add(5 * time.Minute), Ways: hub.Ways[:1]}},
 		sample{"recover-terminal-wrong", RecoverTerminal{Form: bad("", "recover-terminal.wrong"), Action: "/flows/f1/recover-proof", Resend: "/flows/f1/recover-proof/resend", Digits: 47, Until: noon}},
 		sample{"recover-link", RecoverLink{Action: "/recover/case", Token: "abc"}}, sample{"recover-shop", RecoverShop{Action: "/flows/f1/recover-proof", Ways: hub.Ways[:1]}},
-		sample{"recover-shop-wrong", RecoverShop{Form: bad("code", "code.wrong"), Action: "/flows/f1/recover-proof"}},
+		sample{"recover-shop-wrong", RecoverShop{Form: bad("code", "recover-shop.malformed", 8), Action: "/flows/f1/recover-proof"}},
 		sample{"recover-case", RecoverCase{CaseNumber: "482-913-0576"}}, sample{"recover-case-staff", RecoverCase{CaseNumber: "482-913-0576", Staff: true}},
 		sample{"recover-running", RecoverRunning{Action: "/account/recovery", Start: noon.Add(-time.Hour), Due: noon.Add(23 * time.Hour), Password: true, May: true}},
 		sample{"recover-running-low", RecoverRunning{Action: "/account/recovery", Start: noon.Add(-time.Hour), Due: noon.Add(23 * time.Hour)}},

@@ -32,7 +32,7 @@ func (v *visit) dashboard() error {
 		return v.write(p)
 	}
 	p.At, p.Stats = b.At, v.stats(b)
-	p.Pairs = []templates.ChartPair{{Chart: v.signInChart(b), Shares: v.causes(b)}, {Chart: v.lockChart(b), Second: v.freezeChart(b)}, {Chart: v.adoptionChart(b), Shares: v.adoption(b)}, {Table: v.delivery(b)}}
+	p.Pairs = []templates.ChartPair{{Chart: v.signInChart(b), Shares: v.causes(b)}, {Chart: v.lockChart(b), Second: v.freezeChart(b)}, {Chart: v.adoptionChart(b), Shares: v.adoption(b)}, {Chart: v.recoveryChart(b), Table: v.delivery(b)}}
 	for _, door := range p.Items[1:] {
 		p.Doors = append(p.Doors, templates.Way{Icon: door.Icon, Title: v.t(door.Key), Small: v.t(door.Key + "_small"), URL: door.Href})
 	}
@@ -133,6 +133,15 @@ func (v *visit) freezeChart(b manage.Board) *templates.Chart {
 	most := highest(c.Points, func(p templates.Point) int64 { return p.First + p.Second })
 	frozen, cases := sums(c.Points)
 	c.Says = v.t("console.chart.freezes_says", templates.Number(frozen), templates.Number(cases), most.Label, templates.Number(most.First+most.Second))
+	return c
+}
+
+func (v *visit) recoveryChart(b manage.Board) *templates.Chart {
+	c := &templates.Chart{ID: "recoveries", Title: "console.chart.recoveries", First: "console.chart.begun", Second: "console.chart.recovered", Head: "console.chart.day"}
+	c.Points = v.points(b, func(d storage.Day) (int64, int64) { return d.Begun, d.Recovered })
+	most := highest(c.Points, func(p templates.Point) int64 { return p.First })
+	begun, recovered := sums(c.Points)
+	c.Says = v.t("console.chart.recoveries_says", templates.Number(begun), templates.Number(recovered), most.Label, templates.Number(most.First))
 	return c
 }
 

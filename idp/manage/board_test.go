@@ -135,7 +135,7 @@ func (w *crowdedWorld) things() {
 }
 
 func (w *crowdedWorld) history() {
-	names := []string{"signin.succeeded", "signin.failed", "signin.failed", "lock.wait", "lock.browser", "lock.closed", "lock.account", "account.frozen", "case.opened", "signin.refused"}
+	names := []string{"signin.succeeded", "signin.failed", "signin.failed", "lock.wait", "lock.browser", "lock.closed", "lock.account", "account.frozen", "case.opened", "recovery.started", "recovery.completed", "signin.refused"}
 	for range 600 {
 		at := w.now.Add(-time.Duration(w.dice.Int64N(int64(18 * 24 * time.Hour)))).Truncate(time.Microsecond)
 		switch w.dice.IntN(20) {
@@ -179,12 +179,16 @@ func (w *crowdedWorld) compare(b Board) {
 				want.Locked++
 			case "account.frozen":
 				want.Frozen++
+			case "recovery.started":
+				want.Begun++
+			case "recovery.completed":
+				want.Recovered++
 			case "case.opened":
 				want.Cases++
 			}
 		}
-		if !got.Start.Equal(start) || !maps.Equal(got.Causes, want.Causes) || fmt.Sprint(got.SignIns, got.Failures, got.Waits, got.Closed, got.Locked, got.Frozen, got.Cases) !=
-			fmt.Sprint(want.SignIns, want.Failures, want.Waits, want.Closed, want.Locked, want.Frozen, want.Cases) {
+		if !got.Start.Equal(start) || !maps.Equal(got.Causes, want.Causes) || fmt.Sprint(got.SignIns, got.Failures, got.Waits, got.Closed, got.Locked, got.Frozen, got.Cases, got.Begun, got.Recovered) !=
+			fmt.Sprint(want.SignIns, want.Failures, want.Waits, want.Closed, want.Locked, want.Frozen, want.Cases, want.Begun, want.Recovered) {
 			w.t.Errorf("day %d: %+v, want %+v", i, got, want)
 		}
 	}

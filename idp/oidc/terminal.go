@@ -64,6 +64,10 @@ func (p *Provider) inWords(n idp.TerminalNotice, lang string) shownNotice {
 	if n.Kind == idp.NoticeStop && !n.Params.Due.IsZero() {
 		text = f.T("terminal-notice.stop_due", n.Params.Name, f.Moment(n.Params.Due))
 	}
+	if n.Kind == idp.NoticeCode {
+		text = f.T("terminal-notice.code", n.Params.Name, n.Params.Code, f.Clock(n.Until))
+		n.Params.Code = "" // it names the notice of a stop alone
+	}
 	return shownNotice{ID: n.ID, Kind: string(n.Kind), Text: text, Code: n.Params.Code, Choices: n.Params.Choices, At: n.CreatedAt.UTC(), Until: n.Until.UTC(), Seen: !n.SeenAt.IsZero()}
 }
 
