@@ -160,7 +160,7 @@ func (s *State) proofAttempt() (factor.Factor, *factor.Attempt) {
 		r := e.Policy.Now().Returns
 		a.Channels, a.Whoever, a.Digits, a.Life, a.Purpose = []idp.Identifier{s.target()}, !s.proven(), r.Digits, r.Life, "purpose.recover"
 	}
-	a.Steps, a.Again = false, ""
+	a.Steps, a.Form.Prove, a.Again = false, true, ""
 	a.Ways = []templates.Way{templates.FactorWay(e.Site.Lang(s.request), "other", s.path(stepProof, "way"))}
 	return f, a
 }
