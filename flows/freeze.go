@@ -19,6 +19,7 @@ type freezeCause struct {
 	event  *idp.Event      // that was not he
 	link   bool            // by a link of a notice: by whoever holds it
 	at     *idp.Terminal   // by the people at a terminal of his merchant, who saw its notice
+	flow   string          // of the recovery that it stopped
 }
 
 const openCases = 20 // of a person, that are looked at for one to go on with
@@ -45,7 +46,7 @@ func (e *Engine) freeze(r *http.Request, user string, c freezeCause) (out stoppe
 		if err := e.stopHandover(ctx, u, c, "frozen"); err != nil {
 			return err
 		}
-		if err := e.stopRecovery(ctx, u, e.frozenBy(ctx, u, c)); err != nil { // whatever becomes of the freeze
+		if c.flow, err = e.stopRecovery(ctx, u, e.frozenBy(ctx, u, c)); err != nil { // whatever becomes of the freeze
 			return err
 		}
 		waits, disowned, err := e.waitingCase(ctx, user, c)
@@ -183,7 +184,7 @@ func (e *Engine) stopAll(ctx context.Context, u idp.User, c freezeCause, opened 
 	if err != nil {
 		return false, err
 	}
-	by, keep, browser := e.frozenBy(ctx, u, c), storage.Keep{}, ""
+	by, keep, browser := e.frozenBy(ctx, u, c), storage.Keep{Flow: c.flow}, ""
 	if c.acting != nil {
 		keep.Session, browser = c.acting.Session.ID, c.acting.Session.Browser
 	}

@@ -73,7 +73,7 @@ func (newPassword) Show(ctx context.Context, s *State) (templates.Content, error
 		v = &rules
 	}
 	p := templates.NewPassword{Form: s.Form, Action: s.path("new-password"), Check: s.path("new-password", "check"), Login: s.login(), Least: s.leastPassword(),
-		Own: s.Demand.Kind == idp.FlowPassword, Rules: s.rules(*v, told)}
+		Own: s.Demand.Kind == idp.FlowPassword, Lost: s.Demand.Kind == idp.FlowRecover, Rules: s.rules(*v, told)}
 	if s.Demand.Kind == idp.FlowJoin && s.user != nil {
 		p.Name = s.user.Name
 	}

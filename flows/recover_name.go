@@ -130,6 +130,7 @@ func (nameCode) attempt(s *State) *factor.Attempt {
 		}
 	}
 	a.Channels, a.Whoever, a.Steps, a.Digits, a.Life, a.Purpose, a.Again = []idp.Identifier{to}, true, false, r.Digits, r.Life, "purpose.name", ""
+	a.Form.Prove = true
 	a.Ways = []templates.Way{{Icon: "back", Title: templates.T(s.engine.Site.Lang(s.request), "name.other"), URL: s.path("name-who")}}
 	return a
 }

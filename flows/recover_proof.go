@@ -46,12 +46,18 @@ func (s *State) recoverWays() (out []templates.Way) {
 			out = append(out, templates.FactorWay(lang, name, action))
 		}
 	}
+	// bound is a code to a channel that is not shown: nobody is known yet.
+	bound := func(kind idp.IdentifierKind, e idp.Evidence, name string) {
+		if s.allows(e) {
+			out = append(out, templates.CodeWay(lang, string(kind), templates.T(lang, "way.bound_"+string(kind)), action, name))
+		}
+	}
 	if !s.proven() {
 		if s.lost() == idp.LostSecond {
 			add(idp.ByPassword, wayPassword)
 		}
-		add(idp.ByPhone, wayPhone)
-		add(idp.ByMail, wayMail)
+		bound(idp.IdentifierPhone, idp.ByPhone, wayPhone)
+		bound(idp.IdentifierEmail, idp.ByMail, wayMail)
 		add(idp.ByKit, wayKit)
 		add(idp.ByTerminal, wayTerminal)
 		return append(out, templates.FactorWay(lang, wayShop, action))
@@ -154,7 +160,7 @@ func (s *State) proofAttempt() (factor.Factor, *factor.Attempt) {
 		r := e.Policy.Now().Returns
 		a.Channels, a.Whoever, a.Digits, a.Life, a.Purpose = []idp.Identifier{s.target()}, !s.proven(), r.Digits, r.Life, "purpose.recover"
 	}
-	a.Steps, a.Again = false, ""
+	a.Steps, a.Form.Prove, a.Again = false, true, ""
 	a.Ways = []templates.Way{templates.FactorWay(e.Site.Lang(s.request), "other", s.path(stepProof, "way"))}
 	return f, a
 }

@@ -341,8 +341,12 @@ func (recoverWait) Name() string { return "recover-wait" }
 
 func (recoverWait) Done(s *State) bool { return s.mayReplace() }
 
-// Choose takes one more way to show who one is: with more proof it ends sooner.
+// Choose takes one more way to show who one is: with more proof it ends sooner. What is
+// over goes on by nothing: the proofs that it was begun with are of another day.
 func (recoverWait) Choose(s *State, way string) bool {
+	if s.recovery != nil && (s.recovery.State != idp.RecoveryWaiting || s.recovery.Flow != s.ID) {
+		return false
+	}
 	plan := s.found().Plan
 	s.found().Plan = nil
 	if way == "" || !(recoverHub{}).Choose(s, way) {
@@ -411,30 +415,30 @@ func (e *Engine) recoverStop(w http.ResponseWriter, r *http.Request) error {
 }
 
 // stopRecovery ends the recovery that runs, inside the transaction of [Engine.freeze]: what
-// its codes went to proves nothing for a time.
-func (e *Engine) stopRecovery(ctx context.Context, u idp.User, by idp.Event) error {
+// its codes went to proves nothing for a time. The flow that held it stays, to say so.
+func (e *Engine) stopRecovery(ctx context.Context, u idp.User, by idp.Event) (flow string, err error) {
 	r, err := e.Store.RunningRecovery(ctx, u.ID)
 	if err != nil || r == nil {
-		return err
+		return "", err
 	}
 	now := time.Now()
 	ok, err := e.Store.EndRecovery(ctx, r.ID, idp.RecoveryStopped, now)
 	if err != nil || !ok {
-		return err
+		return "", err
 	}
 	var merchant *idp.Merchant
 	if u.MerchantID != "" {
 		m, err := e.Store.Merchant(ctx, u.MerchantID)
 		if err != nil {
-			return err
+			return "", err
 		}
 		merchant = &m
 	}
 	if err := e.Store.VoidTerminalNotices(ctx, u.ID, now); err != nil {
-		return err
+		return "", err
 	}
 	if err := e.release(ctx, u.ID, now); err != nil { // the freeze keeps money back, until it is lifted
-		return err
+		return "", err
 	}
 	until := now.Add(e.Policy.For(policy.Who(u, merchant)).Recovery.Dispute)
 	for _, v := range r.Shown {
@@ -442,15 +446,15 @@ func (e *Engine) stopRecovery(ctx context.Context, u idp.User, by idp.Event) err
 			continue
 		}
 		if err := e.Store.Dispute(ctx, v.ID, until); err != nil {
-			return err
+			return "", err
 		}
 		by.Name, by.Reason, by.Data = "channel.disputed", "disputed", map[string]any{"channel": string(v.By), "until": until}
 		if err := e.Store.Append(ctx, by); err != nil {
-			return err
+			return "", err
 		}
 	}
 	by.Name, by.Reason, by.Data = "recovery.stopped", "disputed", recoveryData(*r)
-	return e.Store.Append(ctx, by)
+	return r.Flow, e.Store.Append(ctx, by)
 }
 
 // release withholds from a person, when no recovery waits any more, what those that were

@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"hufu/idp"
@@ -121,14 +122,29 @@ func (c *conformity) shopCodes(ctx context.Context) {
 	}
 	set := func() { c.did(c.s.SetShopCode(ctx, u.ID, c.user.ID, mac, until), "SetShopCode") }
 	set()
+	t := idp.Terminal{Serial: "HFCODE1", Model: "HF-S9", Kind: idp.TerminalSmart, MerchantID: u.MerchantID, State: idp.TerminalActive}
+	shown := func() bool {
+		c.did(c.s.QueueTerminalNotice(ctx, &idp.TerminalNotice{MerchantID: u.MerchantID, UserID: u.ID, Kind: idp.NoticeCode, CreatedAt: c.now, Until: until}, 0), "QueueTerminalNotice")
+		return true
+	}
+	hidden := func() bool {
+		list, err := c.s.TerminalNotices(ctx, t, time.Now())
+		c.did(err, "TerminalNotices")
+		return !slices.ContainsFunc(list, func(n idp.TerminalNotice) bool { return n.UserID == u.ID })
+	}
+	c.is(shown() && !hidden(), "a code is shown")
 	c.is(!use(u.ID, c.s.ShopCodeMAC(other.ID, "12345678"), c.now) && !use(other.ID, mac, c.now) && !use(u.ID, mac, until) && use(u.ID, mac, c.now) && !use(u.ID, mac, c.now), "a code once, by its person, in time")
+	c.is(hidden(), "a used code is still shown")
 	set()
+	shown()
 	c.did(c.s.SetShopCode(ctx, u.ID, c.user.ID, c.s.ShopCodeMAC(u.ID, "87654321"), until), "SetShopCode")
 	c.is(!use(u.ID, mac, c.now), "a newer code voids the older")
+	c.is(hidden(), "an older code is still shown")
 	for _, of := range []string{u.ID, c.user.ID} {
 		set()
+		shown()
 		c.did(c.s.VoidShopCodes(ctx, of), "VoidShopCodes")
-		c.is(!use(u.ID, mac, c.now), "void", of)
+		c.is(!use(u.ID, mac, c.now) && hidden(), "void", of)
 	}
 	set()
 	c.did(c.s.EndAll(ctx, u, storage.Keep{}, "x", idp.Event{}), "EndAll")

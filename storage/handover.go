@@ -192,8 +192,20 @@ func (s *Store) ShopCodeMAC(user, code string) []byte {
 // SetShopCode gives a person the code with which his shop lets him in again, in the place
 // of any before.
 func (s *Store) SetShopCode(ctx context.Context, user, by string, mac []byte, expires time.Time) error {
-	return s.exec(ctx, `INSERT INTO shop_codes (user_id, by_user, mac, expires_at) VALUES (?, ?, ?, ?)
-		ON CONFLICT (user_id) DO UPDATE SET by_user = excluded.by_user, mac = excluded.mac, expires_at = excluded.expires_at`, user, by, mac, micros(expires))
+	return s.Tx(ctx, func(ctx context.Context) error {
+		err := s.exec(ctx, `INSERT INTO shop_codes (user_id, by_user, mac, expires_at) VALUES (?, ?, ?, ?)
+			ON CONFLICT (user_id) DO UPDATE SET by_user = excluded.by_user, mac = excluded.mac, expires_at = excluded.expires_at`, user, by, mac, micros(expires))
+		if err != nil {
+			return err
+		}
+		return s.hideShopCodes(ctx, time.Now(), user)
+	})
+}
+
+// hideShopCodes ends the notices by which terminals show the codes of people that no longer
+// work.
+func (s *Store) hideShopCodes(ctx context.Context, now time.Time, users ...string) error {
+	return s.exec(ctx, "UPDATE terminal_notices SET until = ? WHERE kind = ? AND until > ? AND user_id IN ?", micros(now), string(idp.NoticeCode), micros(now), users)
 }
 
 // UseShopCode uses the code of a person up; false when it is another, was used or is too
@@ -201,14 +213,26 @@ func (s *Store) SetShopCode(ctx context.Context, user, by string, mac []byte, ex
 func (s *Store) UseShopCode(ctx context.Context, user string, mac []byte, now time.Time) (bool, error) {
 	var used []string
 	err := s.Tx(ctx, func(ctx context.Context) error {
-		return s.db(ctx).Raw("DELETE FROM shop_codes WHERE user_id = ? AND mac = ? AND expires_at > ? RETURNING user_id", user, mac, micros(now)).Scan(&used).Error
+		used = nil
+		err := s.db(ctx).Raw("DELETE FROM shop_codes WHERE user_id = ? AND mac = ? AND expires_at > ? RETURNING user_id", user, mac, micros(now)).Scan(&used).Error
+		if err != nil || len(used) == 0 {
+			return err
+		}
+		return s.hideShopCodes(ctx, now, used...)
 	})
 	return len(used) == 1, err
 }
 
 // VoidShopCodes takes back the code of a person, and those that he gave.
 func (s *Store) VoidShopCodes(ctx context.Context, user string) error {
-	return s.exec(ctx, "DELETE FROM shop_codes WHERE user_id = ? OR by_user = ?", user, user)
+	return s.Tx(ctx, func(ctx context.Context) error {
+		var void []string
+		err := s.db(ctx).Raw("DELETE FROM shop_codes WHERE user_id = ? OR by_user = ? RETURNING user_id", user, user).Scan(&void).Error
+		if err != nil || len(void) == 0 {
+			return err
+		}
+		return s.hideShopCodes(ctx, time.Now(), void...)
+	})
 }
 
 // VoidRecoveries ends the waiting recoveries of people whose role, merchant or tier

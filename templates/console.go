@@ -61,6 +61,7 @@ type ConsoleForm struct {
 	Crumbs []Crumb
 	Note   *Note
 	Facts  []Fact
+	Long   bool // the facts are sentences: on a phone each stands below its name
 	Inputs []Input
 	Action string
 	// Confirm leads to a page that asks for a proof, in a tab of its own, so that what was typed stays. "" : not needed

@@ -55,7 +55,12 @@ type Note struct {
 func note(tone, icon, text string) Note { return Note{Tone: tone, Icon: icon, Text: text} }
 
 // saved is said on the page that follows a saved form.
-func saved(text string) Note { return Note{Tone: "ok", Icon: "check", Text: text, Status: true} }
+func saved(key, text string) Note {
+	if key == "console.saved.missed" { // done, but nothing to be glad of
+		return Note{Tone: "warn", Icon: "warn", Text: text, Status: true}
+	}
+	return Note{Tone: "ok", Icon: "check", Text: text, Status: true}
+}
 
 // Empty is what a list shows that has nothing in it. Texts are translated.
 type Empty struct{ Icon, Title, Text, URL, Link string }

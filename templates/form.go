@@ -10,6 +10,7 @@ type Form struct {
 	Errors  []FieldError
 	Hint    string // catalogue key: what to look at, in place of the hint of the first wrong field
 	Explain string // explain code for support, such as "482-913-0576"
+	Prove   bool   // what is asked for shows who somebody is, and signs nobody in
 }
 
 // FieldError is one thing to put right. Field is the name of the input, "" for the form as a whole.

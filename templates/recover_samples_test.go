@@ -11,11 +11,13 @@ func recoverSamples() (all []sample) {
 	now.Factors = []Option{{Value: "c1", Text: "验证器 App · Chrome · Android", Chosen: true}, {Value: "c2", Text: "通行密钥 · 店里的电脑"}}
 	wait.Plan = RecoverPlan{How: "wait", Password: true, Kit: true, Withheld: "w2", Hours: 24, Until: noon.Add(24 * time.Hour)}
 	wait.Running, wait.Due = true, noon.Add(time.Hour)
-	people.Plan, people.Form = RecoverPlan{How: "case", Barred: "frozen"}, bad("", "recover.show_more")
+	people.Plan, people.Form = RecoverPlan{How: "case", Barred: "frozen"}, bad("", "recover.running")
 	nothing.Plan = RecoverPlan{How: "nothing"}
 	refused.Refused = "recover.locked"
 	before := RecoverHub{Action: "/flows/f1/recover", Lost: "password", Login: "lin.wei", RestartURL: "/flows/f1/recover-who",
-		Ways: []Way{FactorWay("zh-CN", "introduce:phone", "/flows/f1/recover/way"), FactorWay("zh-CN", "introduce:email", "/flows/f1/recover/way"), FactorWay("zh-CN", "kit", "/flows/f1/recover/way")}}
+		Ways: []Way{CodeWay("zh-CN", "phone", T("zh-CN", "way.bound_phone"), "/flows/f1/recover/way", "introduce:phone"), CodeWay("zh-CN", "email", T("zh-CN", "way.bound_email"), "/flows/f1/recover/way", "introduce:email"), FactorWay("zh-CN", "kit", "/flows/f1/recover/way")}}
+	all = append(all, sample{"recover-password", Password{Form: Form{Prove: true}, Action: "/flows/f1/recover-proof", Login: "lin.wei", Face: "L", Ways: hub.Ways[:1]}},
+		sample{"recover-totp", TOTP{Form: Form{Errors: []FieldError{{Field: "code", Key: "otp.wrong"}}, Prove: true}, Action: "/flows/f1/recover-proof", Login: "lin.wei", Ways: hub.Ways[:1]}})
 	wide := now
 	wide.Plan.Withheld = "w2"
 	all = append(all, sample{"recover", Recover{Action: "/recover", Methods: kinds}}, sample{"recover-refused", Recover{Form: bad("", "recover.choose"), Action: "/recover"}},

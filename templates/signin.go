@@ -97,6 +97,7 @@ type NewPassword struct {
 	Name          string // of an invited person: greets him
 	Least         int    // characters at least
 	Own           bool   // the person's own wish: nobody asks for it
+	Lost          bool   // in the place of one that is lost: he signs in with it afterwards
 	Rules         PasswordRules
 }
 

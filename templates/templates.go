@@ -126,6 +126,9 @@ func (p page) Errors() []FieldError {
 
 // SummaryTitle heads the error summary: the page's own words, or a count.
 func (p page) SummaryTitle() string {
+	if c, ok := p.Page.(interface{ form() Form }); ok && c.form().Prove {
+		return p.T("recover-hub.failed") // the page's own speak of signing in
+	}
 	if key := p.Page.Page() + ".failed"; known(key) {
 		return p.T(key)
 	}

@@ -18,7 +18,7 @@ import (
 // notice is what the provider wants the people at a terminal to read and, mostly, to answer.
 type notice struct {
 	ID      string `json:"id"`
-	Kind    string `json:"kind"` // "stop" or "confirm"
+	Kind    string `json:"kind"` // "stop", "confirm" or "code", which is only read
 	Text    string `json:"text"`
 	Code    string `json:"code"`    // typed to stop it where there is no touch screen
 	Choices []int  `json:"choices"` // digits to pick from

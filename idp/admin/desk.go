@@ -213,8 +213,15 @@ const historyMost = 200
 func (v *visit) caseHistory(c idp.Case) (templates.Table, error) {
 	list, err := v.Store.Events(v.r.Context(), storage.EventFilter{Subject: c.UserID, Names: caseEvents, Since: c.OpenedAt}, historyMost)
 	list = slices.DeleteFunc(list, func(e idp.Event) bool { return text(e.Data["case"]) != c.Number })
-	return v.eventTable(list), err
+	t := v.eventTable(list)
+	t.Columns = historyColumns
+	for i, row := range t.Rows {
+		t.Rows[i] = slices.Delete(row, 3, 4) // all are about the same person
+	}
+	return t, err
 }
+
+var historyColumns = []string{"console.col.event", "console.col.when", "console.col.who", "console.col.detail"}
 
 // caseDetail is what an event of a case says beside who and why.
 func (v *visit) caseDetail(e idp.Event) string {
@@ -331,7 +338,7 @@ func (v *visit) askDigits() (templates.ConsoleForm, error) {
 	call, err := v.Store.CaseCall(v.r.Context(), c.ID)
 	if call != nil && call.Live(time.Now()) && call.Agent == v.User.ID && call.State == idp.CallAsked {
 		p.Lead = v.t("console.call.asked", v.moment(call.Until))
-		p.Inputs = append(p.Inputs, templates.Input{Name: "call", Kind: "hidden", Value: call.ID})
+		p.Inputs, p.Submit = append(p.Inputs, templates.Input{Name: "call", Kind: "hidden", Value: call.ID}), "console.call.hear"
 	}
 	return p, err
 }
@@ -379,7 +386,7 @@ func (v *visit) askAnswer() (templates.ConsoleForm, error) {
 		options = append(options, templates.Option{Value: name, Text: v.t("desk.answer." + name + "_title")})
 	}
 	p := v.caseForm("answer", c, u, templates.Input{Name: "answer", Label: "console.case.answer_which", Kind: "select", Options: options})
-	p.Facts = nil
+	p.Facts, p.Long, p.Submit = nil, true, "console.case.answer_do"
 	for _, name := range idp.CaseAnswers {
 		fact := templates.Fact{Key: "desk.answer." + name + "_title"}
 		for _, l := range templates.Languages() {

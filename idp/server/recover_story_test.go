@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -139,10 +140,14 @@ func TestRecoveryIsStopped(t *testing.T) {
 		if n := w.contact(t, "stop.one", idp.IdentifierEmail); !n.DisputedUntil.After(time.Now().Add(6 * 24 * time.Hour)) {
 			t.Error("the channel is not disputed")
 		}
+		thief.open(thief.URL.String()).see(200, "找回被叫停了")
 		time.Sleep(25 * time.Hour)
-		thief.open(thief.URL.String())
-		if thief.Status == 200 && strings.Contains(thief.text(), "新密码") {
-			t.Error("a stopped recovery goes on")
+		wait := thief.URL.String()
+		thief.open(wait).see(200, "找回被叫停了")
+		// Neither does it begin anew with the proof of another day.
+		for _, way := range []string{"kit", "introduce:email", "other", ""} {
+			thief.once("POST", thief.URL.Path[:strings.LastIndex(thief.URL.Path, "/")]+"/recover-wait/way", url.Values{"way": {way}})
+			thief.open(wait).see(200, "找回被叫停了")
 		}
 		// The thief comes again: nothing starts.
 		again := w.from(t, "198.51.100.23")
@@ -187,7 +192,10 @@ func TestRecoveryIsWithdrawn(t *testing.T) {
 		if u := w.user(t, "mine.one"); u.Frozen || u.Withholds(time.Now()) != "" {
 			t.Error("frozen or withheld")
 		}
-		other.open(other.URL.String()).see(200, "找回取消了")
+		wait := other.URL.String()
+		other.open(wait).see(200, "找回取消了")
+		other.once("POST", other.URL.Path[:strings.LastIndex(other.URL.Path, "/")]+"/recover-wait/way", url.Values{"way": {"kit"}})
+		other.open(wait).see(200, "找回取消了")
 	})
 }
 
