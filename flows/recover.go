@@ -300,9 +300,6 @@ func (s *State) namedLost(plan policy.RecoveryPlan, form url.Values) ([]string, 
 
 // planOf is the plan in the words of the page.
 func planOf(plan policy.RecoveryPlan, f policy.RecoveryFacts, now time.Time) templates.RecoverPlan {
-	if f.Barred == "again" {
-		f.Barred = "disputed"
-	}
 	p := templates.RecoverPlan{How: "nothing", Password: plan.Password, Second: plan.Second, Withheld: string(plan.Withheld), Kit: plan.Kit, Level: plan.Level, Risks: f.Risks, Barred: f.Barred}
 	switch plan.How {
 	case policy.Immediate:
