@@ -48,7 +48,7 @@ func ReadMark(text string, mac MAC) (Mark, error) {
 	}
 	body, signature := text[:i], text[i+1:]
 	got, err := base64.RawURLEncoding.Strict().DecodeString(signature)
-	if err != nil || !hmac.Equal(got, mac(MarkPurpose, []byte(body))[:markMAC]) {
+	if err != nil || strings.ContainsAny(signature, "\r\n") || !hmac.Equal(got, mac(MarkPurpose, []byte(body))[:markMAC]) {
 		return Mark{}, ErrMark
 	}
 	rest, ours := strings.CutPrefix(body, markHead)
