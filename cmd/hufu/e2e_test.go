@@ -142,11 +142,14 @@ func (w *world) administrator(t *testing.T) {
 
 	// What takes two people: one asks, the other reads what would change and approves.
 	second := w.tab(t, "second administrator", phone)
+	second.internal()
 	admin.open(w.issuer+"/console/keys").press(w.T("console.key.rotate")).see(200, w.T("approval.note")).fill("reason", "年度更换").pressIn("main", w.T("approval.ask")).see(200, w.T("console.saved.asked"), w.T("approval.withdraw"))
 	asked := admin.url
 	admin.open(asked[:strings.IndexByte(asked, '?')]+"/approve").fill("reason", "我自己批").pressIn("main", w.T("approval.approve")).see(403, w.T("approval.own"))
 	second.open(w.issuer+"/console").signIn("policy_admin_2").see(200, w.T("console.todo.approvals", 1)).open(w.issuer + "/console/approvals").press(w.T("approval.act.key.rotate"))
-	second.see(200, "年度更换", w.T("approval.new_key")).press(w.T("approval.approve")).see(200, w.T("approval.approve_lead")).fill("reason", "按计划更换").pressIn("main", w.T("approval.approve"))
+	second.see(200, "年度更换", w.T("approval.new_key")).press(w.T("approval.approve"))
+	second.see(200, w.T("offer.console_title")).press(w.T("offer.now")).see(200, w.T("enrol-passkey.title")).press(w.T("enrol-passkey.create")).keepsCodes()
+	second.see(200, w.T("approval.approve_lead")).fill("reason", "按计划更换").pressIn("main", w.T("approval.approve"))
 	second.see(200, w.T("console.saved.approved"), w.T("event.approval.approved"))
 	admin.open(w.issuer+"/console/keys").see(200, w.T("state.key_next"), w.T("state.key_active"))
 }
