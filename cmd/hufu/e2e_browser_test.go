@@ -30,18 +30,24 @@ import (
 // A world is the three programs as make run starts them, on ports of their own, with fresh data.
 type world struct {
 	issuer, app, bench string
+	data               string // the provider's folder
 	lang               string
 	words              map[string]map[string]string // the sample programs' own sentences
 	people             map[string]*person
+	merchantNo         string
+	serials            map[string]string // of the terminals, by kind
+	passwords          int               // that were chosen
 	browser            context.Context
 	looked             *looked
 }
 
 type person struct {
-	Username, Phone, Password string
-	Secret                    string   `json:"totp_secret"`
-	Codes                     []string `json:"recovery_codes"`
-	step                      int64    // of the newest code that was used
+	Username, Phone, Email, Password string
+	Secret                           string   `json:"totp_secret"`
+	Codes                            []string `json:"recovery_codes"`
+	Tail                             string   `json:"document_tail"` // of the identity document
+	Birthday                         string
+	step                             int64 // of the newest code that was used
 }
 
 // build compiles the programs once.
@@ -66,11 +72,20 @@ func startWorld(t *testing.T, browser context.Context, seen *looked, bin, lang s
 	}
 	address := free.Addr().(*net.TCPAddr)
 	free.Close()
-	w := &world{issuer: fmt.Sprintf("http://localhost:%d", address.Port), lang: lang, browser: browser, looked: seen, words: map[string]map[string]string{}}
+	w := &world{issuer: fmt.Sprintf("http://localhost:%d", address.Port), data: data, lang: lang, browser: browser, looked: seen, words: map[string]map[string]string{}}
 	start(t, data, "serving", bin+"/hufu", "serve", "--demo", "--listen="+address.String(), "--issuer="+w.issuer, "--data-dir="+data)
-	var demo struct{ Users map[string]*person }
+	var demo struct {
+		Users    map[string]*person
+		Merchant struct {
+			No string `json:"merchant_no"`
+		}
+		Terminals map[string]struct{ Serial string }
+	}
 	readJSON(t, filepath.Join(data, "demo.json"), &demo)
-	w.people = demo.Users
+	w.people, w.merchantNo, w.serials = demo.Users, demo.Merchant.No, map[string]string{}
+	for kind, d := range demo.Terminals {
+		w.serials[kind] = d.Serial
+	}
 	w.app = after(start(t, data, "merchant-app: ", bin+"/merchant-app", "--addr=localhost:0", "--issuer="+w.issuer, "--acr=urn:hufu:acr:2"), "merchant-app: ")
 	w.bench = after(start(t, data, "terminal: ", bin+"/terminal", "--addr=localhost:0", "--demo="+filepath.Join(data, "demo.json")), "terminal: ")
 	for _, name := range []string{"merchant-app", "terminal"} {

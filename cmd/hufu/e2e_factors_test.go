@@ -467,12 +467,12 @@ func (w *world) twoTabs(t *testing.T) {
 	other.press(w.T("restart")).see(200, w.T("console.dashboard")) // signed in by the other tab
 }
 
-// The cashier freezes herself from her own page.
+// The cashier freezes herself from her own page; what she holds is old enough to lift it.
 func (w *world) freeze(t *testing.T) {
 	b := w.tab(t, "cashier", w.screen())
 	b.knock("cashier").see(200, w.T("account.hello", "陈小燕")).press(w.T("account.freeze")).see(200, w.T("freeze.title"), w.T("freeze.takings"))
 	b.press(w.T("freeze.do")).see(200, w.T("frozen.title"), w.T("frozen.case")).press(w.T("unfreeze.title"))
-	b.see(200, w.T("unfreeze.lead_not")).press(w.T("unfreeze.back")).see(200, w.T("account.frozen"))
+	b.see(200, w.T("unfreeze.lead")).press(w.T("unfreeze.back")).see(200, w.T("account.frozen"))
 	b.open(w.issuer+"/account/password").see(403, w.T("account.frozen_first"))
 }
 

@@ -28,6 +28,14 @@ func TestActors(t *testing.T) {
 			t.Parallel()
 			startWorld(t, browser, seen, bin, lang).shop(t)
 		})
+		t.Run(lang+" recovery", func(t *testing.T) {
+			t.Parallel()
+			startWorld(t, browser, seen, bin, lang).recovery(t)
+		})
+		t.Run(lang+" support desk", func(t *testing.T) {
+			t.Parallel()
+			startWorld(t, browser, seen, bin, lang).supportDesk(t)
+		})
 	}
 }
 
