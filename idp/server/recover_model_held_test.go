@@ -606,6 +606,7 @@ func (h *held) learn() {
 func (k *heist) home() {
 	k.note("the owner comes home")
 	p := k.owner
+	k.coming, p.chosen = true, ""
 	if k.taken {
 		k.regain()
 	}
