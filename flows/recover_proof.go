@@ -49,7 +49,7 @@ func (s *State) recoverWays() (out []templates.Way) {
 	// bound is a code to a channel that is not shown: nobody is known yet.
 	bound := func(kind idp.IdentifierKind, e idp.Evidence, name string) {
 		if s.allows(e) {
-			out = append(out, templates.CodeWay(lang, string(kind), templates.T(lang, "way.bound_"+string(kind)), action, name))
+			out = append(out, templates.CodeWay(lang, string(kind), "", action, name))
 		}
 	}
 	if !s.proven() {

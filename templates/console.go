@@ -146,6 +146,7 @@ type Cell struct {
 	Small string
 	URL   string
 	Mono  bool
+	Lang  string // of Text, if it is not the page's
 }
 
 // Fact is one line of a thing's facts.

@@ -15,7 +15,7 @@ func recoverSamples() (all []sample) {
 	nothing.Plan = RecoverPlan{How: "nothing"}
 	refused.Refused = "recover.locked"
 	before := RecoverHub{Action: "/flows/f1/recover", Lost: "password", Login: "lin.wei", RestartURL: "/flows/f1/recover-who",
-		Ways: []Way{CodeWay("zh-CN", "phone", T("zh-CN", "way.bound_phone"), "/flows/f1/recover/way", "introduce:phone"), CodeWay("zh-CN", "email", T("zh-CN", "way.bound_email"), "/flows/f1/recover/way", "introduce:email"), FactorWay("zh-CN", "kit", "/flows/f1/recover/way")}}
+		Ways: []Way{CodeWay("zh-CN", "phone", "", "/flows/f1/recover/way", "introduce:phone"), CodeWay("zh-CN", "email", "", "/flows/f1/recover/way", "introduce:email"), FactorWay("zh-CN", "kit", "/flows/f1/recover/way")}}
 	all = append(all, sample{"recover-password", Password{Form: Form{Prove: true}, Action: "/flows/f1/recover-proof", Login: "lin.wei", Face: "L", Ways: hub.Ways[:1]}},
 		sample{"recover-totp", TOTP{Form: Form{Errors: []FieldError{{Field: "code", Key: "otp.wrong"}}, Prove: true}, Action: "/flows/f1/recover-proof", Login: "lin.wei", Ways: hub.Ways[:1]}})
 	wide := now

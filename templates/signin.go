@@ -39,13 +39,16 @@ type Password struct {
 // to URL: taking it sends something.
 type Way struct{ Icon, Title, Small, URL, Value string }
 
-// CodeWay offers a code to another channel ("phone" or "email"), shown masked.
+// CodeWay offers a code to a channel ("phone" or "email"), shown masked, or "" as long as nobody is known.
 func CodeWay(lang, kind, masked, action, value string) Way {
-	icon, title := "phone", "way.sms"
+	icon, title, small := "phone", "way.sms", T(lang, "way.bound_"+kind)
 	if kind == "email" {
 		icon, title = "mail", "way.mail"
 	}
-	return Way{Icon: icon, Title: T(lang, title), Small: T(lang, "way.code_small", masked), URL: action, Value: value}
+	if masked != "" {
+		small = T(lang, "way.code_small", masked)
+	}
+	return Way{Icon: icon, Title: T(lang, title), Small: small, URL: action, Value: value}
 }
 
 // TOTP asks for the code of an authenticator app. Input: code; trust if TrustDays is set.

@@ -390,7 +390,7 @@ func (v *visit) askAnswer() (templates.ConsoleForm, error) {
 	for _, name := range idp.CaseAnswers {
 		fact := templates.Fact{Key: "desk.answer." + name + "_title"}
 		for _, l := range templates.Languages() {
-			fact.Lines = append(fact.Lines, templates.Cell{Text: templates.T(l.Tag, "desk.answer."+name)})
+			fact.Lines = append(fact.Lines, templates.Cell{Text: templates.T(l.Tag, "desk.answer."+name), Lang: l.Tag})
 		}
 		p.Facts = append(p.Facts, fact)
 	}
