@@ -54,9 +54,17 @@ func (e *Engine) recoverDoor(w http.ResponseWriter, r *http.Request) error {
 	return e.Site.Write(w, r, http.StatusOK, templates.Recover{Action: "/recover", Methods: e.recoverKinds()})
 }
 
-// recoverKinds are the losses that the shipped ways can mend under the rules in force.
+// recoverKinds are the losses that can be mended under the rules in force. A user name is told
+// and not proven with; and the code of an owner or manager lets his staff in with everything
+// new, whatever the proofs are that count.
 func (e *Engine) recoverKinds() []string {
-	return []string{string(idp.LostUsername), string(idp.LostPassword), string(idp.LostSecond), string(idp.LostBoth)}
+	kinds, r := []string{string(idp.LostUsername), string(idp.LostBoth)}, e.Policy.Now().Settings.Recovery
+	for _, lost := range []idp.Lost{idp.LostPassword, idp.LostSecond} {
+		if r.Mends(lost) {
+			kinds = append(kinds, string(lost))
+		}
+	}
+	return kinds
 }
 
 // recoverBegin opens the flow of a choice.

@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -204,4 +205,56 @@ func TestRecoveryCodeExpires(t *testing.T) {
 		}
 		b.submit("resend").submit("code", w.recoveryCode(t, "late.one@example.com")).see(200, "要等一段时间")
 	})
+}
+
+// The door and the page of proofs show what policy lets count, and take nothing else.
+func TestRecoveryShowsWhatPolicyAllows(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		b := w.from(t, "203.0.113.160")
+		offers := func(name string, want ...string) {
+			t.Helper()
+			got := []string{}
+			for _, n := range buttons(b, name) {
+				if n != "" && !slices.Contains(got, n) {
+					got = append(got, n)
+				}
+			}
+			slices.Sort(got)
+			slices.Sort(want)
+			if !slices.Equal(got, want) {
+				t.Errorf("%s offers %v, want %v", b.URL.Path, got, want)
+			}
+		}
+		b.open("/recover")
+		offers("lost", "username", "password", "second", "both", "other")
+
+		w.Service.Rule(0, "recovery.proofs", []string{"phone"})
+		b.open("/recover")
+		offers("lost", "username", "password", "both", "other")
+		b.post("/recover", url.Values{"lost": {"second"}}).see(422, "请选一项")
+		b.lost("password", "nobody.at.all")
+		offers("way", "introduce:phone", "shop")
+		for _, way := range []string{"kit", "introduce:email", "terminal", "password"} {
+			if res := b.once("POST", b.URL.Path+"/way", url.Values{"way": {way}}); res.StatusCode/100 != 4 {
+				t.Errorf("%s: %d", way, res.StatusCode)
+			}
+		}
+
+		w.Service.Rule(0, "recovery.proofs", []string{"case"}) // none at all policy does not take
+		b.open("/recover")
+		offers("lost", "username", "both", "other")
+		b.post("/recover", url.Values{"lost": {"password"}}).see(422, "请选一项")
+		b.lost("both", "nobody.at.all")
+		offers("way", "shop")
+	})
+}
+
+// buttons are the values of the buttons of a name.
+func buttons(b *browser, name string) (out []string) {
+	for _, n := range all(b.Doc, "button") {
+		if attr(n, "name") == name {
+			out = append(out, attr(n, "value"))
+		}
+	}
+	return out
 }
