@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hufu/idp"
+	"hufu/idp/policy"
 	"hufu/templates"
 )
 
@@ -258,3 +259,37 @@ func buttons(b *browser, name string) (out []string) {
 	}
 	return out
 }
+
+// However many notices went to a number, who can stop a recovery there hears of it.
+func TestRecoveryIsNotCrowdedOut(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "loud.one", TOTP: true, Phone: "+8613900010170", Mail: "loud.one@example.com"}, "203.0.113.170")
+		store, b := w.Service.Store, policy.Default().Sends.PhoneNotices
+		for range b.Burst {
+			must2(ok(store.TakeBucket(t.Context(), "notice.sms", store.Lookup(idp.IdentifierPhone, "+8613900010170"), b.Burst, b.Refill, time.Now())))(t)
+		}
+		texts := func(template string) (n int) {
+			for _, m := range w.notices(t, "loud.one", template) {
+				if m.To == "+8613900010170" {
+					n++
+				}
+			}
+			return n
+		}
+		w.from(t, "203.0.113.170").asksName("loud.one@example.com", "loud.one@example.com")
+		if texts("username.asked") != 0 {
+			t.Fatal("there was room for a notice")
+		}
+		time.Sleep(2 * time.Minute)
+		thief := w.from(t, "198.51.100.170")
+		thief.lost("password", "loud.one").shows("introduce:email", "loud.one@example.com").submit("do", "go").see(200, "还要等")
+		thief.post(strings.TrimSuffix(thief.URL.Path, "/recover-wait")+"/recover-wait/stop", nil).see(200, "冻结了")
+		for _, template := range []string{"recovery.started", "frozen"} {
+			if texts(template) != 1 {
+				t.Errorf("%d text messages %s", texts(template), template)
+			}
+		}
+	})
+}
+
+func ok(taken bool, _ time.Time, err error) (bool, error) { return taken, err }
