@@ -518,3 +518,65 @@ func TestRecoveryGetsBetterItself(t *testing.T) {
 		}
 	})
 }
+
+// The password is forgotten, a passkey is left: phone and passkey set a new password at once,
+// nothing is withheld, and neither the passkey nor the app nor the kit goes (row 3).
+func TestForgottenPasswordWithPasskey(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		old, _ := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "pass.one", TOTP: true, Phone: "+8613900010180", Mail: "pass.one@example.com"}, "203.0.113.180")
+		key := w.internal()
+		old.open("/sign-in").signIn("pass.one").open("/account/enrol?factor=passkey").bind(key, "")
+		time.Sleep(8 * 24 * time.Hour)
+		b := w.from(t, "203.0.113.180")
+		b.lost("password", "pass.one").shows("introduce:phone", "+8613900010180").by("passkey").assert(key).see(200, "可以继续了").submit("do", "go").chooses().see(200, "找回来了")
+		if r := w.recoveries(t, "pass.one"); len(r) != 1 || r[0].Row != 3 || r[0].State != idp.RecoveryDone || r[0].Second {
+			t.Fatalf("%+v", r)
+		}
+		for _, m := range []idp.Method{idp.MethodPasskey, idp.MethodTOTP, idp.MethodBackup} {
+			if w.holds(t, "pass.one", m) == "" {
+				t.Errorf("%s is gone", m)
+			}
+		}
+		if u := w.user(t, "pass.one"); u.Withholds(time.Now()) != idp.WithholdNothing {
+			t.Errorf("withheld %q", u.Withheld)
+		}
+	})
+}
+
+// Who holds several factors says which are lost: those go, the others stay, and one at least
+// is named.
+func TestRecoveryAsksWhichAreLost(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		old, kit := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "which.one", TOTP: true, Phone: "+8613900010190", Mail: "which.one@example.com"}, "203.0.113.190")
+		first := w.internal()
+		old.open("/sign-in").signIn("which.one").open("/account/enrol?factor=passkey").bind(first, "店里的钥匙").signOut()
+		old.try("which.one", storyPassword).at("second").assert(first).open("/account/enrol?factor=passkey").bind(w.internal(), "家里的钥匙").signOut()
+		time.Sleep(8 * 24 * time.Hour)
+		keys := map[string]string{}
+		for _, c := range must2(w.Service.Store.Credentials(t.Context(), w.user(t, "which.one").ID))(t) {
+			if c.Method == idp.MethodPasskey {
+				keys[c.Label] = c.ID
+			}
+		}
+		app := w.holds(t, "which.one", idp.MethodTOTP)
+		b := w.from(t, "203.0.113.190")
+		b.lost("second", "which.one").by("password").submit("password", storyPassword).by("kit").submit("code", kit[0]).see(200, "哪些丢了").see(200, "店里的钥匙").see(200, "家里的钥匙")
+		b.post(b.URL.Path, url.Values{"do": {"go"}}).see(422, "请勾选")
+		b.post(b.URL.Path, url.Values{"do": {"go"}, "gone": {"x", w.holds(t, "which.one", idp.MethodPassword)}}).see(422, "请勾选")
+		if len(w.recoveries(t, "which.one")) != 0 {
+			t.Error("it goes on with none")
+		}
+		fresh := w.internal()
+		b.post(b.URL.Path, url.Values{"do": {"go"}, "gone": {keys["店里的钥匙"]}}).see(200, "选").submit("factor", "passkey").bind(fresh, "新的钥匙").see(200, "找回来了")
+		left := map[string]bool{}
+		for _, c := range must2(w.Service.Store.Credentials(t.Context(), w.user(t, "which.one").ID))(t) {
+			left[c.ID] = true
+		}
+		if left[keys["店里的钥匙"]] || !left[keys["家里的钥匙"]] || !left[app] {
+			t.Errorf("left are %v of keys %v and the app %s", left, keys, app)
+		}
+		if r := w.recoveries(t, "which.one")[0]; r.Row != 8 || len(r.Gone) != 1 || r.Gone[0] != keys["店里的钥匙"] {
+			t.Errorf("%+v", r)
+		}
+	})
+}
