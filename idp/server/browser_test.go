@@ -33,6 +33,7 @@ type demoWorld struct {
 	Service *server.Server
 	Issuer  string
 	dir     string                   // its data
+	host    string                   // that requests of its browsers claim to be for, see inProcess; "" for the true one
 	keys    map[string]*dpoptest.Key // of terminals
 	marks   *sql.Stmt                // see watch
 	agent   idp.Credential           // key of a rogue one, see hire

@@ -3,8 +3,6 @@ package server_test
 import (
 	"context"
 	"net/http"
-	"net/url"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -150,32 +148,6 @@ func TestLessonSharedTill(t *testing.T) {
 		b.lost("password", "till.next").see(200, "怎么证明是您")
 		if strings.Contains(b.Body, "till.first") || strings.Contains(b.Body, "139****0041") {
 			t.Error("the next one sees the first one's")
-		}
-	})
-}
-
-// No message of a recovery is built from the Host of the request.
-func TestLessonHostileHost(t *testing.T) {
-	eachHour(t, func(t *testing.T, w *demoWorld) {
-		w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "host.one", TOTP: true, Phone: "+8613910000051", Mail: "host.one@example.com"}, "203.0.113.64")
-		b := w.from(t, "203.0.113.64")
-		b.lost("both", "host.one").shows("introduce:email", "host.one@example.com")
-		form := url.Values{"do": {"go"}}
-		var cookies []string // which the client keeps from another host
-		for _, c := range b.client.Jar.Cookies(b.URL) {
-			cookies = append(cookies, c.Name+"="+c.Value)
-		}
-		res := b.once("POST", b.URL.Path, form, "Cookie", strings.Join(cookies, "; "), "Host", "evil.example", "X-Forwarded-Host", "evil.example", "Forwarded", "host=evil.example")
-		if r := w.recoveries(t, "host.one"); len(r) != 1 {
-			t.Fatalf("%d at %s: %+v", res.StatusCode, b.URL.Path, r)
-		}
-		links := regexp.MustCompile(`https?://[^\s"<>]+`)
-		for _, m := range w.notices(t, "host.one", "recovery.started") {
-			for _, link := range links.FindAllString(m.Body+m.HTML, -1) {
-				if !strings.HasPrefix(link, w.Issuer) {
-					t.Errorf("a link to %s", link)
-				}
-			}
 		}
 	})
 }
