@@ -1,10 +1,10 @@
 package server_test
 
 import (
-	"context"
+	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,50 +23,124 @@ func (w *demoWorld) recovers(t *testing.T, login, phone, address string) *browse
 	return b
 }
 
-// A link that was mailed works once, however many follow it at the same time, and not at all
-// after a newer one.
+// approved is a case about somebody that two people approved.
+func (w *demoWorld) approved(t *testing.T, u idp.User) idp.Case {
+	t.Helper()
+	ctx, store, now := t.Context(), w.Service.Store, time.Now()
+	c := idp.Case{Kind: idp.CaseRecovery, UserID: u.ID, Merchant: u.MerchantID, OpenedAt: now, DueAt: now.Add(time.Hour), Data: map[string]any{"lost": "both"}}
+	must(t, store.OpenCase(ctx, &c))
+	must2(store.ReadyCase(ctx, c.ID, now, now.Add(time.Hour)))(t)
+	c.Outcome, c.DecidedBy, c.ClosedAt = idp.OutcomeApproved, w.user(t, "luo.bin").ID, now
+	if ok := must2(store.DecideCase(ctx, c))(t); !ok {
+		t.Fatal("not approved")
+	}
+	return c
+}
+
+// linkTo mails a link of a kind, about a thing, in the place of any before.
+func (w *demoWorld) linkTo(t *testing.T, u idp.User, kind idp.LinkKind, object string) (token string) {
+	t.Helper()
+	token = idp.NewToken()
+	must(t, w.Service.Store.VoidLinks(t.Context(), u.ID, kind))
+	must(t, w.Service.Store.CreateLink(t.Context(), session.Hash(token), idp.Link{Kind: kind, UserID: u.ID, Object: object, CreatedAt: time.Now(), ExpiresAt: time.Now().Add(time.Hour)}))
+	return token
+}
+
+// A link that was mailed begins one recovery, however many follow it at the same time, and
+// none after a newer one.
 func TestLessonMailedLinkOnce(t *testing.T) {
-	eachWorld(t, func(t *testing.T, w *demoWorld) {
-		ctx, store, u := context.Background(), w.Service.Store, w.user(t, "lin.wei")
-		now := time.Now()
-		c := idp.Case{Kind: idp.CaseRecovery, UserID: u.ID, Merchant: u.MerchantID, OpenedAt: now, DueAt: now.Add(time.Hour), Data: map[string]any{"lost": "both"}}
-		must(t, store.OpenCase(ctx, &c))
-		link := func() string {
-			token := idp.NewToken()
-			must(t, store.CreateLink(ctx, session.Hash(token), idp.Link{Kind: idp.LinkCase, UserID: u.ID, Object: c.ID, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}))
-			return token
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		u := w.user(t, "lin.wei")
+		c := w.approved(t, u)
+		token := w.linkTo(t, u, idp.LinkCase, c.ID)
+		browsers := make([]*browser, 16)
+		for i := range browsers {
+			browsers[i] = w.from(t, fmt.Sprintf("203.0.113.%d", i+1))
+			browsers[i].open("/recover/case?t="+token).see(200, "接着找回账户") // and changes nothing: scanners follow links
 		}
-		token := link()
-		b := w.browser(t)
-		b.open("/recover/case?t="+token).see(200, "接着找回账户") // and changes nothing: scanners follow links
-		var won int
-		var mu sync.Mutex
-		var all sync.WaitGroup
-		for range 16 {
-			all.Go(func() {
-				_, err := store.UseLink(ctx, session.Hash(token), idp.LinkCase, time.Now())
-				mu.Lock()
-				defer mu.Unlock()
-				if err == nil {
-					won++
-				}
-			})
+		statuses, places := inParallel(len(browsers), func(i int) *http.Response {
+			return browsers[i].once("POST", "/recover/case", url.Values{"token": {token}})
+		})
+		if statuses[303] != 1 || statuses[410] != len(browsers)-1 || len(places) != 1 {
+			t.Errorf("%v, to %v: one recovery is begun", statuses, places)
 		}
-		all.Wait()
-		if won != 1 {
-			t.Errorf("%d of 16 got it", won)
-		}
+		b := browsers[0]
 		b.submit("token").see(410, "")
-		older := link()
-		must(t, store.VoidLinks(ctx, u.ID, idp.LinkCase))
-		b.open("/recover/case?t="+older).see(410, "")
+
+		older := w.linkTo(t, u, idp.LinkCase, c.ID)
+		b.open("/recover/case?t="+older).see(200, "接着找回账户")
+		newer := w.linkTo(t, u, idp.LinkCase, c.ID)
+		b.submit("token").see(410, "")
+		b.open("/recover/case?t="+newer).submit("token").see(200, "要等一段时间")
+
 		// A link of a case that nobody approved begins nothing, nor does one for something else.
-		b.open("/recover/case?t="+link()).submit("token").see(410, "")
-		freeze := idp.NewToken()
-		must(t, store.CreateLink(ctx, session.Hash(freeze), idp.Link{Kind: idp.LinkFreeze, UserID: u.ID, CreatedAt: now, ExpiresAt: now.Add(time.Hour)}))
+		open := idp.Case{Kind: idp.CaseRecovery, UserID: u.ID, Merchant: u.MerchantID, OpenedAt: time.Now(), DueAt: time.Now().Add(time.Hour), Data: map[string]any{"lost": "both"}}
+		must(t, w.Service.Store.OpenCase(t.Context(), &open))
+		b.open("/recover/case?t="+w.linkTo(t, u, idp.LinkCase, open.ID)).submit("token").see(410, "")
+		freeze := w.linkTo(t, u, idp.LinkFreeze, "")
 		b.open("/recover/case?t="+freeze).see(410, "")
+		b.post("/recover/case", url.Values{"token": {freeze}}).see(410, "")
 		if len(w.recoveries(t, "lin.wei")) != 0 {
 			t.Error("a recovery began")
+		}
+	})
+}
+
+// A code of a recovery is one proof in one flow, however many bring it at the same time: one
+// that was sent, one from the paper, one that was told in the shop. An older one is nothing
+// after a newer, nor is one of another flow.
+func TestLessonCodeOnce(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		_, kit := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "once.one", TOTP: true, Phone: "+8613910000101", Mail: "once.one@example.com", NoSignIn: true}, "203.0.113.91")
+		time.Sleep(8 * 24 * time.Hour)
+		store, u := w.Service.Store, w.user(t, "once.one")
+		proofs := func() int { return len(w.events(t, "once.one", "recovery.proof")) }
+		// race brings an answer sixteen times at once, at the pages of as many browsers as there are.
+		race := func(what, code string, at ...*browser) {
+			t.Helper()
+			before := proofs()
+			statuses, _ := inParallel(16, func(i int) *http.Response {
+				return at[i%len(at)].once("POST", at[i%len(at)].URL.Path, url.Values{"code": {code}})
+			})
+			if n := proofs() - before; n != 1 {
+				t.Errorf("%s: %d proofs of one code: %v", what, n, statuses)
+			}
+		}
+		at := func(address, way string) *browser { return w.from(t, address).lost("both", "once.one").asked(way) }
+
+		// Sent to the phone: of a flow of its own, in that flow's browser, the newest.
+		phone := at("203.0.113.91", "introduce:phone")
+		older := w.recoveryCode(t, "+8613910000101")
+		time.Sleep(2 * time.Minute)
+		phone.open(phone.URL.Path).submit("resend") // the page asks for a little work anew
+		newer := w.recoveryCode(t, "+8613910000101")
+		if older == newer {
+			t.Fatalf("nothing was sent again: %s", phone.text())
+		}
+		phone.submit("code", older).see(422, "")
+		elsewhere := at("203.0.113.92", "introduce:email")
+		elsewhere.submit("code", newer).see(422, "")
+		if n := proofs(); n != 0 {
+			t.Errorf("%d proofs by an older code or in another flow", n)
+		}
+		race("sent", newer, phone)
+		after := w.from(t, "203.0.113.93").lost("both", "once.one")
+		time.Sleep(2 * time.Minute)
+		after.asked("introduce:phone").submit("code", newer).see(422, "")
+
+		// From the paper: in two browsers at once.
+		race("kit", kit[0], at("203.0.113.94", "kit"), at("203.0.113.95", "kit"))
+		at("203.0.113.96", "kit").submit("code", kit[0]).see(422, "")
+
+		// Told in the shop: the newest, in two browsers at once.
+		for _, code := range []string{"48219130", "73310528"} {
+			must(t, store.SetShopCode(t.Context(), u.ID, w.user(t, "lin.wei").ID, store.ShopCodeMAC(u.ID, code), time.Now().Add(15*time.Minute)))
+		}
+		one, two := at("203.0.113.97", "shop"), at("203.0.113.98", "shop")
+		one.submit("code", "48219130").see(422, "")
+		race("shop", "73310528", one, two)
+		if len(w.recoveries(t, "once.one")) != 0 {
+			t.Error("a recovery began by itself")
 		}
 	})
 }
