@@ -66,7 +66,8 @@ func (w *demoWorld) from(t *testing.T, address string) *browser {
 		t.Fatal(err)
 	}
 	b := w.browser(t)
-	b.client.Jar, b.client.Transport = jar, &inProcess{w.Service.Handler(), address, w.host}
+	now := func(rw http.ResponseWriter, r *http.Request) { w.Service.Handler().ServeHTTP(rw, r) } // of today's server, see restart
+	b.client.Jar, b.client.Transport = jar, &inProcess{http.HandlerFunc(now), address, w.host}
 	return b
 }
 

@@ -1,9 +1,11 @@
 package server_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -203,60 +205,193 @@ func TestLessonFlowIsBound(t *testing.T) {
 	})
 }
 
-// The next person at the same browser meets nothing of who recovered there.
+// The next person at the same browser meets nothing of who recovered there: no cookie of
+// his, no byte of him on any page or in any token.
 func TestLessonSharedTill(t *testing.T) {
 	eachHour(t, func(t *testing.T, w *demoWorld) {
 		w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner, Name: "前一位"}, Login: "till.first", TOTP: true, Phone: "+8613910000041", Mail: "till.first@example.com", NoSignIn: true}, "203.0.113.63")
 		w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner, Name: "后一位"}, Login: "till.next", TOTP: true, Phone: "+8613910000042", Mail: "till.next@example.com", NoSignIn: true}, "203.0.113.63")
 		time.Sleep(8 * 24 * time.Hour)
-		b := w.recovers(t, "till.first", "+8613910000041", "203.0.113.63")
-		b.chooses().see(200, "找回来了")
-		if strings.Contains(b.Body, "前一位") || strings.Contains(b.Body, "till.first") {
-			t.Error("the last page names who it was")
-		}
-		for _, path := range []string{"/recover", "/recover/done", "/sign-in"} {
-			if b.open(path); strings.Contains(b.Body, "till.first") || strings.Contains(b.Body, "前一位") {
-				t.Errorf("%s names who was here before", path)
+		first, next := w.user(t, "till.first"), w.user(t, "till.next")
+		his := []string{"前一位", "till.first", "13910000041", "139****0041", first.ID}
+		clean := func(what, text string) {
+			t.Helper()
+			for _, word := range his {
+				if strings.Contains(text, word) {
+					t.Errorf("%s holds %q of who was here before", what, word)
+				}
 			}
 		}
-		b.lost("password", "till.next").see(200, "怎么证明是您")
-		if strings.Contains(b.Body, "till.first") || strings.Contains(b.Body, "139****0041") {
-			t.Error("the next one sees the first one's")
+		// He was signed in at this till when he lost his password, and is known to it.
+		till := w.from(t, "203.0.113.63")
+		till.open("/sign-in").signIn("till.first").see(200, "前一位")
+		session := till.cookie("hufu-s").Value
+		till.lost("password", "till.first").shows("introduce:phone", "+8613910000041").by("totp")
+		time.Sleep(time.Minute) // a code of the app works once
+		till.open(till.URL.Path).submit("code", w.code(t, "till.first")).submit("do", "go").see(200, "密码").chooses().see(200, "找回来了")
+		clean("the last page", till.Body)
+		if c := till.cookie("hufu-s"); c != nil || len(w.sessions(t, "till.first")) != 0 {
+			t.Errorf("he is signed in still, or his cookie stays: %v", c)
 		}
+		flow := till.URL.Path
+		for _, path := range []string{"/recover", "/recover/done", "/sign-in", "/account", "/kit", flow} {
+			till.open(path)
+			clean(path, till.Body)
+		}
+
+		// The next one signs in to the application there.
+		app := w.quietApp("merchant_app")
+		got := app.signIn(t, till, "till.next")
+		if got.Status != 200 || got.ID == "" {
+			t.Fatalf("%+v", got)
+		}
+		var id, access map[string]any
+		for token, into := range map[string]*map[string]any{got.ID: &id, got.Access: &access} {
+			parts := strings.Split(token, ".")
+			must(t, json.Unmarshal(decode(t, parts[1]), into))
+			clean("a token", string(decode(t, parts[1])))
+		}
+		if id["sub"] != next.ID || access["sub"] != next.ID {
+			t.Errorf("tokens of %v and %v, want %s", id["sub"], access["sub"], next.ID)
+		}
+		for _, path := range []string{"/account", "/account/factors", "/account/contacts", "/account/devices", "/account/apps", "/account/activity", "/account/data"} {
+			till.open(path).see(200, "")
+			clean(path, till.Body)
+		}
+		for _, b := range must2(w.Service.Store.Browsers(t.Context(), first.ID))(t) {
+			if b.Trusted(time.Now()) { // it may be known to him: that spares him waits and proves nothing
+				t.Errorf("the till is trusted: %+v", b)
+			}
+		}
+		// Nor does the cookie that he had open anything again.
+		till.set("hufu-s", session)
+		till.open("/account").see(200, "登录名")
+		till.lost("password", "till.next").see(200, "怎么证明是您")
+		clean("the door", till.Body)
 	})
 }
 
-// Wrong codes end, however they are written and wherever they are tried: ten in all of an
-// account, five of one code.
+// Ten wrong codes of an account close them all, whichever flow, channel or replica they come
+// to, and however they are written: the right answer of a code that was never tried does
+// nothing more, until time gives one back.
 func TestLessonTriesEnd(t *testing.T) {
 	eachHour(t, func(t *testing.T, w *demoWorld) {
 		w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "tries.one", TOTP: true, Phone: "+8613910000061", Mail: "tries.one@example.com"}, "203.0.113.65")
-		wrong := 0
-		for flow := 0; flow < 4; flow++ {
+		other := w.twin(t)
+		ways := map[string]string{"introduce:phone": "+8613910000061", "introduce:email": "tries.one@example.com"}
+		flow := 0
+		// asks begins a flow at both replicas in turn, and has a code sent there.
+		asks := func(way string) (b *browser, right string) {
+			t.Helper()
 			time.Sleep(3 * time.Hour)
-			b := w.from(t, "203.0.113.65")
-			b.lost("password", "tries.one").by("introduce:phone")
-			if b.has("resend") && !b.has("code") {
-				b.submit("resend")
-			}
-			right := w.recoveryCode(t, "+8613910000061")
-			for try := range 6 {
+			flow++
+			b = w.from(t, fmt.Sprintf("203.0.113.%d", 100+flow)).between(w, other)
+			b.lost("password", "tries.one").asked(way).see(200, "验证码")
+			return b, w.recoveryCode(t, ways[way])
+		}
+		for _, way := range []string{"introduce:phone", "introduce:email"} {
+			b, right := asks(way)
+			for try := range 5 {
 				guess := []byte(right)
 				guess[try] = '0' + (guess[try]-'0'+1)%10
-				typed := string(guess[:4]) + " " + string(guess[4:])
-				if b.has("code") {
-					b.submit("code", typed)
-					wrong++
+				if b.submit("code", spell(string(guess), []rune{'0', '０'}[try%2], []string{"", " ", "\u3000"}[try%3])); b.Status < 400 {
+					t.Fatalf("the wrong code is answered %d", b.Status)
 				}
 			}
-			if wrong > 10 && b.has("code") {
-				if b.submit("code", right); strings.Contains(b.text(), "已经证明") {
-					t.Fatalf("after %d wrong codes the right one is taken", wrong)
-				}
+		}
+		for way := range ways {
+			b, right := asks(way)
+			if b.submit("code", right); b.Status < 400 || len(w.events(t, "tries.one", "recovery.proof")) != 0 {
+				t.Errorf("%s: after ten wrong codes the right one of another is taken: %d", way, b.Status)
 			}
 		}
 		if len(w.recoveries(t, "tries.one")) != 0 {
 			t.Error("something began")
 		}
+		time.Sleep(4 * 24 * time.Hour)
+		b, right := asks("introduce:phone")
+		b.submit("code", right).see(200, "139****0061") // so it was this that stopped it
 	})
+}
+
+// twin is another server on the same database.
+func (w *demoWorld) twin(t *testing.T) *demoWorld {
+	t.Helper()
+	other := startWorld(t, w.cfg, w.dir)
+	other.Service.Rest()
+	return other
+}
+
+// restart stops the server, lets time pass without one, and starts n of them.
+func (w *demoWorld) restart(t *testing.T, down time.Duration, n int) {
+	t.Helper()
+	for _, s := range append(w.beside, w.Service) {
+		must(t, s.Close())
+	}
+	w.beside = nil
+	time.Sleep(down)
+	w.Service = startWorld(t, w.cfg, w.dir).Service
+	for range n - 1 {
+		w.beside = append(w.beside, startWorld(t, w.cfg, w.dir).Service)
+	}
+}
+
+// What waits outlives the server: stopped before the middle, over the middle and over the
+// end, it goes on where it was, is due when it was, and is told of once each.
+func TestLessonRestartWhileItWaits(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "restart.one", TOTP: true, Phone: "+8613910000071", Mail: "restart.one@example.com", NoSignIn: true}, "203.0.113.66")
+		time.Sleep(8 * 24 * time.Hour)
+		b := w.from(t, "203.0.113.66")
+		b.lost("both", "restart.one").shows("introduce:phone", "+8613910000071").submit("do", "go").see(200, "还要等")
+		r := w.recoveries(t, "restart.one")[0]
+		told := func(when string, want ...string) {
+			t.Helper()
+			time.Sleep(time.Minute) // in which the jobs look
+			for _, template := range []string{"recovery.started", "recovery.reminded", "recovery.soon", "recovery.due", "recovery.completed"} {
+				n := 0
+				if slices.Contains(want, template) {
+					n = 2 // by phone and by mail
+				}
+				if got := len(w.notices(t, "restart.one", template)); got != n {
+					t.Errorf("%s: %d of %s, want %d", when, got, template, n)
+				}
+			}
+			if now := w.recoveries(t, "restart.one"); when != "done" && (len(now) != 1 || now[0].State != idp.RecoveryWaiting || !now[0].DueAt.Equal(r.DueAt) || !now[0].StartedAt.Equal(r.StartedAt)) {
+				t.Errorf("%s: %+v, was %+v", when, now, r)
+			}
+		}
+		half := r.DueAt.Sub(r.StartedAt) / 2
+		w.restart(t, time.Hour, 1)
+		told("before the middle", "recovery.started")
+		b.open(b.URL.Path).see(200, "还要等")
+		w.restart(t, half, 2)
+		told("after the middle", "recovery.started", "recovery.reminded")
+		b.open(b.URL.Path).see(200, "还要等")
+		time.Sleep(time.Until(r.DueAt.Add(-10 * time.Minute)))
+		told("before the end", "recovery.started", "recovery.reminded", "recovery.soon")
+		b.open(b.URL.Path).see(200, "还要等")
+		if w.user(t, "restart.one").Withholds(time.Now()) != idp.WithholdMoney {
+			t.Error("money is not withheld any more")
+		}
+		w.restart(t, time.Hour, 2)
+		told("after the end", "recovery.started", "recovery.reminded", "recovery.soon", "recovery.due")
+		b.open(b.URL.Path).see(200, "密码")
+		w.restart(t, time.Minute, 1)
+		b.chooses().see(200, "找回来了")
+		told("done", "recovery.started", "recovery.reminded", "recovery.soon", "recovery.due", "recovery.completed")
+		if rs := w.recoveries(t, "restart.one"); len(rs) != 1 || rs[0].State != idp.RecoveryDone || w.held(t, "restart.one", idp.MethodPassword).Version == 1 {
+			t.Errorf("%+v", rs)
+		}
+	})
+}
+
+// between has a browser speak to two servers, to each in its turn.
+func (b *browser) between(one, two *demoWorld) *browser {
+	n, handlers := 0, []http.Handler{one.Service.Handler(), two.Service.Handler()}
+	b.client.Transport.(*inProcess).handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n++
+		handlers[n%2].ServeHTTP(w, r)
+	})
+	return b
 }
