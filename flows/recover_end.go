@@ -76,7 +76,7 @@ func (e *Engine) completeRecover(ctx context.Context, s *State) (*finish, error)
 	}
 	letter := templatesLetter(s, now)
 	letter.Object, letter.Until = r.ID, until
-	return &finish{next: "/recover/done"}, e.tellRecovery(ctx, *s.user, "recovery.completed", letter)
+	return &finish{next: "/recover/done", out: s.actingSession() != nil}, e.tellRecovery(ctx, *s.user, "recovery.completed", letter)
 }
 
 // concluded decides, with what is true now, that the recovery may end, and keeps that it
