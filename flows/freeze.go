@@ -276,11 +276,20 @@ func (e *Engine) evidence(ctx context.Context, u idp.User, c freezeCause, now ti
 }
 
 // StopAt freezes whom a notice is about, for the people at a terminal. They show no more
-// than that they stand there: stopping asks for nothing.
-func (e *Engine) StopAt(ctx context.Context, n idp.TerminalNotice, at idp.Terminal) error {
+// than that they stand there: stopping asks for nothing. Whoever knows a name can have a
+// terminal ask, so to refuse that alone stops nothing: false, while no recovery runs.
+func (e *Engine) StopAt(ctx context.Context, n idp.TerminalNotice, at idp.Terminal) (bool, error) {
+	if n.Kind == idp.NoticeConfirm {
+		if _, err := e.Store.HoldUser(ctx, n.UserID); err != nil { // none begins beside this
+			return false, err
+		}
+		if running, err := e.Store.RunningRecovery(ctx, n.UserID); err != nil || running == nil {
+			return false, err
+		}
+	}
 	r := (&http.Request{}).WithContext(ctx)
 	_, err := e.freeze(r, n.UserID, freezeCause{at: &at})
-	return err
+	return err == nil, err
 }
 
 // freezePage asks before a person freezes himself.

@@ -81,3 +81,48 @@ func TestVoidRecoveryLeavesNothing(t *testing.T) {
 		b.open(b.URL.String()).see(200, "这个找回作废了")
 	})
 }
+
+// Strangers who know a name have the terminals of its shop ask, but not without end: one
+// question a flow, a few an hour of account and shop, and never in the place of what the
+// terminals say of others, nor of the owner who has shown something.
+func TestTerminalsAreAskedSparingly(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "spare.one", TOTP: true, Phone: "+8613900020011", Mail: "spare.one@example.com"}, "203.0.113.83")
+		names := []string{"spare.one", "13900020011", "spare.one@example.com"}
+		for i := range 8 { // others of the shop
+			p := somebody{Login: "spare.two." + strconv.Itoa(i), NoSignIn: true}
+			w.person(t, p)
+			names = append(names, p.Login)
+		}
+		store, u, till := w.Service.Store, w.user(t, "spare.one"), w.till(t)
+		live := func() (all []idp.TerminalNotice) {
+			return must2(store.TerminalNotices(t.Context(), till, time.Now()))(t)
+		}
+		mine := w.from(t, "203.0.113.83")
+		mine.lost("both", "spare.one").shows("introduce:phone", "+8613900020011")
+		b := w.from(t, "192.0.2.83")
+		b.lost("both", "spare.one").by("terminal")
+		for range 30 {
+			b.submit("resend").see(200, "在店里的终端上确认")
+			if n := len(live()); n > 1 {
+				t.Fatalf("%d questions of one flow", n)
+			}
+		}
+		for i, name := range names {
+			for range 3 {
+				w.from(t, "192.0.2."+strconv.Itoa(90+i)).lost("both", name).by("terminal").see(200, "在店里的终端上确认")
+			}
+		}
+		if n := len(live()); n < 4 || n > 8 {
+			t.Errorf("%d questions at once", n)
+		}
+		if n := len(w.asked(t, "spare.one")); n > 4 {
+			t.Errorf("%d of one account", n)
+		}
+		must(t, store.QueueTerminalNotice(t.Context(), &idp.TerminalNotice{MerchantID: u.MerchantID, UserID: u.ID, Kind: idp.NoticeCode, CreatedAt: time.Now(), Until: time.Now().Add(time.Hour)}, 0))
+		if !slices.ContainsFunc(live(), func(n idp.TerminalNotice) bool { return n.Kind == idp.NoticeCode }) {
+			t.Error("the code of the shop is crowded out")
+		}
+		mine.by("terminal").confirms("spare.one").see(200, "可以继续了")
+	})
+}
