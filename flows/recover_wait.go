@@ -295,14 +295,13 @@ func (e *Engine) tellRecovery(ctx context.Context, u idp.User, template string, 
 // askPeople opens a case where people alone decide: no wait begins.
 func (s *State) askPeople(ctx context.Context, plan policy.RecoveryPlan, f policy.RecoveryFacts) error {
 	e, now := s.engine, time.Now()
-	open, err := e.Store.Cases(ctx, storage.CaseFilter{User: s.User, State: idp.CaseOpen}, openCases)
+	open, err := e.returns(ctx, s.User)
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(open, idp.Case.Returns)
 	c := idp.Case{}
-	if i >= 0 {
-		c = open[i]
+	if len(open) > 0 {
+		c = open[0]
 	} else {
 		by := []string{}
 		for _, v := range f.Shown {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"hufu/idp"
+	"hufu/idp/session"
 )
 
 // asked are the live notices of a person at a terminal of his shop.
@@ -124,5 +125,69 @@ func TestTerminalsAreAskedSparingly(t *testing.T) {
 			t.Error("the code of the shop is crowded out")
 		}
 		mine.by("terminal").confirms("spare.one").see(200, "可以继续了")
+	})
+}
+
+// Whoever stops an account stops what people were to do for it, too: an open case that is to
+// bring somebody back is refused, and the link of one that was approved is void for good.
+func TestStopEndsTheCase(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		ctx, store := t.Context(), w.Service.Store
+		for i, by := range []string{"link", "session"} {
+			login, phone := "case."+by, "+861390002003"+strconv.Itoa(i)
+			old, _ := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: login, TOTP: true, Phone: phone, Mail: login + "@example.com"}, "203.0.113.85")
+			u, now := w.user(t, login), time.Now()
+			c := idp.Case{Kind: idp.CaseRecovery, UserID: u.ID, Merchant: u.MerchantID, OpenedAt: now, DueAt: now.Add(time.Hour), Data: map[string]any{"lost": "both"}}
+			must(t, store.OpenCase(ctx, &c))
+			must2(store.ReadyCase(ctx, c.ID, now, now.Add(time.Hour)))(t)
+			c.Outcome, c.DecidedBy, c.ClosedAt = idp.OutcomeApproved, "two", now
+			must2(store.DecideCase(ctx, c))(t)
+			token := idp.NewToken()
+			must(t, store.CreateLink(ctx, session.Hash(token), idp.Link{Kind: idp.LinkCase, UserID: u.ID, Object: c.ID, CreatedAt: now, ExpiresAt: now.Add(24 * time.Hour)}))
+			open := idp.Case{Kind: idp.CaseRecovery, UserID: u.ID, Merchant: u.MerchantID, OpenedAt: now, DueAt: now.Add(time.Hour), Data: map[string]any{"lost": "both"}}
+			must(t, store.OpenCase(ctx, &open))
+			must(t, w.Service.Manager().Notify(ctx, u, "case.recovery"))
+			link, _ := w.linkOf(t, login, "case.recovery", stopLink)
+			old.open("/sign-in").signIn(login)
+			thief := w.from(t, "198.51.100.85")
+			thief.open("/recover/case?t="+token).see(200, "接着找回账户")
+			if by == "link" {
+				w.from(t, "203.0.113.86").open(link).submit("token").see(200, "冻结了")
+			} else {
+				old.post("/account/freeze", nil).see(200, "冻结了")
+			}
+			if got := must2(store.Case(ctx, open.ID))(t); got.State != idp.CaseClosed || got.Outcome != idp.OutcomeRefused {
+				t.Errorf("%s: %+v", by, got)
+			}
+			if e := w.events(t, login, "case.refused"); len(e) != 1 || e[0].Data["case"] != open.Number {
+				t.Errorf("%s: %+v", by, e)
+			}
+			own := slices.DeleteFunc(w.cases(t, login), func(c idp.Case) bool { return c.State != idp.CaseOpen })
+			if len(own) != 1 || own[0].Kind != idp.CaseFreeze {
+				t.Errorf("%s: open %+v, want the case of the freeze", by, own)
+			}
+			time.Sleep(time.Minute)
+			old.open("/sign-in")
+			if by == "link" {
+				old.signIn(login)
+				time.Sleep(time.Minute)
+			}
+			old.post("/account/unfreeze", nil).see(200, "密码").submit("password", storyPassword).submit("code", w.code(t, login)).see(200, "解除")
+			thief.submit("token").see(410, "")
+			w.from(t, "198.51.100.86").open("/recover/case?t="+token).see(410, "")
+			if n := len(w.recoveries(t, login)); w.user(t, login).Frozen || n != 0 {
+				t.Errorf("%s: %d recoveries", by, n)
+			}
+		}
+		// A case that a thief has opened meanwhile ends by the same link, of an account that is frozen already.
+		u, now := w.user(t, "case.link"), time.Now()
+		link, _ := w.linkOf(t, "case.link", "case.recovery", stopLink)
+		w.from(t, "203.0.113.86").open(link).submit("token").see(200, "冻结了")
+		later := idp.Case{Kind: idp.CaseRecovery, UserID: u.ID, Merchant: u.MerchantID, OpenedAt: now, DueAt: now.Add(time.Hour), Data: map[string]any{"lost": "both"}}
+		must(t, store.OpenCase(ctx, &later))
+		w.from(t, "203.0.113.86").open(link).submit("token").see(200, "冻结")
+		if got := must2(store.Case(ctx, later.ID))(t); got.Outcome != idp.OutcomeRefused {
+			t.Errorf("%+v", got)
+		}
 	})
 }
