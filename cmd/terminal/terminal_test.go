@@ -683,6 +683,10 @@ func TestNotices(t *testing.T) {
 			types(t, b, "/terminals/"+kind+"/notices/n2/confirm", "17")
 			has(t, page(t, b), "That wasn’t the number")
 			answered("n2 seen", "n2 confirm 17")
+			say(confirm)
+			types(t, b, "/terminals/"+kind+"/notices/n2/stop", "")
+			has(t, page(t, b), "Refused; nothing else happens.")
+			answered("n2 seen", "n2 stop")
 			press(t, b, "/terminals/"+kind+"/sign-out")
 		}
 		f.proves(t)

@@ -1,7 +1,6 @@
 package manage
 
 import (
-	"context"
 	"errors"
 	"slices"
 	"sync"
@@ -400,21 +399,53 @@ func (h *house) sameShift(c idp.Case, admin Actor) {
 func TestRecoveryEndsWithTheRole(t *testing.T) {
 	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
 		h, ctx := newHouse(t, s), t.Context()
-		owner := h.is(h.owner)
-		for cause, act := range map[string]func(ctx context.Context, id string) error{
-			"role": func(ctx context.Context, id string) error {
-				return h.ChangeRole(ctx, owner, id, idp.RoleManager, h.store.ID)
-			},
-			"left": func(ctx context.Context, id string) error { return h.RemoveStaff(ctx, owner, id) },
-		} {
-			u := h.hand(idp.RoleCashier, h.merchant, h.store, "back."+cause)
+		owner, admin := h.is(h.owner), h.as(idp.RolePolicyAdmin)
+		hand := func(login string) idp.User { return h.hand(idp.RoleCashier, h.merchant, h.store, login) }
+		elsewhere := idp.Merchant{No: "822290059430078", LegalName: "别家", Tier: idp.TierStandard, Status: idp.MerchantActive}
+		h.must(s.CreateMerchant(ctx, &elsewhere))
+		waits := func(u idp.User) idp.Recovery {
 			r := idp.Recovery{UserID: u.ID, State: idp.RecoveryWaiting, Lost: idp.LostPassword, StartedAt: time.Now(), DueAt: time.Now().Add(time.Hour), Until: time.Now().Add(2 * time.Hour)}
 			h.must(s.AddRecovery(ctx, &r))
-			h.must(act(ctx, u.ID))
-			list := h.events(storage.EventFilter{Subject: u.ID, Name: "recovery.stopped"})
-			if got := second1(s.Recovery(ctx, r.ID)); got.State != idp.RecoveryVoid || len(list) != 1 || list[0].Data["cause"] != cause {
-				t.Errorf("%s: %+v, %v", cause, got, list)
+			return r
+		}
+		other := waits(h.user(idp.RoleOwner, elsewhere.ID, "other.shop"))
+		for _, c := range []struct {
+			cause string
+			who   []idp.User
+			act   func(u idp.User)
+		}{
+			{"role", []idp.User{hand("role.one")}, func(u idp.User) { h.must(h.ChangeRole(ctx, owner, u.ID, idp.RoleManager, h.store.ID)) }},
+			{"left", []idp.User{hand("left.one")}, func(u idp.User) { h.must(h.RemoveStaff(ctx, owner, u.ID)) }},
+			{"tier", []idp.User{hand("tier.one"), h.shop[idp.RoleManager], h.owner}, func(idp.User) {
+				h.must(h.ChangeTier(ctx, admin, NewTier{h.merchant.ID, idp.TierStandard, idp.TierHighValue}))
+			}},
+			{"tier", []idp.User{hand("tier.two")}, func(idp.User) {
+				h.agreed(h.ChangeTier(ctx, admin, NewTier{h.merchant.ID, idp.TierHighValue, idp.TierStandard}))
+			}},
+			{"role", []idp.User{h.user(idp.RoleSupportAgent, "", "agent.two")}, func(u idp.User) {
+				h.agreed(h.ChangeStaffRole(ctx, admin, NewRole{u.ID, u.Role, idp.RoleAuditor}))
+			}},
+			{"owner", []idp.User{h.owner, h.shop[idp.RoleManager]}, func(idp.User) {
+				heir := h.heir()
+				id := h.offered(true).ID
+				h.must(h.AcceptHandover(ctx, heir, id))
+				h.must(h.HandoversDue(ctx, h.now(id).DueAt))
+			}},
+		} {
+			var ran []idp.Recovery
+			for _, u := range c.who {
+				ran = append(ran, waits(u))
 			}
+			c.act(c.who[0])
+			for _, r := range ran {
+				list := h.events(storage.EventFilter{Subject: r.UserID, Name: "recovery.stopped"})
+				if got := second1(s.Recovery(ctx, r.ID)); got.State != idp.RecoveryVoid || len(list) == 0 || list[0].Data["cause"] != c.cause {
+					t.Errorf("%s: %+v, %v", c.cause, got, list)
+				}
+			}
+		}
+		if got := second1(s.Recovery(ctx, other.ID)); got.State != idp.RecoveryWaiting {
+			t.Error("the recovery of another shop ended, too")
 		}
 	})
 }

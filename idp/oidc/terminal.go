@@ -121,13 +121,17 @@ func (p *Provider) answered(ctx context.Context, id string, t idp.Terminal, do s
 		if err != nil {
 			return err
 		}
-		result = string(n.Answer)
-		err = p.Store.Append(ctx, idp.Event{Name: "terminal.answered", Subject: n.UserID, Merchant: t.MerchantID, Store: t.StoreID, Terminal: t.ID, Network: web.Network(ctx),
-			Policy: p.Policy.Now().Version, Data: map[string]any{"notice": n.ID, "kind": string(n.Kind), "answer": result}})
-		if err != nil || n.Answer != idp.NoticeStopped {
-			return err
+		if result = string(n.Answer); n.Answer == idp.NoticeStopped {
+			stopped, err := p.Stop(ctx, n, t)
+			if err != nil {
+				return err
+			}
+			if !stopped {
+				result = "refused"
+			}
 		}
-		return p.Stop(ctx, n, t)
+		return p.Store.Append(ctx, idp.Event{Name: "terminal.answered", Subject: n.UserID, Merchant: t.MerchantID, Store: t.StoreID, Terminal: t.ID, Network: web.Network(ctx),
+			Policy: p.Policy.Now().Version, Data: map[string]any{"notice": n.ID, "kind": string(n.Kind), "answer": result}})
 	})
 	return result, err
 }
