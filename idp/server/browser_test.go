@@ -35,7 +35,7 @@ type demoWorld struct {
 	dir     string                   // its data
 	keys    map[string]*dpoptest.Key // of terminals
 	marks   *sql.Stmt                // see watch
-	agent   idp.Credential           // key of a rogue one, see hire
+	support []idp.Credential         // keys of rogues, see hire
 	key     *dpoptest.Key            // of the terminal that asks, unless another one is said
 	Clients map[string]struct {
 		ID         string `json:"client_id"`
