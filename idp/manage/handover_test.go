@@ -347,22 +347,43 @@ func TestHandoverByCase(t *testing.T) {
 	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
 		h, ctx := newHouse(t, s), t.Context()
 		heir, admin, super := h.heir(), h.as(idp.RolePolicyAdmin), h.as(idp.RoleSupportSupervisor)
-		in := NewHandover{To: heir.User.ID, Stays: true}
+		in := NewHandover{To: heir.User.ID, Stays: true, Seen: []string{"gone", "licence"}}
 		h.must(second(s.LockUser(ctx, h.owner.ID, "died")))
 		wants(t, second(h.AskHandover(ctx, h.as(idp.RoleSupportAgent), h.merchant.ID, in)), idp.Forbidden, "error.forbidden")
-		wants(t, second(h.AskHandover(ctx, super, h.merchant.ID, NewHandover{To: h.shop[idp.RoleCashier].ID})), idp.Invalid, "error.choose")
+		wants(t, second(h.AskHandover(ctx, super, h.merchant.ID, NewHandover{To: h.shop[idp.RoleCashier].ID, Seen: in.Seen})), idp.Invalid, "error.choose")
+		for _, seen := range [][]string{nil, {"gone"}, {"gone", "gone"}, {"gone", "my word"}} {
+			wants(t, second(h.AskHandover(ctx, super, h.merchant.ID, NewHandover{To: heir.User.ID, Seen: seen})), idp.Invalid, "handover.few_papers")
+		}
+		if got := h.told(h.owner); len(got) != 0 {
+			t.Errorf("told %v of what was refused", got)
+		}
 		c := second1(h.AskHandover(ctx, super, h.merchant.ID, in))
+		if got := h.told(h.owner); !slices.Equal(got, []string{"case.handover"}) {
+			t.Errorf("the old owner was told %v", got)
+		}
+		if got := Asked(second1(s.Case(ctx, c.ID))).Seen; !slices.Equal(got, in.Seen) {
+			t.Errorf("seen %v", got)
+		}
 		wants(t, second(h.AskHandover(ctx, super, h.merchant.ID, in)), idp.Conflict, "handover.asked")
-		wants(t, second(h.DecideHandover(ctx, super, c.ID, true)), idp.Forbidden, "handover.own_case")
+		wants(t, second(h.DecideHandover(ctx, super, c.ID, true)), idp.Forbidden, "error.case_opener")
 		wants(t, second(h.DecideHandover(ctx, h.is(h.owner), c.ID, true)), idp.Forbidden, "error.forbidden")
-		h.sameShift(c, admin)
+		wants(t, second(h.DecideHandover(ctx, admin, c.ID, true)), idp.Forbidden, "error.case_no_team")
+		h.works(super, "night")
+		h.works(admin, "night")
+		for _, approve := range []bool{true, false} {
+			wants(t, second(h.DecideHandover(ctx, admin, c.ID, approve)), idp.Forbidden, "error.case_team")
+		}
+		h.works(admin, "")
 		second1(h.DecideHandover(ctx, admin, c.ID, false))
-		if got := second1(s.Case(ctx, c.ID)); got.State != idp.CaseClosed || second1(s.RunningHandover(ctx, h.merchant.ID)) != nil {
+		if got := second1(s.Case(ctx, c.ID)); got.State != idp.CaseClosed || got.Outcome != idp.OutcomeRefused || got.DecidedBy != admin.User.ID || second1(s.RunningHandover(ctx, h.merchant.ID)) != nil {
 			t.Error("refused, and it goes on")
 		}
 		c = second1(h.AskHandover(ctx, super, h.merchant.ID, in))
 		hand := second1(h.DecideHandover(ctx, admin, c.ID, true))
 		wants(t, second(h.DecideHandover(ctx, admin, c.ID, true)), idp.Conflict, "error.moved")
+		if got := second1(s.Case(ctx, c.ID)); got.Outcome != idp.OutcomeApproved || got.DecidedBy != admin.User.ID || got.Approved() {
+			t.Errorf("%+v: it gives no link", got)
+		}
 		if hand.Stays || hand.Case != c.ID || hand.From != h.owner.ID || h.told(h.owner)[0] != "owner.proposed" {
 			t.Errorf("%+v, told %v", hand, h.told(h.owner))
 		}
@@ -378,21 +399,16 @@ func TestHandoverByCase(t *testing.T) {
 		}
 		notme := idp.Case{Kind: "notme", UserID: h.owner.ID, Merchant: h.merchant.ID, OpenedBy: h.staff[idp.RoleSupportAgent].ID, OpenedAt: time.Now(), DueAt: time.Now()}
 		h.must(s.OpenCase(ctx, &notme))
-		wants(t, second(h.HandOverByCase(ctx, super, notme, in)), idp.NotFound, "error.notfound")
+		for _, approve := range []bool{true, false} {
+			wants(t, second(h.DecideHandover(ctx, super, notme.ID, approve)), idp.NotFound, "error.notfound")
+		}
 	})
 }
 
-// sameShift: two of one shift are one pair of eyes.
-func (h *house) sameShift(c idp.Case, admin Actor) {
+// works puts one of the operator's people into a shift.
+func (h *house) works(a Actor, shift string) {
 	h.t.Helper()
-	mate := idp.User{Name: "mate", Language: "zh-CN", Role: idp.RolePolicyAdmin, Status: idp.UserActive, Team: "night"}
-	opener := idp.User{Name: "opener", Language: "zh-CN", Role: idp.RoleSupportSupervisor, Status: idp.UserActive, Team: "night"}
-	h.must(errors.Join(h.Store.CreateUser(h.t.Context(), &mate), h.Store.CreateUser(h.t.Context(), &opener)))
-	theirs := c
-	theirs.OpenedBy = opener.ID
-	a := admin
-	a.User = mate
-	wants(h.t, second(h.HandOverByCase(h.t.Context(), a, theirs, Asked(theirs))), idp.Forbidden, "handover.same_team")
+	h.must(h.Store.SetTeam(h.t.Context(), a.User.ID, shift))
 }
 
 // A recovery that waits was decided for who somebody was: whatever makes him another ends it.
