@@ -92,6 +92,12 @@ func (e *Engine) untold(ctx context.Context, to idp.Identifier, template string,
 	return ok, err
 }
 
+// told says whether a channel has been told the same of the same thing just now, and keeps
+// nothing.
+func (e *Engine) told(ctx context.Context, to idp.Identifier, template string, letter templates.Letter, now time.Time) (bool, error) {
+	return e.Store.BucketEmpty(ctx, "notice."+template, []byte(to.ID+"/"+letter.Object), 1, e.Policy.Now().Notices.Same, now)
+}
+
 // mayText bounds the notices by text message to one number: somebody who does the same to
 // his own account again and again must not use up what all can be sent. Mail and activity
 // go on.

@@ -27,6 +27,7 @@ type recovering struct {
 	Stale   []string             `json:"stale,omitempty"`   // phones that had been unproven for long when their code came back
 	Started bool                 `json:"started,omitempty"` // paid for, see policy.Returns.Start
 	Plan    *policy.RecoveryPlan `json:"plan,omitempty"`    // that the person goes on with
+	Asked   string               `json:"asked,omitempty"`   // the notice that asks the terminals of the shop
 	Gone    []string             `json:"gone,omitempty"`    // ids of the factors named lost
 	ID      string               `json:"id,omitempty"`      // of the recovery that waits
 	Case    string               `json:"case,omitempty"`    // its number, where people decide

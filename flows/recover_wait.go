@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -276,10 +277,7 @@ func (e *Engine) tellRecovery(ctx context.Context, u idp.User, template string, 
 	if err != nil {
 		return err
 	}
-	word := "recovery.other"
-	if template == "recovery.completed" {
-		word = "recovery.other_done"
-	}
+	word := cmp.Or(map[string]string{"recovery.completed": "recovery.other_done", "recovery.void": "recovery.other_void"}[template], "recovery.other")
 	for _, o := range others {
 		names, err := e.Store.Identifiers(ctx, o.ID)
 		if err != nil {
@@ -297,14 +295,13 @@ func (e *Engine) tellRecovery(ctx context.Context, u idp.User, template string, 
 // askPeople opens a case where people alone decide: no wait begins.
 func (s *State) askPeople(ctx context.Context, plan policy.RecoveryPlan, f policy.RecoveryFacts) error {
 	e, now := s.engine, time.Now()
-	open, err := e.Store.Cases(ctx, storage.CaseFilter{User: s.User, State: idp.CaseOpen}, openCases)
+	open, err := e.returns(ctx, s.User)
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(open, idp.Case.Returns)
 	c := idp.Case{}
-	if i >= 0 {
-		c = open[i]
+	if len(open) > 0 {
+		c = open[0]
 	} else {
 		by := []string{}
 		for _, v := range f.Shown {
@@ -511,9 +508,40 @@ func (e *Engine) endRecovery(ctx context.Context, r idp.Recovery, to idp.Recover
 	if err := e.Store.VoidTerminalNotices(ctx, r.UserID, time.Now()); err != nil {
 		return false, err
 	}
-	by.Name, by.Subject, by.Data = "recovery.expired", r.UserID, recoveryData(r)
+	u, err := e.Store.User(ctx, r.UserID)
+	if err != nil {
+		return false, err
+	}
+	cause, data := by.Data["cause"], recoveryData(r)
+	if cause != nil {
+		data["cause"] = cause
+	}
+	by.Name, by.Subject, by.Merchant, by.Store, by.Data = "recovery.expired", u.ID, u.MerchantID, u.StoreID, data
 	if to != idp.RecoveryExpired {
-		by.Name, by.Reason = "recovery.stopped", string(to)
+		by.Name, by.Reason = "recovery.stopped", cmp.Or(by.Reason, string(to))
 	}
 	return true, e.Store.Append(ctx, by)
+}
+
+// VoidRecovery ends the recovery of a person that waits, if one does, because something it
+// rests on is no longer so: who he is at his merchant, or what he had shown. Whoever heard
+// that it began hears that it is over.
+func (e *Engine) VoidRecovery(ctx context.Context, user, cause string, by idp.Event) error {
+	r, err := e.Store.RunningRecovery(ctx, user)
+	if err != nil || r == nil {
+		return err
+	}
+	by.Reason, by.Data = cmp.Or(by.Reason, cause), map[string]any{"cause": cause}
+	if ended, err := e.endRecovery(ctx, *r, idp.RecoveryVoid, by); err != nil || !ended {
+		return err
+	}
+	u, err := e.Store.User(ctx, user)
+	if err != nil {
+		return err
+	}
+	names, err := e.Store.Identifiers(ctx, user)
+	if err != nil {
+		return err
+	}
+	return e.tellRecovery(ctx, u, "recovery.void", templates.Letter{Name: u.Name, Login: loginOf(names), At: time.Now(), Object: r.ID})
 }

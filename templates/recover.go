@@ -87,13 +87,14 @@ type NameWho struct {
 	Action, Contact string
 }
 
-// NameTold tells the user name or, if Sent, that it has been sent wherever there is one. Input: none.
+// NameTold tells the user name or, if Sent, that it has been sent wherever there is one: Elsewhere, because the channel
+// that was shown is not enough. Input: none.
 type NameTold struct {
 	Form
 	Action, Name, Merchant string
 	Names                  []string
 	LastUsed               time.Time
-	Sent                   bool
+	Sent, Elsewhere        bool
 }
 
 func (Recover) Page() string        { return "recover" }

@@ -34,6 +34,7 @@ func recoverSamples() (all []sample) {
 		sample{"name-who", NameWho{Action: "/flows/f1/name-who"}}, sample{"name-who-refused", NameWho{Form: bad("contact", "name.malformed"), Action: "/flows/f1/name-who", Contact: "?"}},
 		sample{"name-told", NameTold{Action: "/flows/f1/name-told", Names: []string{"lin.wei"}, Merchant: "林记小馆", LastUsed: noon}},
 		sample{"name-told-none", NameTold{Action: "/flows/f1/name-told"}}, sample{"name-told-sent", NameTold{Action: "/flows/f1/name-told", Sent: true}},
+		sample{"name-told-elsewhere", NameTold{Action: "/flows/f1/name-told", Sent: true, Elsewhere: true}},
 		sample{"account-recovering", Account{Name: "林薇", Login: "lin.wei", RoleKey: "role.owner", Recovering: noon.Add(time.Hour)}})
 	for _, lost := range kinds[1:] {
 		all = append(all, sample{"recover-who-" + lost, RecoverWho{Action: "/flows/f1/recover-who", Lost: lost}})

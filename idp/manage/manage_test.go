@@ -90,6 +90,17 @@ func newHouse(t *testing.T, s *storage.Store) *house {
 	h.Tell = func(ctx context.Context, u idp.User, template string, c idp.Case, detail string) error {
 		return s.Queue(ctx, &idp.Message{UserID: u.ID, Channel: idp.ChannelMail, To: "a@example.com", Template: template, Subject: c.Number, Body: detail})
 	}
+	h.VoidRecovery = func(ctx context.Context, user, cause string, by idp.Event) error {
+		r, err := s.RunningRecovery(ctx, user)
+		if err != nil || r == nil {
+			return err
+		}
+		if _, err := s.EndRecovery(ctx, r.ID, idp.RecoveryVoid, time.Now()); err != nil {
+			return err
+		}
+		by.Name, by.Subject, by.Data = "recovery.stopped", user, map[string]any{"cause": cause}
+		return s.Append(ctx, by)
+	}
 	h.CaseLink = func(ctx context.Context, u idp.User, c idp.Case, to idp.Identifier) (string, error) {
 		link := "http://localhost:8080/recover/case?t=" + c.ID
 		if to.Value == "" {

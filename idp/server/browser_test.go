@@ -38,7 +38,7 @@ type demoWorld struct {
 	host    string                   // that requests of its browsers claim to be for, see inProcess; "" for the true one
 	keys    map[string]*dpoptest.Key // of terminals
 	marks   *sql.Stmt                // see watch
-	agent   idp.Credential           // key of a rogue one, see hire
+	support []idp.Credential         // keys of rogues, see hire
 	key     *dpoptest.Key            // of the terminal that asks, unless another one is said
 	Clients map[string]struct {
 		ID         string `json:"client_id"`

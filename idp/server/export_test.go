@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"hufu/idp/manage"
 	"hufu/idp/phc"
 	"hufu/idp/policy"
 )
@@ -31,6 +32,11 @@ func (s *Server) Hash(h *phc.Hasher) { *s.flows.Hasher = *h }
 // TellRecoveries does what the job of that name does, once.
 func (s *Server) TellRecoveries(ctx context.Context) (time.Time, error) {
 	return s.flows.TellRecoveries(ctx)
+}
+
+// Manager does what the console does, without its pages.
+func (s *Server) Manager() *manage.Manager {
+	return &manage.Manager{Store: s.Store, Policy: s.policy, Notify: s.flows.Notice, Announce: s.flows.Announce, VoidRecovery: s.flows.VoidRecovery}
 }
 
 // Policy is what is in force.

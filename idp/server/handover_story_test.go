@@ -14,6 +14,7 @@ import (
 	"hufu/idp/server"
 	"hufu/storage"
 	"hufu/storage/storagetest"
+	"hufu/templates"
 )
 
 // A shop is the demonstration's merchant with an owner and a manager of a story, both signed
@@ -392,6 +393,49 @@ func TestShopHelpStory(t *testing.T) {
 		}
 		if !found {
 			t.Error("the owner reads nothing of it")
+		}
+	})
+}
+
+// An owner who is said to be gone, and is not, stops the case from its notice: what was asked
+// for him is over, though nobody had decided it, and his freeze has a case of its own.
+func TestHandoverCaseStopped(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		s := w.handedShop(t)
+		shop, heir := w.user(t, "old.owner").MerchantID, w.user(t, "new.owner").ID
+		super, admin := w.from(t, "203.0.113.3"), w.from(t, "203.0.113.4")
+		super.open("/sign-in").signIn("support_supervisor").withKey()
+		admin.open("/sign-in").signIn("policy_admin").withKey()
+		page := "/console/merchants/" + shop + "/hand-over"
+		super.open(page).submit("typed", "", "reason", "来店 0310-020")
+		ask := url.Values{"to": {heir}, "papers": {"gone"}, "reason": {"营业厅看过"}}
+		super.open(page).post(page, ask).see(422, templates.T("zh-CN", "handover.few_papers", 2))
+		ask.Add("papers", "licence")
+		super.open(page).post(page, ask).see(200, "")
+		cases := w.cases(t, "old.owner")
+		told := w.notices(t, "old.owner", "case.handover")
+		if len(cases) != 1 || cases[0].Kind != idp.CaseHandover || len(told) != 2 || !strings.Contains(told[0].Body+told[1].Body, cases[0].Number) {
+			t.Fatalf("%+v, told %v", cases, told)
+		}
+		_, token := w.linkOf(t, "old.owner", "case.handover", stopLink)
+		w.from(t, "192.0.2.7").post("/stop", url.Values{"token": {token}}).see(200, "冻结")
+		var freeze idp.Case
+		for _, c := range w.cases(t, "old.owner") {
+			if c.Kind == idp.CaseHandover && (c.State != idp.CaseClosed || c.Outcome != "") {
+				t.Errorf("%+v goes on", c)
+			}
+			if c.Kind == idp.CaseFreeze {
+				freeze = c
+			}
+		}
+		if freeze.ID == "" || !w.user(t, "old.owner").Frozen {
+			t.Error("the freeze has no case of its own")
+		}
+		decide := "/console/handover-cases/" + cases[0].ID
+		admin.open(decide).submit("typed", "", "reason", "来店 0310-020")
+		admin.open(decide).post(decide, url.Values{"reason": {"营业厅核对过"}}).see(422, templates.T("zh-CN", "error.moved"))
+		if s.running(t) != nil {
+			t.Error("decided after the stop")
 		}
 	})
 }

@@ -536,7 +536,7 @@ func (h *held) freezes() {
 
 // page: nothing new is chosen before its time (I1).
 func (h *held) page() {
-	if h.p == nil || h.p.at == "" || tokenOf(h.path) == "" || strings.HasSuffix(h.path, "/stop") || !slices.Contains([]string{"new-password", "choose-factor", "enrol-totp", "enrol-passkey"}, h.p.step) {
+	if h.p == nil || h.p.at == "" || h.status != http.StatusSeeOther || tokenOf(h.path) == "" || strings.HasSuffix(h.path, "/stop") || !slices.Contains([]string{"new-password", "choose-factor", "enrol-totp", "enrol-passkey"}, h.p.step) {
 		return
 	}
 	f, r := h.flows[tokenOf(h.p.at)], h.is.running()
@@ -656,6 +656,11 @@ func (k *heist) returned() bool {
 		must2(store.UnlockUser(ctx, k.own.ID))(k.t)
 		k.own.view = k.look(k.own)
 		k.ways["home from a lock"]++
+	}
+	if k.own.user.Status == idp.UserDisabled { // by one of support, as he may: another sets it right
+		must2(store.SetUserStatus(ctx, k.own.ID, idp.UserDisabled, idp.UserActive))(k.t)
+		k.own.view = k.look(k.own)
+		k.ways["home from disabled"]++
 	}
 	k.signIn(p, k.own)
 	time.Sleep(time.Second)

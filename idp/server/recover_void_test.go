@@ -1,0 +1,193 @@
+package server_test
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"hufu/idp"
+	"hufu/idp/session"
+)
+
+// asked are the live notices of a person at a terminal of his shop.
+func (w *demoWorld) asked(t *testing.T, login string) (out []idp.TerminalNotice) {
+	t.Helper()
+	list, err := w.Service.Store.TerminalNotices(t.Context(), w.till(t), time.Now())
+	must(t, err)
+	return slices.DeleteFunc(list, func(n idp.TerminalNotice) bool { return n.UserID != w.user(t, login).ID })
+}
+
+// till is a terminal of the shop that works, for long and lately.
+func (w *demoWorld) till(t *testing.T) idp.Terminal {
+	t.Helper()
+	store, ctx := w.Service.Store, t.Context()
+	till := must2(store.TerminalBySerial(ctx, w.Terminals["smart"].Serial))(t)
+	if till.State == idp.TerminalNew {
+		must2(store.ActivateTerminal(ctx, till.ID, time.Now().Add(-30*24*time.Hour)))(t)
+	}
+	must(t, store.SeeTerminal(ctx, till, time.Now()))
+	return must2(store.Terminal(ctx, till.ID))(t)
+}
+
+// confirms is who stands at the till and picks the digits that the page shows.
+func (b *browser) confirms(login string) *browser {
+	b.t.Helper()
+	digits := b.big()
+	for _, n := range b.world.asked(b.t, login) {
+		for _, c := range n.Params.Choices {
+			if n.Kind == idp.NoticeConfirm && digits == strconv.Itoa(c) {
+				must2(b.world.Service.Store.AnswerTerminalNotice(b.t.Context(), n.ID, b.world.till(b.t), idp.NoticeConfirmed, c, time.Now()))(b.t)
+				return b.submit("")
+			}
+		}
+	}
+	b.t.Fatal("no terminal asks")
+	return b
+}
+
+// A recovery that another role makes void leaves nothing behind: what it kept back works
+// again, no terminal offers to stop it, and who heard of it hears that it is over.
+func TestVoidRecoveryLeavesNothing(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		w.ripe(t, somebody{Login: "void.one", Phone: "+8613900020001", Mail: "void.one@example.com"}, "203.0.113.81")
+		b := w.from(t, "203.0.113.81")
+		b.lost("password", "void.one").shows("introduce:phone", "+8613900020001").submit("do", "go").see(200, "还要等")
+		if len(w.asked(t, "void.one")) != 1 || w.user(t, "void.one").Withholds(time.Now()) != idp.WithholdMoney {
+			t.Fatal("nothing to stop it by, or nothing withheld")
+		}
+		owner := w.from(t, "203.0.113.82")
+		owner.open("/console/users/"+w.user(t, "void.one").ID+"/role").signIn("owner").see(200, "角色")
+		owner.post(owner.URL.Path, url.Values{"role": {"manager"}, "store": {""}}).see(200, "")
+		u := w.user(t, "void.one")
+		if u.Role != idp.RoleManager || w.recoveries(t, "void.one")[0].State != idp.RecoveryVoid {
+			t.Fatalf("%+v", w.recoveries(t, "void.one"))
+		}
+		if u.Withholds(time.Now()) != idp.WithholdNothing {
+			t.Errorf("withheld %q until %v", u.Withheld, u.WithheldUntil)
+		}
+		if n := w.asked(t, "void.one"); len(n) != 0 {
+			t.Errorf("terminals still ask: %+v", n)
+		}
+		if n := len(w.notices(t, "void.one", "recovery.void")); n != 2 {
+			t.Errorf("%d notices, want phone and mail", n)
+		}
+		if n := len(w.notices(t, w.Users["owner"].Username, "recovery.other_void")); n != 2 {
+			t.Errorf("%d notices to the owner of the shop", n)
+		}
+		if e := w.events(t, "void.one", "recovery.stopped"); len(e) != 1 || e[0].Data["cause"] != "role" || e[0].Actor != w.user(t, w.Users["owner"].Username).ID {
+			t.Errorf("%+v", e)
+		}
+		b.open(b.URL.String()).see(200, "这个找回作废了")
+	})
+}
+
+// Strangers who know a name have the terminals of its shop ask, but not without end: one
+// question a flow, a few an hour of account and shop, and never in the place of what the
+// terminals say of others, nor of the owner who has shown something.
+func TestTerminalsAreAskedSparingly(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "spare.one", TOTP: true, Phone: "+8613900020011", Mail: "spare.one@example.com"}, "203.0.113.83")
+		names := []string{"spare.one", "13900020011", "spare.one@example.com"}
+		for i := range 8 { // others of the shop
+			p := somebody{Login: "spare.two." + strconv.Itoa(i), NoSignIn: true}
+			w.person(t, p)
+			names = append(names, p.Login)
+		}
+		store, u, till := w.Service.Store, w.user(t, "spare.one"), w.till(t)
+		live := func() (all []idp.TerminalNotice) {
+			return must2(store.TerminalNotices(t.Context(), till, time.Now()))(t)
+		}
+		mine := w.from(t, "203.0.113.83")
+		mine.lost("both", "spare.one").shows("introduce:phone", "+8613900020011")
+		b := w.from(t, "192.0.2.83")
+		b.lost("both", "spare.one").by("terminal")
+		for range 30 {
+			b.submit("resend").see(200, "在店里的终端上确认")
+			if n := len(live()); n > 1 {
+				t.Fatalf("%d questions of one flow", n)
+			}
+		}
+		for i, name := range names {
+			for range 3 {
+				w.from(t, "192.0.2."+strconv.Itoa(90+i)).lost("both", name).by("terminal").see(200, "在店里的终端上确认")
+			}
+		}
+		if n := len(live()); n < 4 || n > 8 {
+			t.Errorf("%d questions at once", n)
+		}
+		if n := len(w.asked(t, "spare.one")); n > 4 {
+			t.Errorf("%d of one account", n)
+		}
+		must(t, store.QueueTerminalNotice(t.Context(), &idp.TerminalNotice{MerchantID: u.MerchantID, UserID: u.ID, Kind: idp.NoticeCode, CreatedAt: time.Now(), Until: time.Now().Add(time.Hour)}, 0))
+		if !slices.ContainsFunc(live(), func(n idp.TerminalNotice) bool { return n.Kind == idp.NoticeCode }) {
+			t.Error("the code of the shop is crowded out")
+		}
+		mine.by("terminal").confirms("spare.one").see(200, "可以继续了")
+	})
+}
+
+// Whoever stops an account stops what people were to do for it, too: an open case that is to
+// bring somebody back is refused, and the link of one that was approved is void for good.
+func TestStopEndsTheCase(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		ctx, store := t.Context(), w.Service.Store
+		for i, by := range []string{"link", "session"} {
+			login, phone := "case."+by, "+861390002003"+strconv.Itoa(i)
+			old, _ := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: login, TOTP: true, Phone: phone, Mail: login + "@example.com"}, "203.0.113.85")
+			u, now := w.user(t, login), time.Now()
+			c := idp.Case{Kind: idp.CaseRecovery, UserID: u.ID, Merchant: u.MerchantID, OpenedAt: now, DueAt: now.Add(time.Hour), Data: map[string]any{"lost": "both"}}
+			must(t, store.OpenCase(ctx, &c))
+			must2(store.ReadyCase(ctx, c.ID, now, now.Add(time.Hour)))(t)
+			c.Outcome, c.DecidedBy, c.ClosedAt = idp.OutcomeApproved, "two", now
+			must2(store.DecideCase(ctx, c))(t)
+			token := idp.NewToken()
+			must(t, store.CreateLink(ctx, session.Hash(token), idp.Link{Kind: idp.LinkCase, UserID: u.ID, Object: c.ID, CreatedAt: now, ExpiresAt: now.Add(24 * time.Hour)}))
+			open := idp.Case{Kind: idp.CaseRecovery, UserID: u.ID, Merchant: u.MerchantID, OpenedAt: now, DueAt: now.Add(time.Hour), Data: map[string]any{"lost": "both"}}
+			must(t, store.OpenCase(ctx, &open))
+			must(t, w.Service.Manager().Notify(ctx, u, "case.recovery"))
+			link, _ := w.linkOf(t, login, "case.recovery", stopLink)
+			old.open("/sign-in").signIn(login)
+			thief := w.from(t, "198.51.100.85")
+			thief.open("/recover/case?t="+token).see(200, "接着找回账户")
+			if by == "link" {
+				w.from(t, "203.0.113.86").open(link).submit("token").see(200, "冻结了")
+			} else {
+				old.post("/account/freeze", nil).see(200, "冻结了")
+			}
+			if got := must2(store.Case(ctx, open.ID))(t); got.State != idp.CaseClosed || got.Outcome != idp.OutcomeRefused {
+				t.Errorf("%s: %+v", by, got)
+			}
+			if e := w.events(t, login, "case.refused"); len(e) != 1 || e[0].Data["case"] != open.Number {
+				t.Errorf("%s: %+v", by, e)
+			}
+			own := slices.DeleteFunc(w.cases(t, login), func(c idp.Case) bool { return c.State != idp.CaseOpen })
+			if len(own) != 1 || own[0].Kind != idp.CaseFreeze {
+				t.Errorf("%s: open %+v, want the case of the freeze", by, own)
+			}
+			time.Sleep(time.Minute)
+			old.open("/sign-in")
+			if by == "link" {
+				old.signIn(login)
+				time.Sleep(time.Minute)
+			}
+			old.post("/account/unfreeze", nil).see(200, "密码").submit("password", storyPassword).submit("code", w.code(t, login)).see(200, "解除")
+			thief.submit("token").see(410, "")
+			w.from(t, "198.51.100.86").open("/recover/case?t="+token).see(410, "")
+			if n := len(w.recoveries(t, login)); w.user(t, login).Frozen || n != 0 {
+				t.Errorf("%s: %d recoveries", by, n)
+			}
+		}
+		// A case that a thief has opened meanwhile ends by the same link, of an account that is frozen already.
+		u, now := w.user(t, "case.link"), time.Now()
+		link, _ := w.linkOf(t, "case.link", "case.recovery", stopLink)
+		w.from(t, "203.0.113.86").open(link).submit("token").see(200, "冻结了")
+		later := idp.Case{Kind: idp.CaseRecovery, UserID: u.ID, Merchant: u.MerchantID, OpenedAt: now, DueAt: now.Add(time.Hour), Data: map[string]any{"lost": "both"}}
+		must(t, store.OpenCase(ctx, &later))
+		w.from(t, "203.0.113.86").open(link).submit("token").see(200, "冻结")
+		if got := must2(store.Case(ctx, later.ID))(t); got.Outcome != idp.OutcomeRefused {
+			t.Errorf("%+v", got)
+		}
+	})
+}
