@@ -1,7 +1,9 @@
 package manage
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -96,6 +98,65 @@ func TestHandover(t *testing.T) {
 			h.offeredBy(owner)
 		})
 	}
+}
+
+// All of it is one act: what goes wrong at its very end leaves everything as it was, and
+// done it moves neither store nor terminal nor anybody of the staff out of the shop.
+func TestHandoverIsOneAct(t *testing.T) {
+	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
+		h, ctx := newHouse(t, s), t.Context()
+		h.must(s.MoveMerchantNo(ctx, h.merchant.No, h.owner.ID))
+		heir := h.heir()
+		session, grant, device := h.live(h.owner)
+		hand := h.offered(false)
+		h.must(h.AcceptHandover(ctx, heir, hand.ID))
+		due := h.now(hand.ID).DueAt
+		h.must(s.AddRecovery(ctx, &idp.Recovery{UserID: h.owner.ID, State: idp.RecoveryWaiting, StartedAt: time.Now(), DueAt: time.Now().Add(time.Hour), Until: time.Now().Add(2 * time.Hour)}))
+		shop := func() string {
+			stores := second1(s.Stores(ctx, h.merchant.ID))
+			terminals := second1(s.TerminalsBy(ctx, storage.TerminalFilter{Merchant: h.merchant.ID}, 10))
+			staff := []string{}
+			for _, u := range second1(s.Users(ctx, storage.UserFilter{Merchant: h.merchant.ID}, 10)) {
+				staff = append(staff, u.ID)
+			}
+			slices.Sort(staff)
+			if len(stores) != 1 || len(terminals) != 1 || len(staff) < 3 {
+				t.Fatalf("%d stores, %d terminals, %d staff", len(stores), len(terminals), len(staff))
+			}
+			return fmt.Sprint(stores, terminals[0].ID, terminals[0].StoreID, terminals[0].State, staff)
+		}
+		before, real := shop(), h.Announce
+		for fails := 1; fails <= 2; fails++ { // of the two who are told at the end
+			n := 0
+			h.Announce = func(ctx context.Context, u idp.User, a idp.Announcement) error {
+				if a.Template == "owner.done" {
+					if n++; n == fails {
+						return errors.New("no room on the disk")
+					}
+				}
+				return real(ctx, u, a)
+			}
+			if err := h.HandoversDue(ctx, due); err == nil {
+				t.Fatal("the trouble is not told")
+			}
+			old, next := second1(s.User(ctx, h.owner.ID)), second1(s.User(ctx, heir.User.ID))
+			named := second1(s.UserByIdentifier(ctx, idp.IdentifierMerchantNo, h.merchant.No))
+			if old.Role != idp.RoleOwner || old.Status != idp.UserActive || next.Role != idp.RoleManager || next.StoreID != heir.User.StoreID || next.Withholds(due) != idp.WithholdNothing || named.ID != old.ID {
+				t.Errorf("trouble %d: half done: %+v, %+v, the number names %s", fails, old, next, named.Name)
+			}
+			if ss := second1(s.Session(ctx, session)); !ss.EndedAt.IsZero() || h.ended(grant) || h.ended(device) || second1(s.RunningRecovery(ctx, old.ID)) == nil {
+				t.Errorf("trouble %d: something of the old owner ended", fails)
+			}
+			if now := h.now(hand.ID); now.State != idp.HandoverCooling || len(h.events(storage.EventFilter{Name: "owner.done"})) != 0 || slices.Contains(h.told(old), "owner.done") || shop() != before {
+				t.Errorf("trouble %d: %+v", fails, now)
+			}
+		}
+		h.Announce = real
+		h.must(h.HandoversDue(ctx, due))
+		if owner := second1(s.User(ctx, heir.User.ID)); owner.Role != idp.RoleOwner || owner.MerchantID != h.merchant.ID || shop() != before {
+			t.Errorf("%+v, the shop\n%s\nwas\n%s", owner, shop(), before)
+		}
+	})
 }
 
 // offeredBy: a new owner can hand the shop on once nothing is held any more.
