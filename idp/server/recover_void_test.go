@@ -31,6 +31,12 @@ func (w *demoWorld) till(t *testing.T) idp.Terminal {
 	return must2(store.Terminal(ctx, till.ID))(t)
 }
 
+// tillID is its id, whatever has become of it.
+func (w *demoWorld) tillID(t *testing.T) string {
+	t.Helper()
+	return must2(w.Service.Store.TerminalBySerial(t.Context(), w.Terminals["smart"].Serial))(t).ID
+}
+
 // confirms is who stands at the till and picks the digits that the page shows.
 func (b *browser) confirms(login string) *browser {
 	b.t.Helper()
