@@ -166,7 +166,7 @@ func TestLessonStateAtTheEnd(t *testing.T) {
 			}},
 			{name: "terminal.lost", shown: "both", void: true, flip: func(idp.User, string) {
 				must2(store.SetTerminalState(ctx, w.till(t).ID, idp.TerminalActive, idp.TerminalLost))(t)
-			}, back: func(idp.User) { must2(store.ReviveTerminal(ctx, w.tillID(t), idp.TerminalLost))(t) }},
+			}, back: func(idp.User) { must2(store.ReviveTerminal(ctx, w.tillID(t), idp.TerminalLost, time.Now()))(t) }},
 		} {
 			for how, name := range []string{"now", "wait"} {
 				n := strconv.Itoa(120000 + 10*i + how)

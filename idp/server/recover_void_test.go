@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"hufu/idp"
+	"hufu/idp/manage"
 	"hufu/idp/session"
+	"hufu/templates"
 )
 
 // asked are the live notices of a person at a terminal of his shop.
@@ -194,6 +196,37 @@ func TestStopEndsTheCase(t *testing.T) {
 		w.from(t, "203.0.113.86").open(link).submit("token").see(200, "冻结")
 		if got := must2(store.Case(ctx, later.ID))(t); got.Outcome != idp.OutcomeRefused {
 			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// A terminal that was lost or suspended speaks for nobody until it has worked for a week again,
+// however long it had before.
+func TestReturnedTerminalProvesNothing(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		_, kit := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "again.one", TOTP: true, Phone: "+8613900020041", Mail: "again.one@example.com"}, "203.0.113.87")
+		m, actor := w.Service.Manager(), manage.Actor{User: w.user(t, w.Users["owner"].Username), Reason: "在抽屉里"}
+		recovers := func() *browser {
+			b := w.from(t, "203.0.113.87")
+			return b.lost("both", "again.one").proves("again.one", "terminal", kit)
+		}
+		w.till(t)
+		recovers().see(200, "还差一样").proves("again.one", "phone", kit).see(200, "可以继续了")
+		for _, c := range []struct{ away, back func() error }{
+			{func() error { return m.LoseTerminal(t.Context(), actor, w.tillID(t)) }, func() error { return m.FoundTerminal(t.Context(), actor, w.tillID(t)) }},
+			{func() error { return m.SuspendTerminal(t.Context(), actor, w.tillID(t)) }, func() error { return m.ReturnTerminal(t.Context(), actor, w.tillID(t)) }},
+		} {
+			time.Sleep(10 * time.Hour)
+			must(t, c.away())
+			must(t, c.back())
+			w.till(t) // its next sign-in was approved, and it is seen
+			recovers().proves("again.one", "phone", kit).see(200, templates.T("zh-CN", "recover.void.terminal")).see(200, "要等一段时间")
+			time.Sleep(6 * 24 * time.Hour)
+			w.till(t)
+			recovers().see(200, templates.T("zh-CN", "recover.void.terminal"))
+			time.Sleep(25 * time.Hour)
+			w.till(t)
+			recovers().proves("again.one", "phone", kit).see(200, "可以继续了")
 		}
 	})
 }
