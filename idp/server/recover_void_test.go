@@ -230,3 +230,46 @@ func TestReturnedTerminalProvesNothing(t *testing.T) {
 		}
 	})
 }
+
+// Whose account is being recovered lets nobody in meanwhile: no staff, role, code for the shop or
+// new terminal, and a page says why; terminals that work go on, and so does he once he has
+// withdrawn it. After a recovery at once that keeps less back all of that works.
+func TestNothingIsAddedWhileItWaits(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		old, _ := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "adds.one", TOTP: true, Phone: "+8613900020051", Mail: "adds.one@example.com"}, "203.0.113.88")
+		w.add(t, somebody{Login: "adds.hand"})
+		w.till(t)
+		hand := w.user(t, "adds.hand").ID
+		thief := w.from(t, "198.51.100.88")
+		thief.lost("password", "adds.one").shows("introduce:phone", "+8613900020051").submit("do", "go").see(200, "还要等")
+		time.Sleep(time.Minute)
+		old.open("/sign-in").signIn("adds.one")
+		pages := []string{"/console/staff/new", "/console/users/" + hand + "/role", "/console/users/" + hand + "/help"}
+		for _, path := range pages {
+			old.open(path).see(403, "不能加人、改角色、启用终端")
+			old.post(path, url.Values{"role": {"manager"}, "store": {""}, "name": {"新人"}, "username": {"adds.new"}, "phone": {"13800000088"}, "reason": {"来帮忙"}}).see(403, "不能加人、改角色、启用终端")
+		}
+		if u := w.user(t, "adds.hand"); u.Role != idp.RoleCashier {
+			t.Error("the role was changed")
+		}
+		fresh := w.asks(t, "", "BCDFGHJK")
+		old.open("/device?user_code=BCDFGHJK").see(403, "不能加人、改角色、启用终端")
+		old.post("/device", url.Values{"user_code": {"BCDFGHJK"}, "do": {"approve"}, "match": {"42"}}).see(403, "不能加人、改角色、启用终端")
+		if s := w.state(t, fresh); s != idp.DevicePending {
+			t.Errorf("a new device is %s", s)
+		}
+		daily := w.asks(t, "smart", "CCDFGHJK")
+		old.open("/device?user_code=CCDFGHJK").see(200, "批准这台").submit("do", "approve", "match", "42").see(200, "已经批准")
+		if s := w.state(t, daily); s == idp.DevicePending {
+			t.Errorf("the terminal of every day is %s", s)
+		}
+		old.post("/account/recovery", nil).see(200, "找回已经取消")
+		for _, path := range pages {
+			old.open(path).see(200, "")
+		}
+		must(t, w.Service.Store.Withhold(t.Context(), w.user(t, "adds.one").ID, idp.WithholdPayee, time.Now().Add(time.Hour)))
+		for _, path := range pages {
+			old.open(path).see(200, "")
+		}
+	})
+}
