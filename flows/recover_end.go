@@ -79,6 +79,9 @@ func (e *Engine) completeRecover(ctx context.Context, s *State) (*finish, error)
 	}
 	letter := templatesLetter(s, now)
 	letter.Object, letter.Until = r.ID, until
+	if err := e.tellTerminals(ctx, *s.user, r.DueAt, now.Add(s.settings().Recovery.Finish), true); err != nil {
+		return nil, err
+	}
 	return &finish{next: "/recover/done"}, e.tellRecovery(ctx, *s.user, "recovery.completed", letter)
 }
 
@@ -362,6 +365,9 @@ func (e *Engine) remindRecovery(ctx context.Context, r idp.Recovery, bit int, te
 			return err
 		}
 		if err := e.Store.Append(ctx, idp.Event{Name: "recovery.reminded", Actor: "system", Subject: u.ID, Merchant: u.MerchantID, Store: u.StoreID, Policy: e.Policy.Now().Version, Data: recoveryData(r)}); err != nil {
+			return err
+		}
+		if err := e.tellTerminals(ctx, u, r.DueAt, r.Until, false); err != nil {
 			return err
 		}
 		return e.tellRecovery(ctx, u, template, templates.Letter{Name: u.Name, Login: loginOf(names), At: now, Until: r.DueAt, Object: r.ID})

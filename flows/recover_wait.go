@@ -253,7 +253,7 @@ func (s *State) begunRecovery(ctx context.Context, r idp.Recovery, fresh bool) e
 	if err := e.tellRecovery(ctx, *s.user, "recovery.started", letter); err != nil {
 		return err
 	}
-	if err := e.tellTerminals(ctx, *s.user, r); err != nil {
+	if err := e.tellTerminals(ctx, *s.user, r.DueAt, r.Until, false); err != nil {
 		return err
 	}
 	e.wakeRecoveries()

@@ -334,6 +334,7 @@ func errText(err error) string {
 	}
 	return err.Error()
 }
+
 // While a recovery keeps everything of somebody back he lets nobody and nothing in, whatever his
 // role; what stops or only looks goes on, and a recovery that keeps less back bars none of it.
 func TestNothingIsAddedWhileRecovering(t *testing.T) {
@@ -371,7 +372,6 @@ func TestNothingIsAddedWhileRecovering(t *testing.T) {
 		t.Errorf("only %d acts were tried", barred)
 	}
 }
-
 
 func TestDisablingEndsTheFamily(t *testing.T) {
 	storagetest.Each(t, func(t *testing.T, s *storage.Store) {

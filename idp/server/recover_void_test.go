@@ -273,3 +273,55 @@ func TestNothingIsAddedWhileItWaits(t *testing.T) {
 		}
 	})
 }
+
+// The terminals of the shop say it each time that its person is told: at the start, half way,
+// before the end, when the wait is over and when it is done, also of one at once; and at each
+// time a tap freezes.
+func TestTerminalsAreTold(t *testing.T) {
+	eachJob(t, func(t *testing.T, w *demoWorld) {
+		w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "told.one", TOTP: true, Phone: "+8613900020061", Mail: "told.one@example.com"}, "203.0.113.89")
+		code := idp.TerminalNotice{MerchantID: w.user(t, "told.one").MerchantID, UserID: w.user(t, "told.one").ID, Kind: idp.NoticeCode, CreatedAt: time.Now(), Until: time.Now().Add(40 * 24 * time.Hour)}
+		must(t, w.Service.Store.QueueTerminalNotice(t.Context(), &code, 0))
+		b := w.from(t, "203.0.113.89")
+		last := ""
+		says := func(what string, done bool) idp.TerminalNotice {
+			t.Helper()
+			list := slices.DeleteFunc(w.asked(t, "told.one"), func(n idp.TerminalNotice) bool { return n.ID == code.ID })
+			if len(list) != 1 || list[0].ID == last || list[0].Kind != idp.NoticeStop || !list[0].SeenAt.IsZero() || list[0].Params.Done != done || len(list[0].Params.Code) != 4 {
+				t.Fatalf("%s: %+v", what, list)
+			}
+			last = list[0].ID
+			must2(w.Service.Store.SeeTerminalNotice(t.Context(), last, w.till(t), time.Now()))(t)
+			return list[0]
+		}
+		b.lost("password", "told.one").shows("introduce:phone", "+8613900020061").submit("do", "go").see(200, "还要等")
+		says("start", false)
+		r := w.recoveries(t, "told.one")[0]
+		for _, c := range []struct {
+			what string
+			at   time.Duration
+		}{{"middle", 12*time.Hour + time.Minute}, {"soon", 23*time.Hour + time.Minute}, {"due", 24*time.Hour + time.Minute}} {
+			time.Sleep(time.Until(r.StartedAt.Add(c.at)))
+			says(c.what, false)
+			if n := len(w.asked(t, "told.one")); n != 2 {
+				t.Errorf("%s: %d notices, want the code of the shop, too", c.what, n)
+			}
+		}
+		b.open(b.URL.String()).chooses().see(200, "找回来了")
+		says("done", true)
+		time.Sleep(8 * 24 * time.Hour)
+		if n := len(w.asked(t, "told.one")); n != 0 {
+			t.Errorf("%d notices a week later", n)
+		}
+		entry := w.Users["told.one"]
+		entry.Password = newPassword
+		w.Users["told.one"] = entry
+		b = w.from(t, "203.0.113.89")
+		b.lost("password", "told.one").shows("introduce:phone", "+8613900020061").by("totp").submit("code", w.code(t, "told.one")).submit("do", "go")
+		b.submit("password", "another lantern orchid 9 kettle", "again", "another lantern orchid 9 kettle").see(200, "找回来了")
+		n := says("at once", true)
+		if stopped := must2(w.Service.StopAt(t.Context(), n, w.till(t)))(t); !stopped || !w.user(t, "told.one").Frozen {
+			t.Error("a tap at the end does not freeze")
+		}
+	})
+}
