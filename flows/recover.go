@@ -41,6 +41,7 @@ func (e *Engine) recoverRoutes(page func(pattern string, h web.Handler)) {
 	page("POST /recover", e.recoverBegin)
 	page("GET /recover/other", e.recoverOther)
 	page("GET /recover/done", e.recoverDone)
+	page("GET /recover/void", e.recoverVoid)
 	page("GET /recover/case", e.casePage)
 	page("POST /recover/case", e.caseBegin)
 	page("POST /flows/{flow}/recover-wait/stop", e.recoverStop)
@@ -83,6 +84,11 @@ func (e *Engine) recoverOther(w http.ResponseWriter, r *http.Request) error {
 // recoverDone is where a recovery ends: nobody is signed in by it.
 func (e *Engine) recoverDone(w http.ResponseWriter, r *http.Request) error {
 	return e.Site.Write(w, r, http.StatusOK, templates.RecoverDone{})
+}
+
+// recoverVoid is where one ends that rested on what is no longer so.
+func (e *Engine) recoverVoid(w http.ResponseWriter, r *http.Request) error {
+	return e.Site.Write(w, r, http.StatusOK, templates.RecoverWait{State: string(idp.RecoveryVoid)})
 }
 
 // lost is what the person of the flow has lost.

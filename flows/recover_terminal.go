@@ -150,14 +150,17 @@ func (s *State) terminalVoid(ctx context.Context, id string, r policy.Recovery, 
 	return "", nil
 }
 
-// tellTerminals has the shop's terminals say that a recovery waits, and stop it at a tap.
-func (e *Engine) tellTerminals(ctx context.Context, u idp.User, r idp.Recovery) error {
+// tellTerminals has the shop's terminals say that a recovery waits, and stop it at a tap, or
+// that it is done, and freeze. What they said of him before is said no more, so a slip says it
+// again.
+func (e *Engine) tellTerminals(ctx context.Context, u idp.User, due, until time.Time, done bool) error {
 	if u.MerchantID == "" {
 		return nil
 	}
-	if err := e.Store.VoidTerminalNotices(ctx, u.ID, time.Now()); err != nil {
+	now := time.Now()
+	if err := e.Store.VoidTerminalNotices(ctx, u.ID, now, idp.NoticeStop); err != nil {
 		return err
 	}
-	n := idp.TerminalNotice{MerchantID: u.MerchantID, UserID: u.ID, Kind: idp.NoticeStop, Params: idp.NoticeParams{Name: u.Name, Due: r.DueAt, Code: idp.NewStopCode()}, CreatedAt: time.Now(), Until: r.Until}
+	n := idp.TerminalNotice{MerchantID: u.MerchantID, UserID: u.ID, Kind: idp.NoticeStop, Params: idp.NoticeParams{Name: u.Name, Due: due, Done: done, Code: idp.NewStopCode()}, CreatedAt: now, Until: until}
 	return e.Store.QueueTerminalNotice(ctx, &n, 0)
 }

@@ -84,13 +84,14 @@ func (s *State) risks(ctx context.Context, now time.Time) (out []string, err err
 	return out, nil
 }
 
-// alarmed says whether a terminal of the merchant was lost, suspended or brought back lately.
+// alarmed says whether a terminal of the merchant was lost, suspended or brought back lately,
+// or came with another key.
 func (s *State) alarmed(ctx context.Context, since time.Time) (bool, error) {
 	if s.user.MerchantID == "" {
 		return false, nil
 	}
 	events, err := s.engine.Store.Events(ctx, storage.EventFilter{Merchant: s.user.MerchantID, Since: since,
-		Names: []string{"terminal.lost", "terminal.suspended", "terminal.returned"}}, 1)
+		Names: []string{"terminal.lost", "terminal.suspended", "terminal.returned", "terminal.rekeyed"}}, 1)
 	return len(events) > 0, err
 }
 
@@ -252,7 +253,7 @@ func (s *State) begunRecovery(ctx context.Context, r idp.Recovery, fresh bool) e
 	if err := e.tellRecovery(ctx, *s.user, "recovery.started", letter); err != nil {
 		return err
 	}
-	if err := e.tellTerminals(ctx, *s.user, r); err != nil {
+	if err := e.tellTerminals(ctx, *s.user, r.DueAt, r.Until, false); err != nil {
 		return err
 	}
 	e.wakeRecoveries()

@@ -517,7 +517,7 @@ func (c *conformity) terminals(ctx context.Context) {
 	c.is(counts.Stores == 1 && counts.Terminals == 1 && counts.TerminalsActive == 1 && counts.Staff == 0, "shop", counts)
 	ok, err := c.s.SetTerminalState(ctx, c.terminal.ID, idp.TerminalActive, idp.TerminalLost)
 	c.did(err)
-	revived, err := c.s.ReviveTerminal(ctx, c.terminal.ID, idp.TerminalLost)
+	revived, err := c.s.ReviveTerminal(ctx, c.terminal.ID, idp.TerminalLost, c.now)
 	c.did(err, "ReviveTerminal")
 	c.is(ok && revived, "revived", ok, revived)
 	c.did(c.s.SeeTerminal(ctx, c.terminal, c.now))

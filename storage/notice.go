@@ -120,7 +120,10 @@ func (s *Store) VoidTerminalNotice(ctx context.Context, id string, now time.Time
 	return s.exec(ctx, "UPDATE terminal_notices SET until = ? WHERE id = ? AND answered_at = 0 AND until > ?", micros(now), id, micros(now))
 }
 
-// VoidTerminalNotices takes back what a person's notices still ask.
-func (s *Store) VoidTerminalNotices(ctx context.Context, user string, now time.Time) error {
-	return s.exec(ctx, "UPDATE terminal_notices SET until = ? WHERE user_id = ? AND answered_at = 0 AND until > ?", micros(now), user, micros(now))
+// VoidTerminalNotices takes back what a person's notices of some kinds, or of all, still ask.
+func (s *Store) VoidTerminalNotices(ctx context.Context, user string, now time.Time, kinds ...idp.NoticeKind) error {
+	if len(kinds) == 0 {
+		kinds = []idp.NoticeKind{idp.NoticeStop, idp.NoticeCode, idp.NoticeConfirm}
+	}
+	return s.exec(ctx, "UPDATE terminal_notices SET until = ? WHERE user_id = ? AND kind IN ? AND answered_at = 0 AND until > ?", micros(now), user, kinds, micros(now))
 }

@@ -266,3 +266,21 @@ func TestTerminalIsSeen(t *testing.T) {
 		}
 	})
 }
+
+// What a terminal says of a recovery is true when it is read.
+func TestTerminalNoticeWords(t *testing.T) {
+	timed(t, func(t *testing.T, w *world) {
+		due := time.Now().Add(time.Hour)
+		for _, c := range []struct {
+			at   time.Time
+			done bool
+			says string
+		}{{time.Now(), false, "生效。不是本人"}, {due.Add(-time.Second), false, "生效。不是本人"}, {due, false, "已经等完"}, {due.Add(time.Hour), true, "已经找回"}} {
+			time.Sleep(time.Until(c.at))
+			n := idp.TerminalNotice{Kind: idp.NoticeStop, Params: idp.NoticeParams{Name: "林薇", Due: due, Done: c.done, Code: "0417"}}
+			if got := w.p.inWords(n, "zh-CN"); !strings.Contains(got.Text, c.says) || !strings.Contains(got.Text, "林薇") || !strings.Contains(got.Text, "“停止”") || got.Code != "0417" {
+				t.Errorf("%v: %+v", c, got)
+			}
+		}
+	})
+}

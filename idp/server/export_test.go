@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"hufu/idp"
 	"hufu/idp/manage"
 	"hufu/idp/phc"
 	"hufu/idp/policy"
@@ -32,6 +33,11 @@ func (s *Server) Hash(h *phc.Hasher) { *s.flows.Hasher = *h }
 // TellRecoveries does what the job of that name does, once.
 func (s *Server) TellRecoveries(ctx context.Context) (time.Time, error) {
 	return s.flows.TellRecoveries(ctx)
+}
+
+// StopAt does what a tap at a terminal does.
+func (s *Server) StopAt(ctx context.Context, n idp.TerminalNotice, at idp.Terminal) (bool, error) {
+	return s.flows.StopAt(ctx, n, at)
 }
 
 // Manager does what the console does, without its pages.

@@ -53,7 +53,7 @@ var classes = map[string]class{
 	"POST /flows/{flow}/{step}/way": step, "POST /flows/{flow}/{step}/challenge": step, "POST /flows/{flow}/new-password/check": step,
 	"GET /flows/{flow}/recovery-codes/sheet": step, "GET /flows/{flow}/recovery-codes/slip": step, "GET /flows/{flow}/recovery-codes/file": step,
 	"GET /flows/{flow}/recovery-codes/kit": step, "POST /flows/{flow}/recovery-codes/kit": step, "GET /kit": open, "POST /kit": open,
-	"GET /recover": open, "POST /recover": open, "GET /recover/other": open, "GET /recover/done": open, "GET /recover/case": link, "POST /recover/case": link, "POST /flows/{flow}/recover-wait/stop": step,
+	"GET /recover": open, "POST /recover": open, "GET /recover/other": open, "GET /recover/done": open, "GET /recover/void": open, "GET /recover/case": link, "POST /recover/case": link, "POST /flows/{flow}/recover-wait/stop": step,
 	"GET /account/recovery": own, "POST /account/recovery": own, // whose account nobody recovers
 	"/authorize": money, "/token": client, "/revoke": client, "/userinfo": client, "/introspect": client, "/device_authorization": client, "/par": client,
 	"/terminal/notices": client, "/terminal/notices/{id}": client,

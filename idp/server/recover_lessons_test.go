@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -147,37 +148,182 @@ func TestLessonCodeOnce(t *testing.T) {
 	})
 }
 
-// State is looked at when the recovery ends, not only when it begins: locked, frozen, left,
-// disabled, in hand-over, or the channel gone meanwhile.
+// A proof is one thing that a story shows, by its name.
+func (b *browser) proves(login, what string, kit []string) *browser {
+	b.t.Helper()
+	channel := func(kind idp.IdentifierKind) *browser {
+		n, way := b.world.contact(b.t, login, kind), "introduce:"+string(kind)
+		if strings.Contains(b.text(), "已经证明") {
+			way = "code:" + n.ID
+		}
+		return b.shows(way, n.Value)
+	}
+	switch what {
+	case "phone":
+		return channel(idp.IdentifierPhone)
+	case "mail":
+		return channel(idp.IdentifierEmail)
+	case "totp":
+		return b.by("totp").submit("code", b.world.code(b.t, login))
+	case "kit":
+		return b.by("kit").submit("code", kit[0])
+	case "terminal":
+		return b.by("terminal").confirms(login)
+	}
+	return b.by("password").submit("password", storyPassword)
+}
+
+// replaces gives whatever the pages of a recovery ask for, to its end or to where it is refused.
+func (b *browser) replaces() *browser {
+	b.t.Helper()
+	if b.has("again") {
+		b.chooses()
+	}
+	if b.has("factor") {
+		if b.submit("factor", "totp"); b.Status == 200 && strings.Contains(b.URL.Path, "enrol") {
+			enrol(b.t, b)
+		}
+	}
+	return b
+}
+
+// State is looked at when a recovery ends, not only when it begins, be it at once or after a
+// wait: who the person is, what was shown, and where it was confirmed.
 func TestLessonStateAtTheEnd(t *testing.T) {
 	eachHour(t, func(t *testing.T, w *demoWorld) {
 		ctx, store := t.Context(), w.Service.Store
-		for name, flip := range map[string]func(u idp.User){
-			"locked":   func(u idp.User) { must2(store.LockUser(ctx, u.ID, "support"))(t) },
-			"frozen":   func(u idp.User) { must2(store.FreezeUser(ctx, u.ID, time.Now()))(t) },
-			"left":     func(u idp.User) { must2(store.SetUserStatus(ctx, u.ID, idp.UserActive, idp.UserLeft))(t) },
-			"disabled": func(u idp.User) { must2(store.SetUserStatus(ctx, u.ID, idp.UserActive, idp.UserDisabled))(t) },
-			"disputed": func(u idp.User) {
-				must(t, store.Dispute(ctx, w.contact(t, "end."+u.Name, idp.IdentifierPhone).ID, time.Now().Add(time.Hour)))
-			},
-			"blocked": func(u idp.User) {
-				must2(store.BlockCredential(ctx, w.holds(t, "end."+u.Name, idp.MethodTOTP), "clone"))(t)
-			},
+		removed := func(u idp.User, login string, kind idp.IdentifierKind) {
+			must2(store.RemoveIdentifier(ctx, u.ID, w.contact(t, login, kind).ID, time.Now()))(t)
+		}
+		bound := func(u idp.User, kind idp.IdentifierKind, value string) {
+			must(t, store.AddIdentifier(ctx, &idp.Identifier{UserID: u.ID, Kind: kind, Value: value, VerifiedAt: time.Now()}))
+		}
+		password := func(u idp.User, login string) {
+			c := w.held(t, login, idp.MethodPassword)
+			must2(store.ReplaceCredential(ctx, c.ID, c.Version, storyHash()))(t)
+		}
+		ways := map[string][2][]string{ // what is shown, for an immediate one and for one that waits
+			"password": {{"phone", "totp"}, {"phone"}}, "mail": {{"mail", "totp"}, {"mail"}}, "second": {{"password", "kit"}, {"password", "phone"}}, "both": {{"phone", "terminal"}, {"kit", "terminal"}}}
+		for i, c := range []struct {
+			name, shown string
+			flip        func(u idp.User, login string)
+			back        func(u idp.User)
+			void        bool // the page says that it is void, and so it is
+		}{
+			{name: "locked", shown: "password", flip: func(u idp.User, _ string) { must2(store.LockUser(ctx, u.ID, "support"))(t) }},
+			{name: "frozen", shown: "password", flip: func(u idp.User, _ string) { must2(store.FreezeUser(ctx, u.ID, time.Now()))(t) }},
+			{name: "left", shown: "password", flip: func(u idp.User, _ string) { must2(store.SetUserStatus(ctx, u.ID, idp.UserActive, idp.UserLeft))(t) }},
+			{name: "disabled", shown: "password", flip: func(u idp.User, _ string) {
+				must2(store.SetUserStatus(ctx, u.ID, idp.UserActive, idp.UserDisabled))(t)
+			}},
+			{name: "handover", shown: "password", void: true, flip: func(u idp.User, _ string) {
+				must(t, store.AddHandover(ctx, &idp.Handover{MerchantID: u.MerchantID, From: u.ID, To: w.user(t, w.Users["manager"].Username).ID, Joined: true, ProposedAt: time.Now(), DueAt: time.Now().Add(100 * time.Hour)}))
+			}, back: func(u idp.User) {
+				h := must2(store.RunningHandover(ctx, u.MerchantID))(t)
+				must2(store.DropHandover(ctx, *h, idp.HandoverStopped, "frozen", time.Now(), idp.Event{Actor: "system"}))(t)
+			}},
+			{name: "disputed", shown: "password", void: true, flip: func(_ idp.User, login string) {
+				must(t, store.Dispute(ctx, w.contact(t, login, idp.IdentifierPhone).ID, time.Now().Add(100*time.Hour)))
+			}},
+			{name: "phone.removed", shown: "password", void: true, flip: func(u idp.User, login string) { removed(u, login, idp.IdentifierPhone) }},
+			{name: "phone.replaced", shown: "password", void: true, flip: func(u idp.User, login string) {
+				removed(u, login, idp.IdentifierPhone)
+				bound(u, idp.IdentifierPhone, "+8613920"+login[len(login)-6:])
+			}},
+			{name: "mail.changed", shown: "mail", void: true, flip: func(u idp.User, login string) {
+				removed(u, login, idp.IdentifierEmail)
+				bound(u, idp.IdentifierEmail, "other."+u.ID+"@example.com")
+			}},
+			{name: "password.changed", shown: "second", void: true, flip: password},
+			{name: "factor.blocked", shown: "password", flip: func(_ idp.User, login string) {
+				must2(store.BlockCredential(ctx, w.holds(t, login, idp.MethodTOTP), "clone"))(t)
+			}},
+			{name: "terminal.lost", shown: "both", void: true, flip: func(idp.User, string) {
+				must2(store.SetTerminalState(ctx, w.till(t).ID, idp.TerminalActive, idp.TerminalLost))(t)
+			}, back: func(idp.User) { must2(store.ReviveTerminal(ctx, w.tillID(t), idp.TerminalLost, time.Now()))(t) }},
 		} {
-			login, phone := "end."+name, "+86139100000"+map[string]string{"locked": "21", "frozen": "22", "left": "23", "disabled": "24", "disputed": "25", "blocked": "26"}[name]
-			w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner, Name: name}, Login: login, TOTP: true, Phone: phone, Mail: login + "@example.com", NoSignIn: true}, "203.0.113.61")
-			time.Sleep(8 * 24 * time.Hour)
-			b := w.recovers(t, login, phone, "203.0.113.61")
-			flip(w.user(t, login))
-			b.submit("password", newPassword, "again", newPassword)
-			if strings.Contains(b.text(), "找回来了") || w.held(t, login, idp.MethodPassword).Version != 1 {
-				t.Errorf("%s: recovered all the same", name)
-			}
-			for _, r := range w.recoveries(t, login) {
-				if r.State == idp.RecoveryDone {
-					t.Errorf("%s: done", name)
+			for how, name := range []string{"now", "wait"} {
+				n := strconv.Itoa(120000 + 10*i + how)
+				login, phone, name := "p"+n, "+8613910"+n, c.name+", "+name
+				_, kit := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner, Name: "某人"}, Login: login, TOTP: true, Phone: phone, Mail: login + "@example.com", NoSignIn: true}, "203.0.113.61")
+				time.Sleep(8 * 24 * time.Hour)
+				w.till(t)
+				b := w.from(t, "203.0.113.61")
+				b.lost(strings.Replace(c.shown, "mail", "password", 1), login)
+				for _, what := range ways[c.shown][how] {
+					b.proves(login, what, kit)
+				}
+				b.submit("do", "go")
+				before := map[idp.Method]string{}
+				if how == 1 {
+					b.see(200, "还要等")
+					time.Sleep(time.Hour)
+				}
+				time.Sleep(time.Second)
+				c.flip(w.user(t, login), login)
+				for _, m := range []idp.Method{idp.MethodPassword, idp.MethodTOTP} {
+					x := w.held(t, login, m)
+					before[m] = x.ID + strconv.FormatInt(x.Version, 10)
+				}
+				if how == 1 {
+					if r := w.recoveries(t, login); len(r) == 1 {
+						time.Sleep(time.Until(r[0].DueAt) + time.Minute)
+					}
+					b.open(b.URL.String())
+				}
+				b.replaces()
+				if how == 1 && c.name == "factor.blocked" { // it was not shown for this one
+					b.see(200, "找回来了")
+					continue
+				}
+				if strings.Contains(b.text(), "找回来了") || b.Status >= 500 {
+					t.Errorf("%s: %d %s", name, b.Status, b.text())
+				}
+				if c.void && !strings.Contains(b.text(), "这个找回作废了") {
+					t.Errorf("%s: %d %s", name, b.Status, b.text())
+				}
+				for m, was := range before {
+					if x := w.held(t, login, m); x.ID+strconv.FormatInt(x.Version, 10) != was {
+						t.Errorf("%s: %s is another", name, m)
+					}
+				}
+				for _, r := range w.recoveries(t, login) {
+					if r.State == idp.RecoveryDone || c.void && r.State != idp.RecoveryVoid {
+						t.Errorf("%s: %s", name, r.State)
+					}
+				}
+				if c.void && how == 1 && (len(w.notices(t, login, "recovery.void")) == 0 || w.user(t, login).Withholds(time.Now()) != idp.WithholdNothing) {
+					t.Errorf("%s: nobody was told, or still withheld", name)
+				}
+				if c.back != nil {
+					c.back(w.user(t, login))
 				}
 			}
+		}
+	})
+}
+
+// Whose merchant is suspended signs in, and so he gets back in.
+func TestRecoveryOfTheSuspended(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		for _, name := range []string{"now", "wait"} {
+			login := "susp." + name
+			_, kit := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: login, TOTP: true, Phone: map[string]string{"now": "+8613910000701", "wait": "+8613910000702"}[name], Mail: login + "@example.com", NoSignIn: true}, "203.0.113.61")
+			time.Sleep(8 * 24 * time.Hour)
+			b := w.from(t, "203.0.113.61")
+			b.lost("password", login).proves(login, "phone", kit)
+			if name == "now" {
+				b.proves(login, "totp", kit)
+			}
+			b.submit("do", "go")
+			m := w.merchant(t)
+			must2(w.Service.Store.SetMerchantStatus(t.Context(), m.ID, idp.MerchantActive, idp.MerchantSuspended))(t)
+			if name == "wait" {
+				time.Sleep(time.Until(w.recoveries(t, login)[0].DueAt) + time.Minute)
+				b.open(b.URL.String())
+			}
+			b.chooses().see(200, "找回来了")
+			must2(w.Service.Store.SetMerchantStatus(t.Context(), m.ID, idp.MerchantSuspended, idp.MerchantActive))(t)
 		}
 	})
 }

@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"hufu/idp"
+	"hufu/idp/manage"
 	"hufu/idp/session"
+	"hufu/templates"
 )
 
 // asked are the live notices of a person at a terminal of his shop.
@@ -29,6 +31,12 @@ func (w *demoWorld) till(t *testing.T) idp.Terminal {
 	}
 	must(t, store.SeeTerminal(ctx, till, time.Now()))
 	return must2(store.Terminal(ctx, till.ID))(t)
+}
+
+// tillID is its id, whatever has become of it.
+func (w *demoWorld) tillID(t *testing.T) string {
+	t.Helper()
+	return must2(w.Service.Store.TerminalBySerial(t.Context(), w.Terminals["smart"].Serial))(t).ID
 }
 
 // confirms is who stands at the till and picks the digits that the page shows.
@@ -188,6 +196,132 @@ func TestStopEndsTheCase(t *testing.T) {
 		w.from(t, "203.0.113.86").open(link).submit("token").see(200, "冻结")
 		if got := must2(store.Case(ctx, later.ID))(t); got.Outcome != idp.OutcomeRefused {
 			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// A terminal that was lost or suspended speaks for nobody until it has worked for a week again,
+// however long it had before.
+func TestReturnedTerminalProvesNothing(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		_, kit := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "again.one", TOTP: true, Phone: "+8613900020041", Mail: "again.one@example.com"}, "203.0.113.87")
+		m, actor := w.Service.Manager(), manage.Actor{User: w.user(t, w.Users["owner"].Username), Reason: "在抽屉里"}
+		recovers := func() *browser {
+			b := w.from(t, "203.0.113.87")
+			return b.lost("both", "again.one").proves("again.one", "terminal", kit)
+		}
+		w.till(t)
+		recovers().see(200, "还差一样").proves("again.one", "phone", kit).see(200, "可以继续了")
+		for _, c := range []struct{ away, back func() error }{
+			{func() error { return m.LoseTerminal(t.Context(), actor, w.tillID(t)) }, func() error { return m.FoundTerminal(t.Context(), actor, w.tillID(t)) }},
+			{func() error { return m.SuspendTerminal(t.Context(), actor, w.tillID(t)) }, func() error { return m.ReturnTerminal(t.Context(), actor, w.tillID(t)) }},
+		} {
+			time.Sleep(10 * time.Hour)
+			must(t, c.away())
+			must(t, c.back())
+			w.till(t) // its next sign-in was approved, and it is seen
+			recovers().proves("again.one", "phone", kit).see(200, templates.T("zh-CN", "recover.void.terminal")).see(200, "要等一段时间")
+			time.Sleep(6 * 24 * time.Hour)
+			w.till(t)
+			recovers().see(200, templates.T("zh-CN", "recover.void.terminal"))
+			time.Sleep(25 * time.Hour)
+			w.till(t)
+			recovers().proves("again.one", "phone", kit).see(200, "可以继续了")
+		}
+	})
+}
+
+// Whose account is being recovered lets nobody in meanwhile: no staff, role, code for the shop or
+// new terminal, and a page says why; terminals that work go on, and so does he once he has
+// withdrawn it. After a recovery at once that keeps less back all of that works.
+func TestNothingIsAddedWhileItWaits(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		old, _ := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "adds.one", TOTP: true, Phone: "+8613900020051", Mail: "adds.one@example.com"}, "203.0.113.88")
+		w.add(t, somebody{Login: "adds.hand"})
+		w.till(t)
+		hand := w.user(t, "adds.hand").ID
+		thief := w.from(t, "198.51.100.88")
+		thief.lost("password", "adds.one").shows("introduce:phone", "+8613900020051").submit("do", "go").see(200, "还要等")
+		time.Sleep(time.Minute)
+		old.open("/sign-in").signIn("adds.one")
+		pages := []string{"/console/staff/new", "/console/users/" + hand + "/role", "/console/users/" + hand + "/help"}
+		for _, path := range pages {
+			old.open(path).see(403, "不能加人、改角色、启用终端")
+			old.post(path, url.Values{"role": {"manager"}, "store": {""}, "name": {"新人"}, "username": {"adds.new"}, "phone": {"13800000088"}, "reason": {"来帮忙"}}).see(403, "不能加人、改角色、启用终端")
+		}
+		if u := w.user(t, "adds.hand"); u.Role != idp.RoleCashier {
+			t.Error("the role was changed")
+		}
+		fresh := w.asks(t, "", "BCDFGHJK")
+		old.open("/device?user_code=BCDFGHJK").see(403, "不能加人、改角色、启用终端")
+		old.post("/device", url.Values{"user_code": {"BCDFGHJK"}, "do": {"approve"}, "match": {"42"}}).see(403, "不能加人、改角色、启用终端")
+		if s := w.state(t, fresh); s != idp.DevicePending {
+			t.Errorf("a new device is %s", s)
+		}
+		daily := w.asks(t, "smart", "CCDFGHJK")
+		old.open("/device?user_code=CCDFGHJK").see(200, "批准这台").submit("do", "approve", "match", "42").see(200, "已经批准")
+		if s := w.state(t, daily); s == idp.DevicePending {
+			t.Errorf("the terminal of every day is %s", s)
+		}
+		old.post("/account/recovery", nil).see(200, "找回已经取消")
+		for _, path := range pages {
+			old.open(path).see(200, "")
+		}
+		must(t, w.Service.Store.Withhold(t.Context(), w.user(t, "adds.one").ID, idp.WithholdPayee, time.Now().Add(time.Hour)))
+		for _, path := range pages {
+			old.open(path).see(200, "")
+		}
+	})
+}
+
+// The terminals of the shop say it each time that its person is told: at the start, half way,
+// before the end, when the wait is over and when it is done, also of one at once; and at each
+// time a tap freezes.
+func TestTerminalsAreTold(t *testing.T) {
+	eachJob(t, func(t *testing.T, w *demoWorld) {
+		w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "told.one", TOTP: true, Phone: "+8613900020061", Mail: "told.one@example.com"}, "203.0.113.89")
+		code := idp.TerminalNotice{MerchantID: w.user(t, "told.one").MerchantID, UserID: w.user(t, "told.one").ID, Kind: idp.NoticeCode, CreatedAt: time.Now(), Until: time.Now().Add(40 * 24 * time.Hour)}
+		must(t, w.Service.Store.QueueTerminalNotice(t.Context(), &code, 0))
+		b := w.from(t, "203.0.113.89")
+		last := ""
+		says := func(what string, done bool) idp.TerminalNotice {
+			t.Helper()
+			list := slices.DeleteFunc(w.asked(t, "told.one"), func(n idp.TerminalNotice) bool { return n.ID == code.ID })
+			if len(list) != 1 || list[0].ID == last || list[0].Kind != idp.NoticeStop || !list[0].SeenAt.IsZero() || list[0].Params.Done != done || len(list[0].Params.Code) != 4 {
+				t.Fatalf("%s: %+v", what, list)
+			}
+			last = list[0].ID
+			must2(w.Service.Store.SeeTerminalNotice(t.Context(), last, w.till(t), time.Now()))(t)
+			return list[0]
+		}
+		b.lost("password", "told.one").shows("introduce:phone", "+8613900020061").submit("do", "go").see(200, "还要等")
+		says("start", false)
+		r := w.recoveries(t, "told.one")[0]
+		for _, c := range []struct {
+			what string
+			at   time.Duration
+		}{{"middle", 12*time.Hour + time.Minute}, {"soon", 23*time.Hour + time.Minute}, {"due", 24*time.Hour + time.Minute}} {
+			time.Sleep(time.Until(r.StartedAt.Add(c.at)))
+			says(c.what, false)
+			if n := len(w.asked(t, "told.one")); n != 2 {
+				t.Errorf("%s: %d notices, want the code of the shop, too", c.what, n)
+			}
+		}
+		b.open(b.URL.String()).chooses().see(200, "找回来了")
+		says("done", true)
+		time.Sleep(8 * 24 * time.Hour)
+		if n := len(w.asked(t, "told.one")); n != 0 {
+			t.Errorf("%d notices a week later", n)
+		}
+		entry := w.Users["told.one"]
+		entry.Password = newPassword
+		w.Users["told.one"] = entry
+		b = w.from(t, "203.0.113.89")
+		b.lost("password", "told.one").shows("introduce:phone", "+8613900020061").by("totp").submit("code", w.code(t, "told.one")).submit("do", "go")
+		b.submit("password", "another lantern orchid 9 kettle", "again", "another lantern orchid 9 kettle").see(200, "找回来了")
+		n := says("at once", true)
+		if stopped := must2(w.Service.StopAt(t.Context(), n, w.till(t)))(t); !stopped || !w.user(t, "told.one").Frozen {
+			t.Error("a tap at the end does not freeze")
 		}
 	})
 }
