@@ -28,7 +28,7 @@ func (e *Engine) CaseNotice(ctx context.Context, u idp.User, template string, c 
 		letter.Answer = "desk.answer." + detail
 	case "case.approved":
 		letter.New = detail
-	case "case.recovery":
+	case "case.recovery", "case.handover":
 		letter.Until = c.DueAt
 	}
 	return e.notify(ctx, u, template, letter)

@@ -28,6 +28,7 @@ type recovering struct {
 	Stale   []string             `json:"stale,omitempty"`   // phones that had been unproven for long when their code came back
 	Started bool                 `json:"started,omitempty"` // paid for, see policy.Returns.Start
 	Plan    *policy.RecoveryPlan `json:"plan,omitempty"`    // that the person goes on with
+	Asked   string               `json:"asked,omitempty"`   // the notice that asks the terminals of the shop
 	Gone    []string             `json:"gone,omitempty"`    // ids of the factors named lost
 	ID      string               `json:"id,omitempty"`      // of the recovery that waits
 	Case    string               `json:"case,omitempty"`    // its number, where people decide
@@ -43,6 +44,7 @@ func (e *Engine) recoverRoutes(page func(pattern string, h web.Handler)) {
 	page("POST /recover", e.recoverBegin)
 	page("GET /recover/other", e.recoverOther)
 	page("GET /recover/done", e.recoverDone)
+	page("GET /recover/void", e.recoverVoid)
 	page("GET /recover/case", e.casePage)
 	page("POST /recover/case", e.caseBegin)
 	page("POST /flows/{flow}/recover-wait/stop", e.recoverStop)
@@ -93,6 +95,11 @@ func (e *Engine) recoverOther(w http.ResponseWriter, r *http.Request) error {
 // recoverDone is where a recovery ends: nobody is signed in by it.
 func (e *Engine) recoverDone(w http.ResponseWriter, r *http.Request) error {
 	return e.Site.Write(w, r, http.StatusOK, templates.RecoverDone{})
+}
+
+// recoverVoid is where one ends that rested on what is no longer so.
+func (e *Engine) recoverVoid(w http.ResponseWriter, r *http.Request) error {
+	return e.Site.Write(w, r, http.StatusOK, templates.RecoverWait{State: string(idp.RecoveryVoid)})
 }
 
 // lost is what the person of the flow has lost.

@@ -84,13 +84,14 @@ func (s *State) risks(ctx context.Context, now time.Time) (out []string, err err
 	return out, nil
 }
 
-// alarmed says whether a terminal of the merchant was lost, suspended or brought back lately.
+// alarmed says whether a terminal of the merchant was lost, suspended or brought back lately,
+// or came with another key.
 func (s *State) alarmed(ctx context.Context, since time.Time) (bool, error) {
 	if s.user.MerchantID == "" {
 		return false, nil
 	}
 	events, err := s.engine.Store.Events(ctx, storage.EventFilter{Merchant: s.user.MerchantID, Since: since,
-		Names: []string{"terminal.lost", "terminal.suspended", "terminal.returned"}}, 1)
+		Names: []string{"terminal.lost", "terminal.suspended", "terminal.returned", "terminal.rekeyed"}}, 1)
 	return len(events) > 0, err
 }
 
@@ -279,7 +280,7 @@ func (s *State) begunRecovery(ctx context.Context, r idp.Recovery, fresh bool) e
 	if err := e.tellRecovery(ctx, *s.user, "recovery.started", letter); err != nil {
 		return err
 	}
-	if err := e.tellTerminals(ctx, *s.user, r); err != nil {
+	if err := e.tellTerminals(ctx, *s.user, r.DueAt, r.Until, false); err != nil {
 		return err
 	}
 	e.wakeRecoveries()
@@ -304,10 +305,7 @@ func (e *Engine) tellRecovery(ctx context.Context, u idp.User, template string, 
 	if err != nil {
 		return err
 	}
-	word := "recovery.other"
-	if template == "recovery.completed" {
-		word = "recovery.other_done"
-	}
+	word := cmp.Or(map[string]string{"recovery.completed": "recovery.other_done", "recovery.void": "recovery.other_void"}[template], "recovery.other")
 	for _, o := range others {
 		names, err := e.Store.Identifiers(ctx, o.ID)
 		if err != nil {
@@ -325,14 +323,13 @@ func (e *Engine) tellRecovery(ctx context.Context, u idp.User, template string, 
 // askPeople opens a case where people alone decide: no wait begins.
 func (s *State) askPeople(ctx context.Context, plan policy.RecoveryPlan, f policy.RecoveryFacts) error {
 	e, now := s.engine, time.Now()
-	open, err := e.Store.Cases(ctx, storage.CaseFilter{User: s.User, State: idp.CaseOpen}, openCases)
+	open, err := e.returns(ctx, s.User)
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(open, idp.Case.Returns)
 	c := idp.Case{}
-	if i >= 0 {
-		c = open[i]
+	if len(open) > 0 {
+		c = open[0]
 	} else {
 		by := []string{}
 		for _, v := range f.Shown {
@@ -355,7 +352,7 @@ func (s *State) askPeople(ctx context.Context, plan policy.RecoveryPlan, f polic
 		return err
 	}
 	s.found().Plan, s.found().Case = &plan, c.Number
-	if i >= 0 {
+	if len(open) > 0 {
 		return nil
 	}
 	letter := templatesLetter(s, now)
@@ -541,9 +538,40 @@ func (e *Engine) endRecovery(ctx context.Context, r idp.Recovery, to idp.Recover
 	if err := e.Store.VoidTerminalNotices(ctx, r.UserID, time.Now()); err != nil {
 		return false, err
 	}
-	by.Name, by.Subject, by.Data = "recovery.expired", r.UserID, recoveryData(r)
+	u, err := e.Store.User(ctx, r.UserID)
+	if err != nil {
+		return false, err
+	}
+	cause, data := by.Data["cause"], recoveryData(r)
+	if cause != nil {
+		data["cause"] = cause
+	}
+	by.Name, by.Subject, by.Merchant, by.Store, by.Data = "recovery.expired", u.ID, u.MerchantID, u.StoreID, data
 	if to != idp.RecoveryExpired {
-		by.Name, by.Reason = "recovery.stopped", string(to)
+		by.Name, by.Reason = "recovery.stopped", cmp.Or(by.Reason, string(to))
 	}
 	return true, e.Store.Append(ctx, by)
+}
+
+// VoidRecovery ends the recovery of a person that waits, if one does, because something it
+// rests on is no longer so: who he is at his merchant, or what he had shown. Whoever heard
+// that it began hears that it is over.
+func (e *Engine) VoidRecovery(ctx context.Context, user, cause string, by idp.Event) error {
+	r, err := e.Store.RunningRecovery(ctx, user)
+	if err != nil || r == nil {
+		return err
+	}
+	by.Reason, by.Data = cmp.Or(by.Reason, cause), map[string]any{"cause": cause}
+	if ended, err := e.endRecovery(ctx, *r, idp.RecoveryVoid, by); err != nil || !ended {
+		return err
+	}
+	u, err := e.Store.User(ctx, user)
+	if err != nil {
+		return err
+	}
+	names, err := e.Store.Identifiers(ctx, user)
+	if err != nil {
+		return err
+	}
+	return e.tellRecovery(ctx, u, "recovery.void", templates.Letter{Name: u.Name, Login: loginOf(names), At: time.Now(), Object: r.ID})
 }

@@ -174,12 +174,13 @@ func (s *Store) DecideCase(ctx context.Context, c idp.Case) (bool, error) {
 	return n == 1, err
 }
 
-// CountReady counts the cases that wait for an approval which one person may give: he did
-// not open them, is not whom they are about, and neither he nor anybody of his team
-// compared evidence. staff: of the operator's own people alone.
+// CountReady counts the cases that wait for an approval which one person may give: they are
+// not about him, and neither he nor anybody of his team opened them or compared evidence.
+// Those of no team are one. staff: of the operator's own people alone.
 func (s *Store) CountReady(ctx context.Context, by idp.User, staff bool) (n int64, err error) {
 	sql := `SELECT count(*) FROM cases c WHERE c.state = 'open' AND c.ready_at > 0 AND c.opened_by <> @me AND c.user_id <> @me
-		AND NOT EXISTS (SELECT 1 FROM case_evidence e JOIN users w ON w.id = e.by_user WHERE e.case_id = c.id AND (w.id = @me OR w.team <> '' AND w.team = @team))`
+		AND NOT EXISTS (SELECT 1 FROM case_evidence e JOIN users w ON w.id = e.by_user WHERE e.case_id = c.id AND (w.id = @me OR w.team = @team))
+		AND NOT EXISTS (SELECT 1 FROM users w WHERE w.id = c.opened_by AND w.id <> c.user_id AND w.merchant_id IS NULL AND w.team = @team)`
 	if staff {
 		sql += " AND c.merchant = ''"
 	}

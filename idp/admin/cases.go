@@ -45,7 +45,7 @@ func (v *visit) caseFilters() ([]templates.Input, error) {
 		}
 	}
 	return []templates.Input{{Name: "state", Label: "console.col.state", Kind: "select", Options: options},
-		{Name: "kind", Label: "console.case.kind", Kind: "select", Options: v.all(choices(v, "case.", v.query("kind"), idp.CaseRecovery, idp.CaseStaff, idp.CaseFreeze, idp.CaseNotMe))}}, nil
+		{Name: "kind", Label: "console.case.kind", Kind: "select", Options: v.all(choices(v, "case.", v.query("kind"), idp.CaseRecovery, idp.CaseStaff, idp.CaseFreeze, idp.CaseNotMe, idp.CaseHandover))}}, nil
 }
 
 // caseColumns are those of the queue; a merchant's own list has the first ones alone.
@@ -227,7 +227,7 @@ func (v *visit) caseBlocks(c idp.Case) ([]templates.Block, error) {
 			list = append(list, templates.Block{ID: "event", Key: "console.case.event", None: "console.none.events", Table: v.eventTable([]idp.Event{e})})
 		}
 	}
-	if c.Returns() {
+	if !c.OfFreeze() {
 		return list, nil
 	}
 	for _, b := range []struct{ id, key, none, since string }{{"sessions", "console.case.sessions", "console.none.sessions", "started"}, {"browsers", "console.case.browsers", "console.none.browsers", "since"}} {

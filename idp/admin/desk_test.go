@@ -140,7 +140,7 @@ func TestDeskStory(t *testing.T) {
 		}
 
 		// The supervisor's first page, the queue, the approval.
-		super.expect(super.get("/console"), 200, templates.T("zh-CN", "console.todo.approve", 1), "/console/cases?state=ready")
+		super.expect(super.get("/console"), 200, templates.T("zh-CN", "console.todo.approve", 2), "/console/cases?state=ready") // and the hand-over of the house
 		super.expect(super.get("/console/cases?state=ready"), 200, zh("state.ready"), page)
 		super.look(cashier.ID)
 		text = super.expect(super.get(page), 200, page+"/approve", "139****0009")
@@ -158,7 +158,7 @@ func TestDeskStory(t *testing.T) {
 			t.Errorf("sent %+v", heads)
 		}
 		super.expect(super.get("/console"), 200)
-		if n, err := h.c.Manage.WaitsFor(ctx, h.staff[idp.RoleSupportSupervisor], time.Now()); err != nil || n.Cases != 0 {
+		if n, err := h.c.Manage.WaitsFor(ctx, h.staff[idp.RoleSupportSupervisor], time.Now()); err != nil || n.Cases != 1 {
 			t.Errorf("%+v waits, %v", n, err)
 		}
 
@@ -313,4 +313,30 @@ func TestExplainRecoveries(t *testing.T) {
 	h.must(s.Append(ctx, idp.Event{Name: "recovery.refused", Subject: h.owner.ID, Reason: "disputed", Explain: code}))
 	b := h.as(h.staff[idp.RoleSupportAgent], 0)
 	b.expect(b.get("/console/explain/"+digits(code)), 200, "前不能用来证明")
+}
+
+// A hand-over is decided at its own page: the desk leads there, and does nothing of its own.
+func TestHandoverCasePage(t *testing.T) {
+	h := newHouse(t, storagetest.New(t, storage.SQLite))
+	noRunningHandover(h)
+	page, decision := "/console/cases/"+h.gone.ID, "/console/handover-cases/"+h.gone.ID
+	agent, super := h.as(h.staff[idp.RoleSupportAgent], 0), h.as(h.staff[idp.RoleSupportSupervisor], 0)
+	for _, b := range []*browser{agent, super} {
+		b.look(h.owner.ID)
+		text := b.expect(b.get(page), 200, zh("error.case_handover"), zh("handover.paper.licence"), "saw the licence")
+		if strings.Contains(text, page+"/") {
+			t.Errorf("it offers an act of the desk: %s", mainOf(text))
+		}
+		if leads := strings.Contains(text, decision); leads != (b == super) {
+			t.Errorf("leads to the decision: %t", leads)
+		}
+		for _, act := range []string{"refuse", "submit", "take", "call", "evidence", "answer"} {
+			b.expect(b.post(page+"/"+act, "reason", "call 0310", "field", "merchant_no", "value", h.merchant.No, "answer", "never"), 422, zh("error.case_handover"))
+		}
+		b.expect(b.get("/console/cases?kind=handover"), 200, h.gone.Number)
+	}
+	agent.expect(agent.get(decision), 403)
+	super.expect(super.post("/console/merchants/"+h.merchant.ID+"/look", "reason", "call 0310"), 303)
+	super.expect(super.post(decision, "reason", "saw it, too"), 303, "/console/handovers/")
+	super.expect(super.get(page), 200, zh("state.approved"), "support_supervisor")
 }

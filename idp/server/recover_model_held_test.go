@@ -710,7 +710,12 @@ func (k *heist) strong() bool {
 func (k *heist) people() {
 	store, ctx := k.w.Service.Store, k.t.Context()
 	open := must2(store.Cases(ctx, storage.CaseFilter{User: k.own.ID, State: idp.CaseOpen}, 20))(k.t)
-	if !slices.ContainsFunc(open, func(c idp.Case) bool { return !c.DueAt.After(k.own.user.FrozenAt.Add(24 * time.Hour)) }) {
+	due := func(c idp.Case) bool { return !c.DueAt.After(k.own.user.FrozenAt.Add(24 * time.Hour)) }
+	switch {
+	case slices.ContainsFunc(open, due):
+	case k.thing == "agent": // who refused it, as one may; he calls again, and another takes the call
+		k.ways["home by a second call"]++
+	default:
 		k.fail("frozen without a case that is due within a day: %+v (I12)", open)
 	}
 	k.ways["home by people"]++
