@@ -162,7 +162,7 @@ func (e *Engine) tellName(ctx context.Context, u, about idp.User, to idp.Identif
 		ok, err := e.untold(ctx, to, "username.told", letter, now)
 		if err == nil && to.Kind == idp.IdentifierPhone {
 			var room bool
-			room, err = e.mayText(ctx, to, now)
+			room, err = e.mayText(ctx, to, "username.told", now)
 			if ok = ok && room; err == nil {
 				err = e.Store.CountHour(ctx, "sms", 1, now)
 			}

@@ -1,15 +1,21 @@
 package templates
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Pages of those who cannot sign in.
 
-// Recover is their one door. Input: lost=username, password, second, both or other.
+// Recover is their one door, with the losses that can be mended. Input: lost=username, password, second, both or other.
 type Recover struct {
 	Form
 	Action  string
 	Methods []string
 }
+
+// Mends says whether a loss is among them.
+func (r Recover) Mends(lost string) bool { return slices.Contains(r.Methods, lost) }
 
 // RecoverOther says what to do where none of the choices fits.
 type RecoverOther struct{}

@@ -20,7 +20,8 @@ func recoverSamples() (all []sample) {
 		sample{"recover-totp", TOTP{Form: Form{Errors: []FieldError{{Field: "code", Key: "otp.wrong"}}, Prove: true}, Action: "/flows/f1/recover-proof", Login: "lin.wei", Ways: hub.Ways[:1]}})
 	wide := now
 	wide.Plan.Withheld = "w2"
-	all = append(all, sample{"recover", Recover{Action: "/recover", Methods: kinds}}, sample{"recover-refused", Recover{Form: bad("", "recover.choose"), Action: "/recover"}},
+	all = append(all, sample{"recover", Recover{Action: "/recover", Methods: kinds}}, sample{"recover-refused", Recover{Form: bad("", "recover.choose"), Action: "/recover", Methods: kinds}},
+		sample{"recover-few", Recover{Action: "/recover", Methods: []string{"username", "both"}}},
 		sample{"recover-other", RecoverOther{}}, sample{"recover-done", RecoverDone{}},
 		sample{"recover-hub-before", before}, sample{"recover-hub-now", now}, sample{"recover-hub-w2", wide}, sample{"recover-hub-wait", wait}, sample{"recover-hub-case", people},
 		sample{"recover-hub-nothing", nothing}, sample{"recover-hub-refused", refused},

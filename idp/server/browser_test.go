@@ -196,7 +196,7 @@ func (b *browser) post(address string, form url.Values) *browser {
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Sec-Fetch-Site", "same-origin")
-	if form.Get("client_id") == "terminal" {
+	if b.key != nil || form.Get("client_id") == "terminal" {
 		r.Header.Set("DPoP", cmp.Or(b.key, b.world.key).Proof(http.MethodPost, address, ""))
 	}
 	return b.do(r)
