@@ -314,6 +314,9 @@ func (s *State) askPeople(ctx context.Context, plan policy.RecoveryPlan, f polic
 			Data: map[string]any{"lost": string(s.lost()), "row": plan.Row, "level": plan.Level, "barred": f.Barred, "shown": by, "risks": f.Risks, "network": web.Network(ctx)}}
 		if s.user.Role.Operator() {
 			c.Kind = idp.CaseStaff
+			if err := e.tellAdministrators(ctx, "staff.recovery"); err != nil {
+				return err
+			}
 		}
 		if err := e.Store.OpenCase(ctx, &c); err != nil {
 			return err
