@@ -17,7 +17,7 @@ var letter = Letter{Name: "林薇", Login: "lin.wei", Operator: "示范收单", 
 // notices are the messages that share one template.
 var notices = []string{"recovery.started", "recovery.reminded", "recovery.soon", "recovery.due", "recovery.completed", "recovery.case", "recovery.other", "recovery.other_done", "username.told",
 	"newbrowser", "newplace", "factor.enrolled", "factor.removed", "clone", "password.changed", "closed", "copied", "codes.issued", "codes.used",
-	"channel.added", "channel.removed", "channel.undone", "channel.disputed", "username.changed", "browser.trusted", "frozen", "unfrozen", "locked", "unlocked", "case.opened", "suspected", "staff.role", "staff.left", "staff.leaving", "staff.staying", "account.left", "staff.helped", "owner.proposed", "owner.accepted", "owner.soon", "owner.stopped", "owner.done", "operator.role", "operator.left", "terminal.lost", "terminal.rekeyed", "policy.emergency", "case.recovery", "case.handover", "case.approved", "case.answer", "account.viewed", "documents", "staff.recovery"}
+	"channel.added", "channel.removed", "channel.undone", "channel.disputed", "username.changed", "browser.trusted", "frozen", "unfrozen", "locked", "unlocked", "case.opened", "suspected", "staff.role", "staff.left", "staff.leaving", "staff.staying", "account.left", "staff.helped", "owner.proposed", "owner.accepted", "owner.soon", "owner.stopped", "owner.done", "operator.role", "operator.left", "terminal.lost", "terminal.rekeyed", "policy.emergency", "case.recovery", "case.handover", "case.approved", "case.answer", "account.viewed", "merchant.viewed", "documents", "staff.recovery"}
 
 var messages = slices.Concat([]string{"code", "invite", "digest", "case.link"}, notices)
 

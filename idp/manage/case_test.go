@@ -718,3 +718,24 @@ func TestOverdueCases(t *testing.T) {
 		}
 	})
 }
+
+// A look at a shop's page is told to its owner: once, by mail of its own name, and only where a
+// case lets an agent look.
+func TestLookAtAShopIsTold(t *testing.T) {
+	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
+		d, ctx := newDesk(t, s), t.Context()
+		wants(t, d.LookAtMerchant(ctx, d.agent, d.merchant.ID), idp.Forbidden, "error.needs_case")
+		d.must(d.LookAtMerchant(ctx, d.as(idp.RoleAuditor), d.merchant.ID)) // who reads all is told of by nobody
+		if got := d.templates(d.owner); len(got) != 0 {
+			t.Errorf("told %v", got)
+		}
+		_, err := d.OpenCase(ctx, d.agent, NewCase{User: d.shop[idp.RoleCashier].ID, Lost: "password", To: "c.new@example.com"})
+		d.must(err)
+		for range 2 {
+			d.must(d.LookAtMerchant(ctx, d.agent, d.merchant.ID))
+		}
+		if got := d.templates(d.owner); !slices.Equal(got, []string{"merchant.viewed"}) {
+			t.Errorf("told %v", got)
+		}
+	})
+}
