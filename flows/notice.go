@@ -8,6 +8,7 @@ import (
 	"hufu/idp/policy"
 	"hufu/idp/session"
 	"hufu/idp/web"
+	"hufu/storage"
 	"hufu/templates"
 )
 
@@ -122,6 +123,17 @@ func (e *Engine) Notice(ctx context.Context, u idp.User, template string) error 
 		return err
 	}
 	return e.notify(ctx, u, template, templates.Letter{Name: u.Name, Login: loginOf(names), At: time.Now()})
+}
+
+// tellAdministrators tells those who answer for the operator's own staff.
+func (e *Engine) tellAdministrators(ctx context.Context, template string) error {
+	admins, err := e.Store.Users(ctx, storage.UserFilter{Roles: []idp.Role{idp.RolePolicyAdmin}, Status: string(idp.UserActive)}, 1000)
+	for _, u := range admins {
+		if err := e.Notice(ctx, u, template); err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // Announce tells a person of what he and another have to do with, or of what happens at a

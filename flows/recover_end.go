@@ -110,7 +110,7 @@ func (e *Engine) concluded(ctx context.Context, s *State, now time.Time) (r idp.
 	}
 	plan, was := s.settings().Recovery.Decide(facts), *s.Facts.Recover.Plan
 	if plan.How != policy.Immediate || plan.Withheld.Worse(was.Withheld) != was.Withheld || plan.Password != was.Password || plan.Second != was.Second {
-		return r, false, s.refuse(ctx, "proof.weak", map[string]any{"row": was.Row, "level": was.Level})
+		return r, false, e.event(ctx, s, idp.Event{Name: "recovery.refused", Reason: "proof.gone"})
 	}
 	if running, err := e.Store.RunningRecovery(ctx, s.User); err != nil {
 		return r, false, err

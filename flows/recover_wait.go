@@ -335,10 +335,13 @@ func (s *State) askPeople(ctx context.Context, plan policy.RecoveryPlan, f polic
 		for _, v := range f.Shown {
 			by = append(by, string(v.By))
 		}
-		c = idp.Case{Kind: idp.CaseRecovery, UserID: s.User, Merchant: s.user.MerchantID, OpenedAt: now, DueAt: now.Add(e.Policy.Now().Cases.Due),
+		c = idp.Case{Kind: idp.CaseRecovery, UserID: s.User, Merchant: s.user.MerchantID, OpenedAt: now, DueAt: now.Add(e.Policy.Now().Desk.Open),
 			Data: map[string]any{"lost": string(s.lost()), "row": plan.Row, "level": plan.Level, "barred": f.Barred, "shown": by, "risks": f.Risks, "network": web.Network(ctx)}}
 		if s.user.Role.Operator() {
 			c.Kind = idp.CaseStaff
+			if err := e.tellAdministrators(ctx, "staff.recovery"); err != nil {
+				return err
+			}
 		}
 		if err := e.Store.OpenCase(ctx, &c); err != nil {
 			return err

@@ -14,7 +14,7 @@ import (
 var caseStates = []string{"open", "mine", "ready", "due", "overdue", "closed", "all"}
 
 // caseFilter is what the list of cases is narrowed to: the visitor's, and the open ones where
-// nothing is said.
+// nothing is said. Those are a queue: the most urgent come first.
 func (v *visit) caseFilter(before string) (storage.CaseFilter, error) {
 	reach, err := manage.Reach(v.User, manage.CaseRead)
 	f := storage.CaseFilter{Before: before, Merchant: reach.Merchant, Staff: manage.OnlyStaffCases(v.User), State: idp.CaseOpen, Kind: v.query("kind")}
@@ -26,13 +26,14 @@ func (v *visit) caseFilter(before string) (storage.CaseFilter, error) {
 	case "ready":
 		f.Ready = true
 	case "due":
-		f.Due = time.Now().Add(24 * time.Hour)
+		f.Due = time.Now().Add(storage.DueSoon)
 	case "overdue":
 		f.Due = time.Now()
 	case "":
 	default:
 		f.State = idp.CaseState(state)
 	}
+	f.Queue = f.State == idp.CaseOpen
 	return f, err
 }
 

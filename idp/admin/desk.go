@@ -225,7 +225,7 @@ func (v *visit) evidenceBlock(fields []manage.FieldState, names *people) templat
 }
 
 // caseEvents are what a case's history is made of.
-var caseEvents = []string{"case.opened", "case.assigned", "case.evidence", "case.callercode", "case.ready", "case.answered", "case.addressed", "case.approved", "case.refused", "case.closed"}
+var caseEvents = []string{"case.opened", "case.assigned", "case.evidence", "case.callercode", "case.ready", "case.overdue", "case.answered", "case.addressed", "case.approved", "case.refused", "case.closed"}
 
 // historyMost bounds what is read of somebody's events for the history of one case.
 const historyMost = 200

@@ -340,3 +340,46 @@ func TestHandoverCasePage(t *testing.T) {
 	super.expect(super.post(decision, "reason", "saw it, too"), 303, "/console/handovers/")
 	super.expect(super.get(page), 200, zh("state.approved"), "support_supervisor")
 }
+
+// The queue shows the overdue first, over its pages, and the dashboard leads to them.
+func TestQueuePages(t *testing.T) {
+	h := newHouse(t, storagetest.New(t, storage.SQLite))
+	ctx := t.Context()
+	var late idp.Case
+	for i := range 2 * pageSize {
+		c := idp.Case{Kind: idp.CaseNotMe, UserID: h.owner.ID, Merchant: h.merchant.ID, OpenedAt: time.Now().Add(time.Duration(i) * time.Second), DueAt: time.Now().Add(time.Duration(i+2) * time.Hour)}
+		if i == 0 { // the oldest
+			c.DueAt = time.Now().Add(-time.Minute)
+		}
+		h.must(h.c.Store.OpenCase(ctx, &c))
+		if i == 0 {
+			late = c
+		}
+	}
+	super := h.as(h.staff[idp.RoleSupportSupervisor], 0)
+	super.expect(super.get("/console"), 200, templates.T("zh-CN", "console.todo.overdue", 1), "/console/cases?state=overdue")
+	seen := map[string]int{}
+	next, pages := "/console/cases", 0
+	for ; next != ""; pages++ {
+		text := mainOf(super.expect(super.get(next), 200))
+		if pages == 0 && !strings.Contains(text, late.Number) {
+			t.Error("the overdue one is not on the first page")
+		}
+		for _, m := range regexp.MustCompile(`/console/cases/(\w+)"`).FindAllStringSubmatch(text, -1) {
+			seen[m[1]]++
+		}
+		next = ""
+		if m := regexp.MustCompile(`href="([^"]+)" rel="next"`).FindStringSubmatch(text); m != nil {
+			next = strings.ReplaceAll(m[1], "&amp;", "&")
+		}
+	}
+	delete(seen, "new")
+	for id, n := range seen {
+		if n != 1 {
+			t.Errorf("%s is shown %d times", id, n)
+		}
+	}
+	if len(seen) != 2*pageSize+2 || pages != 3 {
+		t.Errorf("%d cases on %d pages", len(seen), pages)
+	}
+}

@@ -557,6 +557,29 @@ func (m *Manager) AnswerCase(ctx context.Context, a Actor, id, answer string) er
 	})
 }
 
+// overduePause is how often is looked for cases whose time ran out.
+const overduePause = time.Minute
+
+// CasesOverdue notes of each open case that its time ran out: once, by whichever replica looks
+// first, also of what ran out while nobody ran.
+func (m *Manager) CasesOverdue(ctx context.Context, now time.Time) error {
+	return m.Store.Tx(ctx, func(ctx context.Context) error {
+		last, ok, err := m.Store.Turn(ctx, "cases", overduePause, now)
+		if err != nil || !ok {
+			return err
+		}
+		late, err := m.Store.Overdue(ctx, last, now)
+		for _, c := range late {
+			e := caseEvent("case.overdue", idp.User{ID: c.UserID, MerchantID: c.Merchant}, c)
+			e.Data["due"] = c.DueAt.UTC()
+			if err := m.record(ctx, system, e); err != nil {
+				return err
+			}
+		}
+		return err
+	})
+}
+
 // casesFor counts the cases that somebody may approve now, as far as their people go.
 func (m *Manager) casesFor(ctx context.Context, u idp.User) (int64, error) {
 	if Check(u, CaseApprove) != nil {

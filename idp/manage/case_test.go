@@ -612,3 +612,130 @@ func TestCasesOfTheFlow(t *testing.T) {
 		}
 	})
 }
+
+// The queue is read by when its cases are due, over any number of pages; what becomes more
+// urgent between two pages is not lost from the rest.
+func TestCaseQueue(t *testing.T) {
+	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
+		d, ctx := newDesk(t, s), t.Context()
+		begun := time.Now().Add(-time.Hour)
+		var want []string
+		for i := range 7 { // the later opened, the sooner due; two at the same time
+			c := idp.Case{Kind: idp.CaseNotMe, UserID: d.owner.ID, Merchant: d.merchant.ID, OpenedAt: begun.Add(time.Duration(i) * time.Minute), DueAt: begun.Add(time.Duration(10-max(i, 1)) * time.Hour)}
+			d.must(s.OpenCase(ctx, &c))
+			want = append(want, c.ID)
+		}
+		slices.Reverse(want[2:])
+		want = append(want[2:], want[:2]...)
+		queue := func(size int, between func(last string)) (got []string) {
+			for before := ""; ; {
+				list, err := s.Cases(ctx, storage.CaseFilter{State: idp.CaseOpen, Queue: true, Before: before}, size)
+				if d.must(err); len(list) == 0 {
+					return got
+				}
+				for _, c := range list {
+					got = append(got, c.ID)
+				}
+				before = list[len(list)-1].ID
+				between(before)
+			}
+		}
+		for size := 1; size <= 8; size++ {
+			if got := queue(size, func(string) {}); !slices.Equal(got, want) {
+				t.Errorf("pages of %d: %v, want %v", size, got, want)
+			}
+		}
+		got := queue(3, func(last string) { // the case at the foot of the first page is closed, one after it becomes urgent
+			if last == want[2] {
+				d.must(second(s.CloseCase(ctx, want[2], time.Now())))
+				d.must(second(s.ReadyCase(ctx, want[6], time.Now(), time.Now())))
+			}
+		})
+		if !slices.Equal(got, want[:6]) {
+			t.Errorf("%v, want %v", got, want[:6])
+		}
+		if got := queue(3, func(string) {}); got[0] != want[6] || len(got) != 6 {
+			t.Errorf("the urgent one is not first: %v", got)
+		}
+	})
+}
+
+// That a case is overdue is noted once, whoever looks, however often, and of each.
+func TestOverdueCases(t *testing.T) {
+	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
+		d, ctx := newDesk(t, s), t.Context()
+		now := time.Now()
+		open := func(due time.Time) idp.Case {
+			c := idp.Case{Kind: idp.CaseNotMe, UserID: d.owner.ID, Merchant: d.merchant.ID, OpenedAt: now, DueAt: due}
+			d.must(s.OpenCase(ctx, &c))
+			return c
+		}
+		noted := func(want ...idp.Case) {
+			t.Helper()
+			var got []string
+			for _, e := range d.events(storage.EventFilter{Subject: d.owner.ID, Name: "case.overdue"}) {
+				got = append(got, fmt.Sprint(e.Data["case"]))
+			}
+			slices.Sort(got)
+			var numbers []string
+			for _, c := range want {
+				numbers = append(numbers, c.Number)
+			}
+			slices.Sort(numbers)
+			if !slices.Equal(got, numbers) {
+				t.Errorf("noted %v, want %v", got, numbers)
+			}
+		}
+		before, soon, later := open(now.Add(-30*24*time.Hour)), open(now.Add(time.Hour)), open(now.Add(4*time.Hour))
+		answered := open(now.Add(time.Hour))
+		d.must(second(s.CloseCase(ctx, answered.ID, now)))
+		look := func(at time.Time) {
+			t.Helper()
+			var all sync.WaitGroup
+			for range 8 {
+				all.Go(func() {
+					if err := d.CasesOverdue(context.Background(), at); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			all.Wait()
+		}
+		look(now) // also of what ran out while nobody ran
+		noted(before)
+		look(now.Add(time.Hour - time.Microsecond))
+		noted(before)
+		look(now.Add(time.Hour)) // it was looked a moment ago
+		noted(before)
+		look(now.Add(time.Hour + time.Minute))
+		noted(before, soon)
+		look(now.Add(9 * time.Hour))
+		look(now.Add(10 * time.Hour))
+		noted(before, soon, later)
+		b, err := d.Board(ctx, now.Add(2*time.Hour), time.UTC)
+		if d.must(err); b.Now.Cases != (storage.CasesOpen{All: 3, Overdue: 2}) {
+			t.Errorf("%+v", b.Now.Cases)
+		}
+	})
+}
+
+// A look at a shop's page is told to its owner: once, by mail of its own name, and only where a
+// case lets an agent look.
+func TestLookAtAShopIsTold(t *testing.T) {
+	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
+		d, ctx := newDesk(t, s), t.Context()
+		wants(t, d.LookAtMerchant(ctx, d.agent, d.merchant.ID), idp.Forbidden, "error.needs_case")
+		d.must(d.LookAtMerchant(ctx, d.as(idp.RoleAuditor), d.merchant.ID)) // who reads all is told of by nobody
+		if got := d.templates(d.owner); len(got) != 0 {
+			t.Errorf("told %v", got)
+		}
+		_, err := d.OpenCase(ctx, d.agent, NewCase{User: d.shop[idp.RoleCashier].ID, Lost: "password", To: "c.new@example.com"})
+		d.must(err)
+		for range 2 {
+			d.must(d.LookAtMerchant(ctx, d.agent, d.merchant.ID))
+		}
+		if got := d.templates(d.owner); !slices.Equal(got, []string{"merchant.viewed"}) {
+			t.Errorf("told %v", got)
+		}
+	})
+}

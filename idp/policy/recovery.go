@@ -267,7 +267,7 @@ func (r Recovery) staff(f RecoveryFacts, p proofs, level int) RecoveryPlan {
 	switch {
 	case len(p.groups) == 0:
 		plan.How = Nothing
-	case p.has(idp.ByCase) && f.Barred == "":
+	case p.has(idp.ByCase) && (f.Barred == "" || f.Barred == "disputed" || f.Barred == "again"): // people have decided
 		plan.How, plan.Wait, plan.Withheld, plan.Kit = Delayed, r.StaffWait, idp.WithholdMoney, true
 		plan.Password, plan.Second = f.Lost != idp.LostSecond, f.Lost != idp.LostPassword
 		if f.Met {

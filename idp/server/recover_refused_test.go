@@ -120,8 +120,8 @@ func TestRecoveryRefusalsAreKept(t *testing.T) {
 		fifth := w.from(t, "203.0.113.110")
 		fifth.lost("password", "keep.one").shows("introduce:email", "keep.one@example.com").by("kit").submit("code", kit[0]).submit("do", "go").see(200, "密码")
 		must(t, w.Service.Store.Dispute(t.Context(), w.contact(t, "keep.one", idp.IdentifierEmail).ID, time.Now().Add(time.Hour)))
-		fifth.chooses().at("/recover/void")
-		if ev := w.refusals(t, "keep.one", 2, 1)[0]; ev.Reason != "proof.weak" || !idp.ValidExplainCode(ev.Explain) {
+		fifth.chooses().see(200, "这个找回作废了")
+		if ev := w.refusals(t, "keep.one", 2, 1)[0]; ev.Reason != "proof.gone" {
 			t.Errorf("%+v", ev)
 		}
 		if w.held(t, "keep.one", idp.MethodPassword).Version != 1 {
