@@ -189,8 +189,10 @@ func (s *State) replace(ctx context.Context, r idp.Recovery) error {
 			return err
 		}
 	}
-	if !r.Second {
-		return nil
+	if !r.Second { // a passkey that is lost lets in whoever finds it
+		return s.drop(ctx, func(c idp.Credential) bool {
+			return r.Kit && c.Method == idp.MethodPasskey && slices.Contains(r.Gone, c.ID)
+		})
 	}
 	fresh := s.found().Factor
 	if fresh == nil {
