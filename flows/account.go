@@ -326,7 +326,7 @@ func (e *Engine) openCase(ctx context.Context, u idp.User) (string, error) {
 		return "", nil
 	}
 	open, err := e.Store.Cases(ctx, storage.CaseFilter{User: u.ID, State: idp.CaseOpen}, openCases)
-	open = slices.DeleteFunc(open, idp.Case.Returns)
+	open = slices.DeleteFunc(open, func(c idp.Case) bool { return !c.OfFreeze() })
 	if err != nil || len(open) == 0 {
 		return "", err
 	}

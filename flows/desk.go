@@ -13,7 +13,7 @@ import (
 // What the support desk says and sends; what it does is idp/manage's.
 
 // mailOnly are notices that are worth no text message.
-var mailOnly = map[string]bool{"account.viewed": true}
+var mailOnly = map[string]bool{"account.viewed": true, "merchant.viewed": true}
 
 // CaseNotice tells a person of what happens in a case about him. detail is where a link
 // went, masked, or which answer it is. Who of the staff it was is not his to know.
@@ -28,7 +28,7 @@ func (e *Engine) CaseNotice(ctx context.Context, u idp.User, template string, c 
 		letter.Answer = "desk.answer." + detail
 	case "case.approved":
 		letter.New = detail
-	case "case.recovery":
+	case "case.recovery", "case.handover":
 		letter.Until = c.DueAt
 	}
 	return e.notify(ctx, u, template, letter)

@@ -117,6 +117,9 @@ func (e *Engine) stopHandover(ctx context.Context, u idp.User, c freezeCause, ca
 	if u.MerchantID == "" {
 		return nil
 	}
+	if err := e.keepOwner(ctx, u, c); err != nil {
+		return err
+	}
 	h, err := e.Store.RunningHandover(ctx, u.MerchantID)
 	if err != nil || h == nil || !h.Party(u.ID) {
 		return err
@@ -136,11 +139,31 @@ func (e *Engine) stopHandover(ctx context.Context, u idp.User, c freezeCause, ca
 	return nil
 }
 
+// keepOwner ends the case that gives an owner's merchant to another: whoever stops it speaks
+// for one who is said to be gone.
+func (e *Engine) keepOwner(ctx context.Context, u idp.User, c freezeCause) error {
+	asked, err := e.Store.Cases(ctx, storage.CaseFilter{User: u.ID, State: idp.CaseOpen, Kind: idp.CaseHandover}, openCases)
+	if err != nil {
+		return err
+	}
+	for _, one := range asked {
+		if ok, err := e.Store.CloseCase(ctx, one.ID, time.Now()); err != nil || !ok {
+			return err
+		}
+		by := e.frozenBy(ctx, u, c)
+		by.Name, by.Reason, by.Data = "case.closed", "stopped", map[string]any{"case": one.Number, "kind": one.Kind}
+		if err := e.Store.Append(ctx, by); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // waitingCase is the open case that a freeze goes on with, nil for none: for an event
 // that was not the person the one about such an event. disowned says that there is one.
 func (e *Engine) waitingCase(ctx context.Context, user string, c freezeCause) (waits *idp.Case, disowned bool, err error) {
 	open, err := e.Store.Cases(ctx, storage.CaseFilter{User: user, State: idp.CaseOpen}, openCases)
-	open = slices.DeleteFunc(open, idp.Case.Returns) // those have an answer of their own
+	open = slices.DeleteFunc(open, func(o idp.Case) bool { return !o.OfFreeze() }) // the others have an answer of their own
 	if err != nil || len(open) == 0 {
 		return nil, false, err
 	}

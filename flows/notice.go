@@ -8,6 +8,7 @@ import (
 	"hufu/idp/policy"
 	"hufu/idp/session"
 	"hufu/idp/web"
+	"hufu/storage"
 	"hufu/templates"
 )
 
@@ -43,7 +44,7 @@ func (e *Engine) notifyOf(ctx context.Context, u, about idp.User, template strin
 		}
 		ok, err := e.untold(ctx, to, template, letter, now)
 		if err == nil && ok && to.Kind == idp.IdentifierPhone {
-			ok, err = e.mayText(ctx, to, now)
+			ok, err = e.mayText(ctx, to, template, now)
 		}
 		if err != nil {
 			return err
@@ -92,12 +93,25 @@ func (e *Engine) untold(ctx context.Context, to idp.Identifier, template string,
 	return ok, err
 }
 
-// mayText bounds the notices by text message to one number: somebody who does the same to
-// his own account again and again must not use up what all can be sent. Mail and activity
-// go on.
-func (e *Engine) mayText(ctx context.Context, to idp.Identifier, now time.Time) (bool, error) {
-	b := e.Policy.Now().Sends.PhoneNotices
-	ok, _, err := e.Store.TakeBucket(ctx, "notice.sms", e.Store.Lookup(to.Kind, to.Value), b.Burst, b.Refill, now)
+// told says whether a channel has been told the same of the same thing just now, and keeps
+// nothing.
+func (e *Engine) told(ctx context.Context, to idp.Identifier, template string, letter templates.Letter, now time.Time) (bool, error) {
+	return e.Store.BucketEmpty(ctx, "notice."+template, []byte(to.ID+"/"+letter.Object), 1, e.Policy.Now().Notices.Same, now)
+}
+
+// urgent are the notices whose person can still stop what they tell of: no other notices
+// crowd their text messages out.
+var urgent = map[string]bool{"recovery.started": true, "recovery.moved": true, "recovery.due": true, "recovery.completed": true, "recovery.case": true, "recovery.other": true, "recovery.other_done": true, "frozen": true}
+
+// mayText bounds the notices by text message to one number, the urgent ones by themselves:
+// somebody who does the same to his own account again and again must not use up what all can
+// be sent. Mail and activity go on.
+func (e *Engine) mayText(ctx context.Context, to idp.Identifier, template string, now time.Time) (bool, error) {
+	b, kind := e.Policy.Now().Sends.PhoneNotices, "notice.sms"
+	if urgent[template] {
+		kind = "notice.sms.urgent"
+	}
+	ok, _, err := e.Store.TakeBucket(ctx, kind, e.Store.Lookup(to.Kind, to.Value), b.Burst, b.Refill, now)
 	return ok, err
 }
 
@@ -109,6 +123,17 @@ func (e *Engine) Notice(ctx context.Context, u idp.User, template string) error 
 		return err
 	}
 	return e.notify(ctx, u, template, templates.Letter{Name: u.Name, Login: loginOf(names), At: time.Now()})
+}
+
+// tellAdministrators tells those who answer for the operator's own staff.
+func (e *Engine) tellAdministrators(ctx context.Context, template string) error {
+	admins, err := e.Store.Users(ctx, storage.UserFilter{Roles: []idp.Role{idp.RolePolicyAdmin}, Status: string(idp.UserActive)}, 1000)
+	for _, u := range admins {
+		if err := e.Notice(ctx, u, template); err != nil {
+			return err
+		}
+	}
+	return err
 }
 
 // Announce tells a person of what he and another have to do with, or of what happens at a

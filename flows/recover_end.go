@@ -18,7 +18,7 @@ import (
 // one transaction.
 func (s *State) keepPassword() error {
 	if !s.replaces().Password {
-		return errExpired
+		return s.over()
 	}
 	s.found().Hash, s.Facts.Changed = s.hash, true
 	return nil
@@ -27,7 +27,7 @@ func (s *State) keepPassword() error {
 // keepFactor keeps the new second factor until the end of the flow.
 func (s *State) keepFactor(ctx context.Context, c idp.Credential) error {
 	if !s.replaces().Second {
-		return errExpired
+		return s.over()
 	}
 	if c.Lookup != nil {
 		if _, err := s.engine.Store.CredentialByLookup(ctx, c.Lookup); idp.KindOf(err) != idp.NotFound {
@@ -52,7 +52,7 @@ func (e *Engine) completeRecover(ctx context.Context, s *State) (*finish, error)
 		return nil, err
 	}
 	if !s.mayReplace() {
-		return nil, errExpired
+		return nil, s.over()
 	}
 	r, ok, err := e.concluded(ctx, s, now)
 	if err != nil {
@@ -74,15 +74,15 @@ func (e *Engine) completeRecover(ctx context.Context, s *State) (*finish, error)
 	if hold := s.Facts.Recover.Plan.Hold; hold > 0 {
 		until = now.Add(hold)
 	}
-	if err := e.event(ctx, s, idp.Event{Name: "recovery.completed", Data: recoveryData(r)}); err != nil {
+	letter := templatesLetter(s, now)
+	letter.Object, letter.Until, letter.Explain = r.ID, until, idp.NewExplainCode()
+	if err := e.event(ctx, s, idp.Event{Name: "recovery.completed", Reason: "recovery", Explain: letter.Explain, Data: recoveryData(r)}); err != nil {
 		return nil, err
 	}
-	letter := templatesLetter(s, now)
-	letter.Object, letter.Until = r.ID, until
 	if err := e.tellTerminals(ctx, *s.user, r.DueAt, now.Add(s.settings().Recovery.Finish), true); err != nil {
 		return nil, err
 	}
-	return &finish{next: "/recover/done"}, e.tellRecovery(ctx, *s.user, "recovery.completed", letter)
+	return &finish{next: "/recover/done", out: s.actingSession() != nil}, e.tellRecovery(ctx, *s.user, "recovery.completed", letter)
 }
 
 // concluded decides, with what is true now, that the recovery may end, and keeps that it
@@ -100,7 +100,7 @@ func (e *Engine) concluded(ctx context.Context, s *State, now time.Time) (r idp.
 		}
 		ok, err := e.Store.EndRecovery(ctx, r.ID, idp.RecoveryDone, now)
 		if err == nil && (!ok || r.Flow != s.ID) {
-			err = errExpired
+			err = s.over()
 		}
 		return r, true, err
 	}
@@ -110,7 +110,7 @@ func (e *Engine) concluded(ctx context.Context, s *State, now time.Time) (r idp.
 	}
 	plan, was := s.settings().Recovery.Decide(facts), *s.Facts.Recover.Plan
 	if plan.How != policy.Immediate || plan.Withheld.Worse(was.Withheld) != was.Withheld || plan.Password != was.Password || plan.Second != was.Second {
-		return r, false, nil
+		return r, false, e.event(ctx, s, idp.Event{Name: "recovery.refused", Reason: "proof.gone"})
 	}
 	if running, err := e.Store.RunningRecovery(ctx, s.User); err != nil {
 		return r, false, err
@@ -351,13 +351,14 @@ func (e *Engine) remindRecovery(ctx context.Context, r idp.Recovery, bit int, te
 		if err != nil {
 			return err
 		}
-		if err := e.Store.Append(ctx, idp.Event{Name: "recovery.reminded", Actor: "system", Subject: u.ID, Merchant: u.MerchantID, Store: u.StoreID, Policy: e.Policy.Now().Version, Data: recoveryData(r)}); err != nil {
+		letter := templates.Letter{Name: u.Name, Login: loginOf(names), At: now, Until: r.DueAt, Object: r.ID, Explain: idp.NewExplainCode()}
+		if err := e.Store.Append(ctx, idp.Event{Name: "recovery.reminded", Actor: "system", Subject: u.ID, Merchant: u.MerchantID, Store: u.StoreID, Reason: "recovering", Explain: letter.Explain, Policy: e.Policy.Now().Version, Data: recoveryData(r)}); err != nil {
 			return err
 		}
 		if err := e.tellTerminals(ctx, u, r.DueAt, r.Until, false); err != nil {
 			return err
 		}
-		return e.tellRecovery(ctx, u, template, templates.Letter{Name: u.Name, Login: loginOf(names), At: now, Until: r.DueAt, Object: r.ID})
+		return e.tellRecovery(ctx, u, template, letter)
 	})
 }
 

@@ -199,8 +199,13 @@ func (s *State) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.found().Started, s.muted = ok, !ok
-	return nil
+	f := s.found()
+	if f.Started, s.muted = ok, !ok; ok || f.Refused == "send.limit" { // once in the log
+		return nil
+	}
+	f.Refused = "send.limit"
+	_, err = s.engine.explain(ctx, s, idp.Event{Reason: "send.limit", Data: map[string]any{"limit": "recover.start"}})
+	return err
 }
 
 func (recoverProof) Show(ctx context.Context, s *State) (templates.Content, error) {
@@ -238,7 +243,7 @@ func (recoverProof) Challenge(ctx context.Context, s *State) ([]byte, error) {
 func (recoverProof) Prepare(ctx context.Context, s *State, form url.Values) (err error) {
 	switch s.Facts.Way {
 	case wayTerminal:
-		return nil
+		return s.person(ctx)
 	case wayShop:
 		if _, err := s.engine.shopCode(form); err != nil {
 			return err

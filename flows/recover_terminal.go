@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"time"
@@ -93,6 +94,9 @@ func (s *State) mayAsk(ctx context.Context, now time.Time) (bool, error) {
 	return ok, err
 }
 
+// methodTerminal is the answer of the people at a terminal.
+const methodTerminal idp.Method = "terminal"
+
 func (s *State) showTerminal(context.Context) (templates.Content, error) {
 	var asked askedTerminal
 	if err := json.Unmarshal(s.Facts.Scratch[stepProof], &asked); err != nil {
@@ -108,21 +112,23 @@ func (s *State) terminalAnswered(ctx context.Context) error {
 	if err := json.Unmarshal(s.Facts.Scratch[stepProof], &asked); err != nil {
 		return err
 	}
-	waiting := &idp.Error{Kind: idp.Rejected, Msg: "recover-terminal.waiting", Reason: "proof.weak"}
+	waiting := error(&idp.Error{Kind: idp.Rejected, Msg: "recover-terminal.waiting", Reason: "proof.weak"})
 	if !time.Now().Before(asked.Until) {
-		waiting.Msg = "recover-terminal.late"
+		late := &idp.Error{Kind: idp.Rejected, Msg: "recover-terminal.late", Reason: "dev.late"}
+		if waiting = s.engine.void(ctx, s, methodTerminal, late); idp.KindOf(waiting) != idp.Rejected {
+			return waiting
+		}
 	}
-	if asked.Notice == "" {
-		return waiting
-	}
-	n, err := s.engine.Store.TerminalNotice(ctx, asked.Notice)
+	n, err := s.engine.Store.TerminalNotice(ctx, cmp.Or(asked.Notice, nobody)) // where nobody was asked, too: time must not tell
 	switch {
+	case asked.Notice == "" && idp.KindOf(err) == idp.NotFound:
+		return waiting
 	case err != nil:
 		return err
 	case n.Answer == idp.NoticeStopped:
-		return &idp.Error{Kind: idp.Rejected, Msg: "recover-terminal.refused", Reason: "dev.digits"}
+		return s.engine.void(ctx, s, methodTerminal, &idp.Error{Kind: idp.Rejected, Msg: "recover-terminal.refused", Reason: "dev.digits"})
 	case n.Answer == idp.NoticeWrong:
-		return &idp.Error{Kind: idp.Rejected, Msg: "recover-terminal.wrong", Reason: "dev.digits"}
+		return s.engine.void(ctx, s, methodTerminal, &idp.Error{Kind: idp.Rejected, Msg: "recover-terminal.wrong", Reason: "dev.digits"})
 	case n.Answer != idp.NoticeConfirmed || n.UserID != s.User:
 		return waiting
 	}

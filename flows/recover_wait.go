@@ -179,7 +179,7 @@ func (s *State) wait(ctx context.Context, plan policy.RecoveryPlan, f policy.Rec
 	}
 	if running != nil {
 		if !as(r, *running) {
-			return idp.FieldError("", "recover.running")
+			return s.refuseRunning(ctx, *running)
 		}
 		r.ID, r.StartedAt = running.ID, running.StartedAt
 		if r.DueAt = running.StartedAt.Add(plan.Wait); r.DueAt.After(running.DueAt) { // it never moves away
@@ -194,7 +194,7 @@ func (s *State) wait(ctx context.Context, plan policy.RecoveryPlan, f policy.Rec
 	} else {
 		var ok bool
 		if ok, err = e.Store.BetterRecovery(ctx, r); err == nil && !ok {
-			err = idp.FieldError("", "recover.running")
+			err = s.refuseRunning(ctx, *running)
 		}
 	}
 	if err != nil {
@@ -209,9 +209,35 @@ func (s *State) wait(ctx context.Context, plan policy.RecoveryPlan, f policy.Rec
 	s.found().ID, s.found().Plan = r.ID, &plan
 	s.recovery = &r
 	if running != nil && running.Row == r.Row && running.DueAt.Equal(r.DueAt) {
-		return nil // it only moved to this browser
+		return s.movedRecovery(ctx, r, *running)
 	}
 	return s.begunRecovery(ctx, r, running == nil)
+}
+
+// refuseRunning: somebody with less, or other, proofs comes while a recovery waits.
+func (s *State) refuseRunning(ctx context.Context, running idp.Recovery) error {
+	if err := s.refuse(ctx, "recovering", recoveryData(running)); err != nil {
+		return err
+	}
+	s.explains()
+	return &idp.Error{Kind: idp.Rejected, Msg: "recover.running", Reason: "recovering"}
+}
+
+// movedRecovery: the recovery that waits is as it was, but held by the flow of another
+// browser, of which its person hears.
+func (s *State) movedRecovery(ctx context.Context, r, was idp.Recovery) error {
+	if was.Flow == r.Flow {
+		return nil
+	}
+	data := recoveryData(r)
+	data["moved"] = true
+	s.found().Explain = idp.NewExplainCode()
+	if err := s.engine.event(ctx, s, idp.Event{Name: "recovery.delayed", Reason: "recovering", Explain: s.found().Explain, Data: data}); err != nil {
+		return err
+	}
+	letter := templatesLetter(s, time.Now())
+	letter.Until, letter.Object, letter.Explain = r.DueAt, r.ID, s.found().Explain
+	return s.engine.tellRecovery(ctx, *s.user, "recovery.moved", letter)
 }
 
 // as says whether r shows as much as a recovery that runs was begun with.
@@ -240,16 +266,17 @@ func caseOf(shown []idp.Shown) string {
 func (s *State) begunRecovery(ctx context.Context, r idp.Recovery, fresh bool) error {
 	e, now := s.engine, time.Now()
 	data := recoveryData(r)
-	for _, name := range []string{"recovery.started", "recovery.delayed"} {
-		if name == "recovery.started" && !fresh {
-			continue
-		}
-		if err := e.event(ctx, s, idp.Event{Name: name, Data: data}); err != nil {
+	s.found().Explain = idp.NewExplainCode() // of the messages and of the page
+	if fresh {
+		if err := e.event(ctx, s, idp.Event{Name: "recovery.started", Data: data}); err != nil {
 			return err
 		}
 	}
+	if err := e.event(ctx, s, idp.Event{Name: "recovery.delayed", Reason: "recovering", Explain: s.found().Explain, Data: data}); err != nil {
+		return err
+	}
 	letter := templatesLetter(s, now)
-	letter.Until, letter.Object = r.DueAt, r.ID
+	letter.Until, letter.Object, letter.Explain = r.DueAt, r.ID, s.found().Explain
 	if err := e.tellRecovery(ctx, *s.user, "recovery.started", letter); err != nil {
 		return err
 	}
@@ -308,10 +335,13 @@ func (s *State) askPeople(ctx context.Context, plan policy.RecoveryPlan, f polic
 		for _, v := range f.Shown {
 			by = append(by, string(v.By))
 		}
-		c = idp.Case{Kind: idp.CaseRecovery, UserID: s.User, Merchant: s.user.MerchantID, OpenedAt: now, DueAt: now.Add(e.Policy.Now().Cases.Due),
+		c = idp.Case{Kind: idp.CaseRecovery, UserID: s.User, Merchant: s.user.MerchantID, OpenedAt: now, DueAt: now.Add(e.Policy.Now().Desk.Open),
 			Data: map[string]any{"lost": string(s.lost()), "row": plan.Row, "level": plan.Level, "barred": f.Barred, "shown": by, "risks": f.Risks, "network": web.Network(ctx)}}
 		if s.user.Role.Operator() {
 			c.Kind = idp.CaseStaff
+			if err := e.tellAdministrators(ctx, "staff.recovery"); err != nil {
+				return err
+			}
 		}
 		if err := e.Store.OpenCase(ctx, &c); err != nil {
 			return err
@@ -319,17 +349,18 @@ func (s *State) askPeople(ctx context.Context, plan policy.RecoveryPlan, f polic
 		if err := e.event(ctx, s, idp.Event{Name: "case.opened", Data: map[string]any{"case": c.Number, "kind": c.Kind}}); err != nil {
 			return err
 		}
-		letter := templatesLetter(s, now)
-		letter.CaseNumber, letter.Until, letter.Object = c.Number, c.DueAt, c.ID
-		if err := e.tellRecovery(ctx, *s.user, "recovery.case", letter); err != nil {
-			return err
-		}
 	}
-	if err := e.event(ctx, s, idp.Event{Name: "recovery.refused", Reason: "proof.weak", Data: map[string]any{"case": c.Number, "row": plan.Row, "level": plan.Level}}); err != nil {
+	why := map[string]string{"": "proof.weak", "again": "disputed"}[f.Barred]
+	if err := s.refuse(ctx, cmp.Or(why, f.Barred), map[string]any{"case": c.Number, "row": plan.Row, "level": plan.Level}); err != nil {
 		return err
 	}
 	s.found().Plan, s.found().Case = &plan, c.Number
-	return nil
+	if len(open) > 0 {
+		return nil
+	}
+	letter := templatesLetter(s, now)
+	letter.CaseNumber, letter.Until, letter.Object, letter.Explain = c.Number, c.DueAt, c.ID, s.found().Explain
+	return e.tellRecovery(ctx, *s.user, "recovery.case", letter)
 }
 
 // recoverWait shows the time that is left, or the case that decides.
@@ -355,6 +386,7 @@ func (recoverWait) Choose(s *State, way string) bool {
 }
 
 func (recoverWait) Show(ctx context.Context, s *State) (templates.Content, error) {
+	s.explains()
 	if why := s.hindered(); why != "" {
 		return templates.RecoverHub{Form: s.Form, Lost: string(s.lost()), Refused: why}, nil
 	}
@@ -402,10 +434,8 @@ func (s *State) hindered() string {
 		return ""
 	}
 	switch why := s.user.Reason(time.Now()); {
-	case why == "locked":
-		return "recover.locked"
 	case why != "":
-		return "refused." + why
+		return closedTo(why)
 	case s.user.Frozen:
 		return "recover-hub.case_frozen"
 	case s.recovery == nil:

@@ -16,7 +16,12 @@ const (
 	CaseFreeze   = "freeze"   // an account was frozen
 	CaseRecovery = "recovery" // somebody of a merchant cannot get back by himself
 	CaseStaff    = "staff"    // one of the operator's own staff cannot
+	CaseHandover = "handover" // an owner is gone: another one is to take his merchant
 )
+
+// HandoverPapers are the kinds of documents that are seen before a merchant passes to another
+// owner than its own chose.
+var HandoverPapers = []string{"gone", "licence", "power", "identity"}
 
 // Outcome is how a case was decided; "" where it ended by itself.
 type Outcome string
@@ -63,6 +68,9 @@ func (c Case) Stands(now time.Time) string {
 
 // Returns says whether the case is to bring somebody back by a link.
 func (c Case) Returns() bool { return c.Kind == CaseRecovery || c.Kind == CaseStaff }
+
+// OfFreeze says whether the case answers what its person, or who acts for him, has stopped.
+func (c Case) OfFreeze() bool { return c.Kind == CaseFreeze || c.Kind == CaseNotMe }
 
 // Approved says whether two people approved that its person comes back.
 func (c Case) Approved() bool {

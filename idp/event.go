@@ -37,7 +37,7 @@ var EventNames = map[string]bool{
 	"channel.added": true, "channel.removed": true, "channel.undone": true, "channel.stale": true, "channel.confirmed": true, "username.changed": true,
 	"account.frozen": true, "account.unfrozen": true, "account.notme": true, "account.exported": true,
 	"case.opened": true, "case.closed": true, "case.evidence": true, "case.callercode": true, "case.approved": true, "case.refused": true, "case.answered": true,
-	"case.assigned": false, "case.addressed": true, "case.ready": false, "account.documents": true, "account.revealed": true, "staff.team": false,
+	"case.assigned": false, "case.addressed": true, "case.ready": false, "case.overdue": false, "account.documents": true, "account.revealed": true, "staff.team": false,
 	"message.dead": false, "message.resent": false, "notice.held": false, "sms.breaker": false, "sms.pumping": false,
 	"browser.known": true, "browser.trusted": true, "browser.revoked": true, "browser.copied": true,
 	"lock.wait": true, "lock.closed": true, "lock.browser": true, "lock.account": true, "lock.lifted": true,

@@ -15,6 +15,7 @@ const (
 	NoticeStop    NoticeKind = "stop"    // a recovery runs, or was done: whoever sees it may stop it, and freeze the account
 	NoticeCode    NoticeKind = "code"    // a code with which one of the shop's people comes in again
 	NoticeConfirm NoticeKind = "confirm" // somebody who recovers asks the people at the terminal to pick his digits
+	NoticeCall    NoticeKind = "call"    // what one of the shop's people and support read to each other on the telephone
 )
 
 // NoticeAnswer is what came of a notice.

@@ -61,19 +61,24 @@ func (s *Store) OpenCase(ctx context.Context, c *idp.Case) error {
 	})
 }
 
-// CaseFilter narrows [Store.Cases]; empty fields do not.
+// CaseFilter narrows [Store.Cases]; empty fields do not. Before is the id of the last case of the page before.
 type CaseFilter struct {
-	Before, User, Merchant string // Before: id of the last case of the page before
+	Before, User, Merchant string
 	Kind, Assigned         string
 	State                  idp.CaseState
 	Ready                  bool      // waiting for an approval
 	Staff                  bool      // of the operator's own people alone
 	Due                    time.Time // to be answered by then
+	Queue                  bool      // what is to be answered first comes first
 }
 
-// Cases lists a page of cases, newest first.
+// Cases lists a page of cases: the newest first or, as a queue, those that are due first.
 func (s *Store) Cases(ctx context.Context, f CaseFilter, limit int) ([]idp.Case, error) {
-	q := s.db(ctx).Order("id DESC").Limit(limit)
+	order := "id DESC"
+	if f.Queue {
+		order = "due_at, id"
+	}
+	q := s.db(ctx).Order(order).Limit(limit)
 	for column, v := range map[string]string{"user_id": f.User, "merchant": f.Merchant, "kind": f.Kind, "assigned": f.Assigned, "state": string(f.State)} {
 		if v != "" {
 			q = q.Where(column+" = ?", v)
@@ -88,11 +93,24 @@ func (s *Store) Cases(ctx context.Context, f CaseFilter, limit int) ([]idp.Case,
 	if !f.Due.IsZero() {
 		q = q.Where("due_at <= ?", micros(f.Due))
 	}
-	if f.Before != "" {
+	switch {
+	case f.Before == "":
+	case f.Queue: // after where that one stands now: what has moved to the front since is on the first page
+		q = q.Where("(due_at, id) > (SELECT b.due_at, b.id FROM cases b WHERE b.id = ?)", f.Before)
+	default:
 		q = q.Where("id < ?", f.Before)
 	}
 	var rows []caseRow
 	if err := q.Find(&rows).Error; err != nil {
+		return nil, err
+	}
+	return mapRows(rows, s.toCase)
+}
+
+// Overdue lists the open cases whose time ran out after since, and until now.
+func (s *Store) Overdue(ctx context.Context, since, now time.Time) ([]idp.Case, error) {
+	var rows []caseRow
+	if err := s.db(ctx).Where("state = ? AND due_at > ? AND due_at <= ?", string(idp.CaseOpen), micros(since), micros(now)).Order("due_at, id").Find(&rows).Error; err != nil {
 		return nil, err
 	}
 	return mapRows(rows, s.toCase)
@@ -174,12 +192,13 @@ func (s *Store) DecideCase(ctx context.Context, c idp.Case) (bool, error) {
 	return n == 1, err
 }
 
-// CountReady counts the cases that wait for an approval which one person may give: he did
-// not open them, is not whom they are about, and neither he nor anybody of his team
-// compared evidence. staff: of the operator's own people alone.
+// CountReady counts the cases that wait for an approval which one person may give: they are
+// not about him, and neither he nor anybody of his team opened them or compared evidence.
+// Those of no team are one. staff: of the operator's own people alone.
 func (s *Store) CountReady(ctx context.Context, by idp.User, staff bool) (n int64, err error) {
 	sql := `SELECT count(*) FROM cases c WHERE c.state = 'open' AND c.ready_at > 0 AND c.opened_by <> @me AND c.user_id <> @me
-		AND NOT EXISTS (SELECT 1 FROM case_evidence e JOIN users w ON w.id = e.by_user WHERE e.case_id = c.id AND (w.id = @me OR w.team <> '' AND w.team = @team))`
+		AND NOT EXISTS (SELECT 1 FROM case_evidence e JOIN users w ON w.id = e.by_user WHERE e.case_id = c.id AND (w.id = @me OR w.team = @team))
+		AND NOT EXISTS (SELECT 1 FROM users w WHERE w.id = c.opened_by AND w.id <> c.user_id AND w.merchant_id IS NULL AND w.team = @team)`
 	if staff {
 		sql += " AND c.merchant = ''"
 	}

@@ -94,6 +94,14 @@ func (c *conformity) desk(ctx context.Context) {
 	_, err = open(idp.CaseRecovery)
 	c.did(err, "OpenCase")
 	c.calls(ctx, freeze, agent)
+	list, err := c.s.Overdue(ctx, freeze.DueAt.Add(-time.Microsecond), freeze.DueAt)
+	c.did(err, "Overdue")
+	c.is(len(list) == 2 && (list[0].ID == freeze.ID || list[1].ID == freeze.ID), "overdue", list) // and the newer one for whom a link went out
+	for at, want := range []bool{true, false, true} {
+		last, ok, err := c.s.Turn(ctx, "a job", 2*time.Second, c.now.Add(time.Duration(at)*time.Second))
+		c.did(err, "Turn")
+		c.is(ok == want && (at == 0) == last.IsZero(), "turn", at, last, ok)
+	}
 	c.useLinks(ctx, who)
 }
 
@@ -130,6 +138,13 @@ func (c *conformity) calls(ctx context.Context, of idp.Case, agent idp.User) {
 	late, err := c.s.CallerDigits(ctx, of.UserID, call.Until)
 	c.did(err, "CallerDigits")
 	c.is(late == nil, "over", late)
+	who, err := c.s.User(ctx, of.UserID)
+	c.did(err, "User")
+	for merchant, n := range map[string]int{who.MerchantID: 1, "another": 0} {
+		list, err := c.s.ShopCalls(ctx, idp.Terminal{MerchantID: merchant, StoreID: who.StoreID}, c.now)
+		c.did(err, "ShopCalls")
+		c.is(len(list) == n && (n == 0 || list[0].Caller == "1234" && list[0].Half == "8765"), "at a terminal", list)
+	}
 	third := start()
 	for range 2 {
 		c.done("MissCall")(c.s.MissCall(ctx, third.ID, 2, c.now))

@@ -831,9 +831,9 @@ func TestSweep(t *testing.T) {
 			add("browsers", age < 90*day, s.Exec(ctx, "UPDATE browsers SET last_used_at = ? WHERE id = ?", at.Add(-age*3/2).UnixMicro(), b.ID)) // 250 days ago, the last
 			add("events", true, s.Append(ctx, idp.Event{Name: "config.demo", At: at}))
 		}
-		for _, e := range []idp.Event{{Name: "signin.failed", Subject: c.user.ID}, {Name: "signin.refused"}, {Name: "signin.refused", Subject: c.user.ID}} {
+		for _, e := range []idp.Event{{Name: "signin.failed", Subject: c.user.ID}, {Name: "signin.refused"}, {Name: "signin.refused", Subject: c.user.ID}, {Name: "recovery.refused"}, {Name: "recovery.refused", Subject: c.user.ID}} {
 			e.At = now.Add(-200 * day)
-			add("events", e.Name == "signin.refused" && e.Subject != "", s.Append(ctx, e))
+			add("events", e.Name != "signin.failed" && e.Subject != "", s.Append(ctx, e))
 		}
 		c.did(s.Sweep(ctx, now))
 		c.did(s.Sweep(ctx, now))

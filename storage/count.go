@@ -67,13 +67,18 @@ func (s *Store) tallies(ctx context.Context, sql string, args ...any) (map[strin
 	return by, err
 }
 
+// DueSoon is how long before its time a case is said to be due.
+const DueSoon = time.Hour
+
+// CasesOpen counts open cases: all, those to be answered soon, and those that should have been.
+type CasesOpen struct{ All, Due, Overdue int64 }
+
 // Standing is how things stand now.
 type Standing struct {
 	Users, Merchants, Terminals map[string]int64 // by status or state
 	Locked, Frozen              int64
-	Seen                        int64 // terminals that redeemed a token in the last day
-	Cases, CasesDue             int64 // open; to be answered within a day
-	StaffCases, StaffCasesDue   int64 // those of them about the operator's own people
+	Seen                        int64     // terminals that redeemed a token in the last day
+	Cases, StaffCases           CasesOpen // of all, and of them those about the operator's own people
 	Sent, Due, Dead             map[idp.ChannelKind]int64
 	OldestDue                   time.Time // zero: nothing waits
 }
@@ -101,19 +106,21 @@ func (s *Store) Stand(ctx context.Context, now time.Time) (n Standing, err error
 			return n, err
 		}
 	}
-	if err := s.standCases(ctx, &n, now.Add(24*time.Hour)); err != nil {
+	if err := s.standCases(ctx, &n, now); err != nil {
 		return n, err
 	}
 	return n, s.standMessages(ctx, &n, day)
 }
 
-func (s *Store) standCases(ctx context.Context, n *Standing, due time.Time) error {
-	var row struct{ Cases, CasesDue, StaffCases, StaffCasesDue int64 }
-	err := s.db(ctx).Raw(`SELECT count(*) AS cases, COALESCE(sum(CASE WHEN due_at <= @due THEN 1 ELSE 0 END), 0) AS cases_due,
-		COALESCE(sum(CASE WHEN merchant = '' THEN 1 ELSE 0 END), 0) AS staff_cases, COALESCE(sum(CASE WHEN merchant = '' AND due_at <= @due THEN 1 ELSE 0 END), 0) AS staff_cases_due
-		FROM cases WHERE state = @open`, map[string]any{"due": micros(due), "open": string(idp.CaseOpen)}).Scan(&row).Error
-	n.Cases, n.CasesDue, n.StaffCases, n.StaffCasesDue = row.Cases, row.CasesDue, row.StaffCases, row.StaffCasesDue
-	return err
+func (s *Store) standCases(ctx context.Context, n *Standing, now time.Time) error {
+	for into, where := range map[*CasesOpen]string{&n.Cases: "", &n.StaffCases: " AND merchant = ''"} {
+		err := s.db(ctx).Raw(`SELECT count(*) AS "all", count(CASE WHEN due_at > @now AND due_at <= @soon THEN 1 END) AS due, count(CASE WHEN due_at <= @now THEN 1 END) AS overdue
+			FROM cases WHERE state = @open`+where, map[string]any{"now": micros(now), "soon": micros(now.Add(DueSoon)), "open": string(idp.CaseOpen)}).Scan(into).Error
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Store) standMessages(ctx context.Context, n *Standing, since time.Time) error {

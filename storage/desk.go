@@ -129,11 +129,29 @@ func (s *Store) CallerDigits(ctx context.Context, user string, now time.Time) (*
 	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
-	c, err := s.toCall(rows[0])
+	c, err := s.toCallers(rows[0])
+	return &c, err
+}
+
+// toCallers is a call as the caller may know it.
+func (s *Store) toCallers(r callRow) (idp.Call, error) {
+	c, err := s.toCall(r)
+	if err != nil {
+		return c, err
+	}
+	digits, err := s.ring.Open(callPlace(c.ID, "caller"), r.Caller)
+	c.Caller = string(digits)
+	return c, err
+}
+
+// ShopCalls lists the calls that go on with people who work where a terminal stands, as they
+// may know them: whoever has lost all else reads his digits there.
+func (s *Store) ShopCalls(ctx context.Context, t idp.Terminal, now time.Time) ([]idp.Call, error) {
+	var rows []callRow
+	err := s.db(ctx).Raw(`SELECT c.* FROM users u JOIN calls c ON c.user_id = u.id WHERE u.merchant_id = ? AND (u.store_id IS NULL OR u.store_id = ?)
+		AND c.until > ? AND c.state <> ? ORDER BY c.id LIMIT ?`, t.MerchantID, t.StoreID, micros(now), string(idp.CallEnded), mostNotices).Scan(&rows).Error
 	if err != nil {
 		return nil, err
 	}
-	digits, err := s.ring.Open(callPlace(c.ID, "caller"), rows[0].Caller)
-	c.Caller = string(digits)
-	return &c, err
+	return mapRows(rows, s.toCallers)
 }

@@ -59,6 +59,21 @@ func (s *Store) JobRan(ctx context.Context, j JobRun) error {
 	})
 }
 
+// Turn gives one replica the next turn of a job that all of them share, after a pause, and says
+// when the one before was: so far all is done. false: it is too soon, or another was faster.
+func (s *Store) Turn(ctx context.Context, name string, pause time.Duration, now time.Time) (last time.Time, ok bool, err error) {
+	var row struct{ At int64 }
+	if err := s.db(ctx).Raw("SELECT at FROM job_runs WHERE name = ? AND replica = ''", name).Scan(&row).Error; err != nil {
+		return last, false, err
+	}
+	if last = fromMicros(row.At); now.Sub(last) < pause {
+		return last, false, nil
+	}
+	n, err := s.affected(ctx, `INSERT INTO job_runs (name, replica, at, took, failed) VALUES (?, '', ?, 0, ?)
+		ON CONFLICT (name, replica) DO UPDATE SET at = excluded.at WHERE job_runs.at = ?`, name, micros(now), false, row.At)
+	return last, n == 1, err
+}
+
 // JobRuns lists the newest run of each job, by its name.
 func (s *Store) JobRuns(ctx context.Context) ([]JobRun, error) {
 	var rows []struct {

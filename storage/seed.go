@@ -30,7 +30,7 @@ func (s *Store) Seed(ctx context.Context, people []Seeded, at time.Time) error {
 			return err
 		}
 		users = append(users, userRow{ID: id, Name: name, Language: p.User.Language, Role: string(p.User.Role), MerchantID: pointer(p.User.MerchantID), StoreID: pointer(p.User.StoreID),
-			Status: string(idp.UserActive), CreatedAt: micros(at), GraceFrom: micros(p.User.GraceFrom)})
+			Status: string(idp.UserActive), CreatedAt: micros(at), GraceFrom: micros(p.User.GraceFrom), Team: p.User.Team})
 		for _, n := range p.Names {
 			row := identifierRow{ID: idp.NewID(), UserID: id, Kind: string(n.Kind), Lookup: s.Lookup(n.Kind, n.Value), VerifiedAt: micros(n.VerifiedAt), LastProvenAt: micros(n.VerifiedAt), CreatedAt: micros(at)}
 			if row.Value, err = s.ring.Seal(identifierPlace(row.ID), []byte(n.Value)); err != nil {

@@ -75,7 +75,7 @@ func consoleSamples() []sample {
 	adopted.ID, adopted.Title, adopted.First, adopted.Second = "adopted", "console.chart.adopted", "console.chart.second", "console.chart.without"
 	delivery := Block{ID: "delivery", Key: "console.chart.delivery", Table: Table{Caption: "console.chart.delivery", Columns: []string{"console.message.channel", "console.chart.sent"}, Rows: [][]Cell{{{Key: "channel.sms"}, {Text: "12"}}}}}
 	dashboard := ConsoleDashboard{At: noon, Pairs: []ChartPair{{Chart: &chart, Shares: &shares}, {Second: &empty}, {Chart: &adopted, Shares: &none14}, {Table: &delivery}}, Desk: desk("/console"), Todo: []ConsoleTodo{{"2 个账户锁定", "锁定的人不能自己解除，要另一个人来解", "/console/users?state=locked"}},
-		Stats: []ConsoleStat{{"console.stat.users", 4100, "另有 3 人还没有接受邀请"}, {"console.stat.cases", 12, "一天内到期 1 张"}, {"console.stat.online", 8206, "共 9,114 台"}, {"console.stat.failures", 37, "密码或动态码不对"}},
+		Stats: []ConsoleStat{{"console.stat.users", 4100, "另有 3 人还没有接受邀请"}, {"console.stat.cases", 12, "已经超时 1 张"}, {"console.stat.online", 8206, "共 9,114 台"}, {"console.stat.failures", 37, "密码或动态码不对"}},
 		Doors: []Way{{Icon: "users", Title: "人员", Small: "谁能登录，现在是什么状态", URL: "/console/users"}, {Icon: "log", Title: "日志", URL: "/console/events"}}}
 	handover := ConsoleObject{Desk: desk("/console/users"), Crumbs: []Crumb{{"门店", "/console/stores"}, {"林记小馆", "/console/merchants/m1"}, {"店铺交接", ""}}, Title: "店铺交接", State: "handover_cooling", FactsKey: "console.facts",
 		Notes: []Note{{Icon: "info", Text: "到 3 月 11 日 12:00 自动完成。在那以前两位随时都能停止。"}}, Acts: []ActLink{{"handover.accept", "/console/handovers/h1/accept", false}, {"handover.stop", "/console/handovers/h1/stop", true}},

@@ -18,12 +18,15 @@ import (
 // notice is what the provider wants the people at a terminal to read and, mostly, to answer.
 type notice struct {
 	ID      string `json:"id"`
-	Kind    string `json:"kind"` // "stop", "confirm" or "code", which is only read
+	Kind    string `json:"kind"` // "stop" or "confirm"; "code" and "call" are only read
 	Text    string `json:"text"`
 	Code    string `json:"code"`    // typed to stop it where there is no touch screen
 	Choices []int  `json:"choices"` // digits to pick from
 	Seen    bool   `json:"seen"`
 }
+
+// Stops says whether a notice is about something that the people at the terminal can stop.
+func (n notice) Stops() bool { return n.Kind == "stop" || n.Kind == "confirm" }
 
 func (n notice) same(m notice) bool {
 	return n.ID == m.ID && n.Text == m.Text && n.Kind == m.Kind && n.Code == m.Code && slices.Equal(n.Choices, m.Choices)

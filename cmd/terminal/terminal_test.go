@@ -687,6 +687,13 @@ func TestNotices(t *testing.T) {
 			types(t, b, "/terminals/"+kind+"/notices/n2/stop", "")
 			has(t, page(t, b), "Refused; nothing else happens.")
 			answered("n2 seen", "n2 stop")
+			for _, call := range []notice{{ID: "c1.asked", Kind: "call", Text: "Read 4821 to support."}, {ID: "c1.heard", Kind: "call", Text: "Support must read 0376."}} {
+				say(call)
+				if body := page(t, b); !strings.Contains(body, call.Text) || strings.Contains(body, call.ID+"/") || strings.Count(body, call.Text) < map[string]int{"traditional": 2}[kind] {
+					t.Errorf("%s: a call is not shown, on the slip too, or asks for an answer", kind)
+				}
+				answered(call.ID + " seen")
+			}
 			press(t, b, "/terminals/"+kind+"/sign-out")
 		}
 		f.proves(t)

@@ -17,6 +17,8 @@ func TestDashboard(t *testing.T) {
 	for range 1234 {
 		h.must(h.c.Store.Append(t.Context(), idp.Event{Name: "signin.succeeded", At: time.Now().AddDate(0, 0, -2)}))
 	}
+	soon := idp.Case{Kind: idp.CaseNotMe, UserID: h.owner.ID, Merchant: h.merchant.ID, OpenedAt: time.Now(), DueAt: time.Now().Add(30 * time.Minute)}
+	h.must(h.c.Store.OpenCase(t.Context(), &soon))
 	admin := h.as(h.staff[idp.RolePolicyAdmin], time.Hour)
 	admin.expect(admin.get("/console"), 200, "1,234", `role="img" aria-label="最近 14 天的登录`, zh("reason.pw.closed"), zh("console.chart.adoption"), "100%", "/console/messages?state=dead", zh("console.chart.freezes"))
 	admin.lang = "en"
@@ -26,7 +28,7 @@ func TestDashboard(t *testing.T) {
 	if text := agent.expect(agent.get("/console"), 200, "/console/cases?state=due", "/console/messages?state=dead", zh("console.agent.find")); strings.Contains(text, "<svg class=\"plot\"") {
 		t.Error("the agent sees charts")
 	}
-	agent.expect(agent.get("/console/cases?state=due"), 200, h.notme.Number)
+	agent.expect(agent.get("/console/cases?state=due"), 200, soon.Number)
 	auditor := h.as(h.staff[idp.RoleAuditor], time.Hour)
 	auditor.expect(auditor.get("/console"), 200, zh("console.todo_none"), "1,234")
 }

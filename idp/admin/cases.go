@@ -14,7 +14,7 @@ import (
 var caseStates = []string{"open", "mine", "ready", "due", "overdue", "closed", "all"}
 
 // caseFilter is what the list of cases is narrowed to: the visitor's, and the open ones where
-// nothing is said.
+// nothing is said. Those are a queue: the most urgent come first.
 func (v *visit) caseFilter(before string) (storage.CaseFilter, error) {
 	reach, err := manage.Reach(v.User, manage.CaseRead)
 	f := storage.CaseFilter{Before: before, Merchant: reach.Merchant, Staff: manage.OnlyStaffCases(v.User), State: idp.CaseOpen, Kind: v.query("kind")}
@@ -26,13 +26,14 @@ func (v *visit) caseFilter(before string) (storage.CaseFilter, error) {
 	case "ready":
 		f.Ready = true
 	case "due":
-		f.Due = time.Now().Add(24 * time.Hour)
+		f.Due = time.Now().Add(storage.DueSoon)
 	case "overdue":
 		f.Due = time.Now()
 	case "":
 	default:
 		f.State = idp.CaseState(state)
 	}
+	f.Queue = f.State == idp.CaseOpen
 	return f, err
 }
 
@@ -45,7 +46,7 @@ func (v *visit) caseFilters() ([]templates.Input, error) {
 		}
 	}
 	return []templates.Input{{Name: "state", Label: "console.col.state", Kind: "select", Options: options},
-		{Name: "kind", Label: "console.case.kind", Kind: "select", Options: v.all(choices(v, "case.", v.query("kind"), idp.CaseRecovery, idp.CaseStaff, idp.CaseFreeze, idp.CaseNotMe))}}, nil
+		{Name: "kind", Label: "console.case.kind", Kind: "select", Options: v.all(choices(v, "case.", v.query("kind"), idp.CaseRecovery, idp.CaseStaff, idp.CaseFreeze, idp.CaseNotMe, idp.CaseHandover))}}, nil
 }
 
 // caseColumns are those of the queue; a merchant's own list has the first ones alone.
@@ -227,7 +228,7 @@ func (v *visit) caseBlocks(c idp.Case) ([]templates.Block, error) {
 			list = append(list, templates.Block{ID: "event", Key: "console.case.event", None: "console.none.events", Table: v.eventTable([]idp.Event{e})})
 		}
 	}
-	if c.Returns() {
+	if !c.OfFreeze() {
 		return list, nil
 	}
 	for _, b := range []struct{ id, key, none, since string }{{"sessions", "console.case.sessions", "console.none.sessions", "started"}, {"browsers", "console.case.browsers", "console.none.browsers", "since"}} {

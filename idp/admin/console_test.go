@@ -107,6 +107,7 @@ func newHouse(t *testing.T, s *storage.Store) *house {
 			h.staff[role] = h.user(role, "", string(role))
 		}
 	}
+	h.must(s.SetTeam(ctx, h.staff[idp.RoleSupportAgent].ID, "early")) // the others have none: of two shifts are they and he
 	h.merchant = idp.Merchant{No: "822290059430001", LegalName: "林记小馆", Tier: idp.TierStandard, Status: idp.MerchantActive}
 	h.must(s.CreateMerchant(ctx, &h.merchant))
 	h.store = idp.Store{MerchantID: h.merchant.ID, Name: "鼓楼店", Place: "福州"}
@@ -126,8 +127,8 @@ func newHouse(t *testing.T, s *storage.Store) *house {
 	h.must(s.OpenCase(ctx, &h.notme))
 	h.handover = idp.Handover{MerchantID: h.merchant.ID, From: h.owner.ID, To: h.shop[idp.RoleManager].ID, ProposedAt: time.Now(), DueAt: time.Now().Add(72 * time.Hour)}
 	h.must(s.AddHandover(ctx, &h.handover))
-	h.gone = idp.Case{Kind: "handover", UserID: h.owner.ID, Merchant: h.merchant.ID, OpenedBy: h.staff[idp.RoleSupportAgent].ID, OpenedAt: time.Now(), DueAt: time.Now().Add(24 * time.Hour),
-		Data: map[string]any{"to": h.shop[idp.RoleManager].ID, "reason": "saw the licence"}}
+	h.gone = idp.Case{Kind: "handover", UserID: h.owner.ID, Merchant: h.merchant.ID, OpenedBy: h.staff[idp.RoleSupportAgent].ID, OpenedAt: time.Now(), ReadyAt: time.Now(), DueAt: time.Now().Add(24 * time.Hour),
+		Data: map[string]any{"to": h.shop[idp.RoleManager].ID, "papers": []string{"gone", "licence"}, "reason": "saw the licence"}}
 	h.must(s.OpenCase(ctx, &h.gone))
 	h.must(s.FoundEdition(ctx, policy.Default().Document.Format(), time.Now()))
 	h.edition = idp.Edition{Base: 1, Document: policy.Default().Document.Format(), Author: h.staff[idp.RolePolicyAdmin].ID, CreatedAt: time.Now()}

@@ -48,11 +48,9 @@ func (v *visit) todo(b manage.Board, w manage.Waits) (list []templates.ConsoleTo
 		}
 	}
 	add(true, w.Cases, "console.todo.approve", "/console/cases?state=ready")
-	due := b.Now.CasesDue
-	if manage.OnlyStaffCases(v.User) {
-		due = b.Now.StaffCasesDue
-	}
-	add(v.may(manage.CaseRead) && v.User.Role != idp.RoleAuditor, due, "console.todo.cases", "/console/cases?state=due")
+	cases, answers := v.openCases(b), v.may(manage.CaseRead) && v.User.Role != idp.RoleAuditor
+	add(answers, cases.Overdue, "console.todo.overdue", "/console/cases?state=overdue")
+	add(answers, cases.Due, "console.todo.cases", "/console/cases?state=due")
 	add(true, w.Approvals, "console.todo.approvals", "/console/approvals")
 	add(true, w.Editions, "console.todo.editions", "/console/policies?state=submitted")
 	add(true, w.Secrets, "console.todo.secrets", "/console/approvals?state=approved")
@@ -69,18 +67,23 @@ func total[K comparable](by map[K]int64) (n int64) {
 	return n
 }
 
+// openCases counts those that the visitor may read.
+func (v *visit) openCases(b manage.Board) storage.CasesOpen {
+	if manage.OnlyStaffCases(v.User) {
+		return b.Now.StaffCases
+	}
+	return b.Now.Cases
+}
+
 func (v *visit) stats(b manage.Board) []templates.ConsoleStat {
 	now, today, yesterday := b.Now, b.Days[len(b.Days)-1], b.Days[len(b.Days)-2]
-	cases, due := now.Cases, now.CasesDue
-	if manage.OnlyStaffCases(v.User) {
-		cases, due = now.StaffCases, now.StaffCasesDue
-	}
+	cases := v.openCases(b)
 	registered := total(now.Terminals) - now.Terminals[string(idp.TerminalRetired)]
 	return []templates.ConsoleStat{
 		{Key: "console.stat.signins", N: today.SignIns, Small: v.t("console.stat.signins_small", templates.Number(yesterday.SignIns))},
 		{Key: "console.stat.failures", N: today.Failures, Small: v.t("console.stat.failures_small", templates.Number(yesterday.Failures))},
 		{Key: "console.stat.locked", N: now.Locked, Small: v.t("console.stat.locked_small", templates.Number(now.Frozen))},
-		{Key: "console.stat.cases", N: cases, Small: v.t("console.stat.cases_small", templates.Number(due))},
+		{Key: "console.stat.cases", N: cases.All, Small: v.t("console.stat.cases_small", templates.Number(cases.Overdue))},
 		{Key: "console.stat.online", N: now.Seen, Small: v.t("console.stat.online_small", templates.Number(registered))},
 		{Key: "console.stat.users", N: now.Users[string(idp.UserActive)], Small: v.t("console.stat.users_small", int(now.Users[string(idp.UserInvited)]))},
 	}

@@ -18,6 +18,9 @@ import (
 // workOn adds to the page of a case what those see who work on it.
 func (v *visit) workOn(p *templates.ConsoleObject, c idp.Case, u idp.User) error {
 	ctx, names := v.r.Context(), v.names()
+	if c.Kind == idp.CaseHandover {
+		return v.handoverWork(p, c, names)
+	}
 	fields, err := v.Manage.Evidence(ctx, c, u)
 	if err != nil {
 		return err
@@ -37,6 +40,23 @@ func (v *visit) workOn(p *templates.ConsoleObject, c idp.Case, u idp.User) error
 	}
 	history, err := v.caseHistory(c)
 	p.Blocks = []templates.Block{v.evidenceBlock(fields, names), {ID: "history", Key: "console.case.history", None: "console.none.events", Table: history}}
+	return err
+}
+
+// handoverWork shows what another owner is asked for with, and leads to where that is decided.
+func (v *visit) handoverWork(p *templates.ConsoleObject, c idp.Case, names *people) (err error) {
+	p.Facts = append(p.Facts, v.papersFact(c), templates.Fact{Key: "handover.seen", Lines: []templates.Cell{{Text: orDash(text(c.Data["reason"]))}}})
+	if c.DecidedBy != "" {
+		p.Facts = append(p.Facts, templates.Fact{Key: "console.case.decided_by", Lines: []templates.Cell{{Text: names.of(c.DecidedBy)}}})
+	}
+	if c.State == idp.CaseOpen {
+		p.Notes = []templates.Note{{Icon: "info", Text: v.t("error.case_handover")}}
+		if v.may(manage.HandoverDecide) {
+			p.Acts = []templates.ActLink{{Key: "handover.decide", URL: "/console/handover-cases/" + c.ID}}
+		}
+	}
+	history, err := v.caseHistory(c)
+	p.Blocks = []templates.Block{{ID: "history", Key: "console.case.history", None: "console.none.events", Table: history}}
 	return err
 }
 
@@ -205,7 +225,7 @@ func (v *visit) evidenceBlock(fields []manage.FieldState, names *people) templat
 }
 
 // caseEvents are what a case's history is made of.
-var caseEvents = []string{"case.opened", "case.assigned", "case.evidence", "case.callercode", "case.ready", "case.answered", "case.addressed", "case.approved", "case.refused", "case.closed"}
+var caseEvents = []string{"case.opened", "case.assigned", "case.evidence", "case.callercode", "case.ready", "case.overdue", "case.answered", "case.addressed", "case.approved", "case.refused", "case.closed"}
 
 // historyMost bounds what is read of somebody's events for the history of one case.
 const historyMost = 200

@@ -140,7 +140,7 @@ func TestDeskStory(t *testing.T) {
 		}
 
 		// The supervisor's first page, the queue, the approval.
-		super.expect(super.get("/console"), 200, templates.T("zh-CN", "console.todo.approve", 1), "/console/cases?state=ready")
+		super.expect(super.get("/console"), 200, templates.T("zh-CN", "console.todo.approve", 2), "/console/cases?state=ready") // and the hand-over of the house
 		super.expect(super.get("/console/cases?state=ready"), 200, zh("state.ready"), page)
 		super.look(cashier.ID)
 		text = super.expect(super.get(page), 200, page+"/approve", "139****0009")
@@ -158,7 +158,7 @@ func TestDeskStory(t *testing.T) {
 			t.Errorf("sent %+v", heads)
 		}
 		super.expect(super.get("/console"), 200)
-		if n, err := h.c.Manage.WaitsFor(ctx, h.staff[idp.RoleSupportSupervisor], time.Now()); err != nil || n.Cases != 0 {
+		if n, err := h.c.Manage.WaitsFor(ctx, h.staff[idp.RoleSupportSupervisor], time.Now()); err != nil || n.Cases != 1 {
 			t.Errorf("%+v waits, %v", n, err)
 		}
 
@@ -313,4 +313,73 @@ func TestExplainRecoveries(t *testing.T) {
 	h.must(s.Append(ctx, idp.Event{Name: "recovery.refused", Subject: h.owner.ID, Reason: "disputed", Explain: code}))
 	b := h.as(h.staff[idp.RoleSupportAgent], 0)
 	b.expect(b.get("/console/explain/"+digits(code)), 200, "前不能用来证明")
+}
+
+// A hand-over is decided at its own page: the desk leads there, and does nothing of its own.
+func TestHandoverCasePage(t *testing.T) {
+	h := newHouse(t, storagetest.New(t, storage.SQLite))
+	noRunningHandover(h)
+	page, decision := "/console/cases/"+h.gone.ID, "/console/handover-cases/"+h.gone.ID
+	agent, super := h.as(h.staff[idp.RoleSupportAgent], 0), h.as(h.staff[idp.RoleSupportSupervisor], 0)
+	for _, b := range []*browser{agent, super} {
+		b.look(h.owner.ID)
+		text := b.expect(b.get(page), 200, zh("error.case_handover"), zh("handover.paper.licence"), "saw the licence")
+		if strings.Contains(text, page+"/") {
+			t.Errorf("it offers an act of the desk: %s", mainOf(text))
+		}
+		if leads := strings.Contains(text, decision); leads != (b == super) {
+			t.Errorf("leads to the decision: %t", leads)
+		}
+		for _, act := range []string{"refuse", "submit", "take", "call", "evidence", "answer"} {
+			b.expect(b.post(page+"/"+act, "reason", "call 0310", "field", "merchant_no", "value", h.merchant.No, "answer", "never"), 422, zh("error.case_handover"))
+		}
+		b.expect(b.get("/console/cases?kind=handover"), 200, h.gone.Number)
+	}
+	agent.expect(agent.get(decision), 403)
+	super.expect(super.post("/console/merchants/"+h.merchant.ID+"/look", "reason", "call 0310"), 303)
+	super.expect(super.post(decision, "reason", "saw it, too"), 303, "/console/handovers/")
+	super.expect(super.get(page), 200, zh("state.approved"), "support_supervisor")
+}
+
+// The queue shows the overdue first, over its pages, and the dashboard leads to them.
+func TestQueuePages(t *testing.T) {
+	h := newHouse(t, storagetest.New(t, storage.SQLite))
+	ctx := t.Context()
+	var late idp.Case
+	for i := range 2 * pageSize {
+		c := idp.Case{Kind: idp.CaseNotMe, UserID: h.owner.ID, Merchant: h.merchant.ID, OpenedAt: time.Now().Add(time.Duration(i) * time.Second), DueAt: time.Now().Add(time.Duration(i+2) * time.Hour)}
+		if i == 0 { // the oldest
+			c.DueAt = time.Now().Add(-time.Minute)
+		}
+		h.must(h.c.Store.OpenCase(ctx, &c))
+		if i == 0 {
+			late = c
+		}
+	}
+	super := h.as(h.staff[idp.RoleSupportSupervisor], 0)
+	super.expect(super.get("/console"), 200, templates.T("zh-CN", "console.todo.overdue", 1), "/console/cases?state=overdue")
+	seen := map[string]int{}
+	next, pages := "/console/cases", 0
+	for ; next != ""; pages++ {
+		text := mainOf(super.expect(super.get(next), 200))
+		if pages == 0 && !strings.Contains(text, late.Number) {
+			t.Error("the overdue one is not on the first page")
+		}
+		for _, m := range regexp.MustCompile(`/console/cases/(\w+)"`).FindAllStringSubmatch(text, -1) {
+			seen[m[1]]++
+		}
+		next = ""
+		if m := regexp.MustCompile(`href="([^"]+)" rel="next"`).FindStringSubmatch(text); m != nil {
+			next = strings.ReplaceAll(m[1], "&amp;", "&")
+		}
+	}
+	delete(seen, "new")
+	for id, n := range seen {
+		if n != 1 {
+			t.Errorf("%s is shown %d times", id, n)
+		}
+	}
+	if len(seen) != 2*pageSize+2 || pages != 3 {
+		t.Errorf("%d cases on %d pages", len(seen), pages)
+	}
 }

@@ -237,7 +237,16 @@ func (v *visit) askHandoverCase() (templates.ConsoleForm, error) {
 	}
 	inputs, err := v.successorInputs(m.ID)
 	return templates.ConsoleForm{Desk: v.desk("/console/merchants"), Title: v.t("handover.ask_title", m.LegalName), Lead: v.t("handover.ask_lead"), Crumbs: v.merchantCrumbs(m, v.t("handover.ask")),
-		Inputs: append(inputs, templates.Input{Name: "reason", Label: "handover.seen", Hint: "handover.seen_hint", Kind: "reason"}), Submit: "handover.ask", Cancel: "/console/merchants/" + m.ID}, err
+		Inputs: append(inputs, v.papersInput(), templates.Input{Name: "reason", Label: "handover.seen", Hint: "handover.seen_hint", Kind: "reason"}), Submit: "handover.ask", Cancel: "/console/merchants/" + m.ID}, err
+}
+
+// papersInput asks which documents were seen.
+func (v *visit) papersInput() templates.Input {
+	in := templates.Input{Name: "papers", Label: "handover.papers", HintText: v.t("handover.papers_hint", v.Manage.Policy.Now().Desk.Matches), Kind: "checks"}
+	for _, kind := range idp.HandoverPapers {
+		in.Options = append(in.Options, templates.Option{Value: kind, Text: v.t("handover.paper." + kind)})
+	}
+	return in
 }
 
 func (v *visit) openHandoverCase() (string, error) {
@@ -245,7 +254,9 @@ func (v *visit) openHandoverCase() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, err = v.Manage.AskHandover(v.r.Context(), v.actor(), id, v.newHandover())
+	in := v.newHandover()
+	in.Seen = v.r.PostForm["papers"]
+	_, err = v.Manage.AskHandover(v.r.Context(), v.actor(), id, in)
 	return "/console/merchants/" + id + "?saved=created", err
 }
 
@@ -255,7 +266,7 @@ func (v *visit) handoverCase() (idp.Case, error) {
 		return idp.Case{}, err
 	}
 	c, err := v.Store.Case(v.r.Context(), id)
-	if err == nil && c.Kind != "handover" {
+	if err == nil && c.Kind != idp.CaseHandover {
 		err = idp.Errorf(idp.NotFound, "error.notfound")
 	}
 	return c, err
@@ -285,12 +296,23 @@ func (v *visit) askDecision() (templates.ConsoleForm, error) {
 	if in.To == "" {
 		to = templates.Cell{Text: in.Newcomer.Name, Small: v.t("handover.to_new")}
 	}
-	reason, _ := c.Data["reason"].(string)
 	return templates.ConsoleForm{Desk: v.desk("/console/merchants"), Title: v.t("handover.decide_title", m.LegalName), Lead: v.t("handover.decide_lead", v.span(v.Manage.Policy.For(policy.Who(people[c.UserID], &m)).Handover.Case)),
 		Crumbs: v.merchantCrumbs(m, v.t("handover.decide")),
 		Facts: []templates.Fact{{Key: "console.case.no", Lines: []templates.Cell{{Text: c.Number, Mono: true}}}, {Key: "console.case.by", Lines: []templates.Cell{{Text: people[c.OpenedBy].Name}}},
-			{Key: "handover.seen", Lines: []templates.Cell{{Text: orDash(reason)}}}, {Key: "handover.from", Lines: []templates.Cell{{Text: people[c.UserID].Name}}}, {Key: "handover.to", Lines: []templates.Cell{to}}},
+			v.papersFact(c), {Key: "handover.seen", Lines: []templates.Cell{{Text: orDash(text(c.Data["reason"]))}}}, {Key: "handover.from", Lines: []templates.Cell{{Text: people[c.UserID].Name}}}, {Key: "handover.to", Lines: []templates.Cell{to}}},
 		Inputs: []templates.Input{reasonInput()}, Submit: "handover.approve", Also: []templates.Submit{{Name: "refuse", Text: v.t("handover.refuse")}}, Cancel: "/console/merchants/" + m.ID}, err
+}
+
+// papersFact is which documents were seen.
+func (v *visit) papersFact(c idp.Case) templates.Fact {
+	f := templates.Fact{Key: "handover.papers"}
+	for _, kind := range manage.Asked(c).Seen {
+		f.Lines = append(f.Lines, templates.Cell{Key: "handover.paper." + kind})
+	}
+	if f.Lines == nil {
+		f.Lines = []templates.Cell{{Text: "–"}}
+	}
+	return f
 }
 
 func (v *visit) decideHandover() (string, error) {

@@ -454,7 +454,7 @@ var filledForms = map[string]filled{
 	"/console/handovers/{id}/accept": {factorOfManager, values()},
 	"/console/handovers/{id}/stop":   {nil, values()},
 	"/console/merchants/{id}/hand-over": {noHandover, func(h *house) url.Values {
-		return url.Values{"to": {h.shop[idp.RoleManager].ID}, "reason": {"saw the licence"}}
+		return url.Values{"to": {h.shop[idp.RoleManager].ID}, "papers": {"gone", "licence"}, "reason": {"saw the licence"}}
 	}},
 	"/console/handover-cases/{id}": {noRunningHandover, values()},
 	"/console/staff/new": {nil, func(h *house) url.Values {
@@ -681,7 +681,7 @@ var allFields = []string{"reason", "typed", "to", "q", "legal_name", "no", "tier
 	"grants", "redirects", "post_logout", "scopes", "keep", "version", "was", "day", "after", "refuse", "clear", "leaves_at", "withheld", "case", "from", "due_at", "joined", "stays", "merchant_id", "merchant", "store_id", "status", "state", "user_id", "user", "subject", "actor", "locked", "frozen", "must_change",
 	"grace_from", "asked_by", "decided_by", "object", "act", "input", "changes", "verified_at", "disabled", "first_party", "secret", "audience", "terminal_id", "activated_at", "created_at", "policy", "acr", "owner",
 	"title", "document", "revision", "active", "rebase", "second", "activate_at", "percent", "merchants", "effect", "author", "base", "emergency",
-	"login", "says", "lost", "send_to", "met", "field", "value", "call", "digits", "answer", "birthday", "team", "assigned", "outcome", "opened_by", "matched"}
+	"login", "says", "lost", "send_to", "met", "field", "value", "call", "digits", "answer", "birthday", "team", "assigned", "outcome", "opened_by", "matched", "papers"}
 
 // everyField fills every one of them with what would hurt.
 func everyField(h *house, other idp.Merchant, st idp.Store) url.Values {
@@ -817,7 +817,7 @@ func TestShopProofs(t *testing.T) {
 	b := h.with(cashier, idp.Proof{User: cashier.ID, Method: idp.MethodPassword, Channels: []string{"memory"}, At: time.Now().Add(-3 * time.Hour)})
 	d := "/console/terminals/" + h.terminal.ID
 	b.expect(b.get("/console"), 403, zh("not-for-you.lost"), d+"/lost", "HF-E20")
-	b.expect(b.get(d+"/lost"), 200, zh("console.terminal.lost_lead"), zh("reason.hint_shop"))
+	b.expect(b.get(d+"/lost"), 200, zh("console.terminal.lost_lead"), zh("reason.hint_shop"), `href="/help/stolen-terminal"`)
 	b.expect(b.post(d+"/suspend", "reason", "broken"), 403, zh("not-for-you.title"))
 	b.expect(b.post(d+"/lost"), 303, "/console?saved=changed")
 	if text := b.expect(b.get("/console?saved=changed"), 403, zh("console.saved.changed")); strings.Contains(text, d) {

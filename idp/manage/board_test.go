@@ -220,11 +220,16 @@ func (w *crowdedWorld) compareNow(b Board) {
 	cases, err := w.Store.Cases(ctx, storage.CaseFilter{State: idp.CaseOpen}, 1000)
 	w.must(err)
 	for _, c := range cases {
-		due, staff := !c.DueAt.After(w.now.Add(24*time.Hour)), c.Merchant == ""
-		for into, counts := range map[*int64]bool{&want.Cases: true, &want.CasesDue: due, &want.StaffCases: staff, &want.StaffCasesDue: staff && due} {
-			if counts {
-				*into++
+		for into, counts := range map[*storage.CasesOpen]bool{&want.Cases: true, &want.StaffCases: c.Merchant == ""} {
+			switch {
+			case !counts:
+				continue
+			case !c.DueAt.After(w.now):
+				into.Overdue++
+			case !c.DueAt.After(w.now.Add(time.Hour)):
+				into.Due++
 			}
+			into.All++
 		}
 	}
 	messages, err := w.Store.Messages(ctx, 1000)

@@ -238,7 +238,16 @@ func (m *Manager) onCase(ctx context.Context, a Actor, id string) (idp.Case, idp
 	case c.State != idp.CaseOpen:
 		return c, u, moved()
 	}
-	return c, u, mayWorkOn(a.User, u)
+	return c, u, or(mayWorkOn(a.User, u), ofDesk(c))
+}
+
+// ofDesk refuses the acts of the desk in a case that has a door of its own: a whole merchant
+// is not given or kept by what is enough for a link ([Manager.DecideHandover]).
+func ofDesk(c idp.Case) error {
+	if c.Kind == idp.CaseHandover {
+		return idp.Errorf(idp.Conflict, "error.case_handover")
+	}
+	return nil
 }
 
 // act runs an act on an open case in a transaction.
@@ -301,8 +310,8 @@ func (m *Manager) AddressCase(ctx context.Context, a Actor, id, typed string) er
 	})
 }
 
-// SubmitCase lets a case wait for an approval, once enough was compared. Of one of the
-// operator's own that nobody of them opened whoever submits it is the first of two.
+// SubmitCase lets a case wait for an approval, once enough was compared. Whoever submits it
+// does not approve it.
 func (m *Manager) SubmitCase(ctx context.Context, a Actor, id string) error {
 	return m.act(ctx, &a, CaseEvidence, id, func(ctx context.Context, c idp.Case, u idp.User) error {
 		if err := m.enough(ctx, c); err != nil {
@@ -311,14 +320,15 @@ func (m *Manager) SubmitCase(ctx context.Context, a Actor, id string) error {
 		if c.Returns() && c.To().Value == "" {
 			return idp.Errorf(idp.Conflict, "error.case_no_address")
 		}
-		if c.Kind == idp.CaseStaff {
-			c.Data["first"] = a.User.ID
-			if ok, err := m.Store.SetCaseData(ctx, c); err != nil || !ok {
-				return orMoved(err)
-			}
-		}
 		if c.Kind == idp.CaseNotMe && !u.Frozen {
 			return idp.Errorf(idp.Conflict, "error.case_not_frozen")
+		}
+		if c.Data == nil {
+			c.Data = map[string]any{}
+		}
+		c.Data["first"] = a.User.ID
+		if ok, err := m.Store.SetCaseData(ctx, c); err != nil || !ok {
+			return orMoved(err)
 		}
 		now := time.Now()
 		if ok, err := m.Store.ReadyCase(ctx, c.ID, now, now.Add(m.Policy.Now().Desk.Ready)); err != nil || !ok {
@@ -353,13 +363,7 @@ func (m *Manager) MayApprove(ctx context.Context, a Actor, c idp.Case, u idp.Use
 	if err := m.isApprover(ctx, a, u); err != nil {
 		return err
 	}
-	if first, _ := c.Data["first"].(string); c.OpenedBy == a.User.ID || first == a.User.ID {
-		return forbidden("error.case_opener")
-	}
-	if by, _ := c.Data["to_by"].(string); by == a.User.ID {
-		return forbidden("error.case_addressed")
-	}
-	if err := m.isApart(ctx, a, c); err != nil {
+	if err := or(ofDesk(c), m.isApart(ctx, a, c)); err != nil {
 		return err
 	}
 	if err := m.enough(ctx, c); err != nil {
@@ -398,28 +402,30 @@ func (m *Manager) isApprover(ctx context.Context, a Actor, u idp.User) error {
 	return nil
 }
 
-// isApart: whoever compared evidence, works with somebody who did, or put there what it was
-// compared with, does not approve.
+// isApart: whoever had a hand in a case, works with somebody who had, or put there what its
+// evidence was compared with, does not decide it.
 func (m *Manager) isApart(ctx context.Context, a Actor, c idp.Case) error {
 	all, err := m.Store.CaseEvidence(ctx, c.ID)
 	if err != nil {
 		return err
 	}
-	var ids []string
-	for _, one := range all {
-		ids = append(ids, one.By)
+	first, _ := c.Data["first"].(string)
+	addressed, _ := c.Data["to_by"].(string)
+	hands := []string{c.OpenedBy, first, addressed}
+	switch a.User.ID {
+	case c.OpenedBy, first:
+		return forbidden("error.case_opener")
+	case addressed:
+		return forbidden("error.case_addressed")
 	}
-	if slices.Contains(ids, a.User.ID) {
+	for _, one := range all {
+		hands = append(hands, one.By)
+	}
+	if slices.Contains(hands, a.User.ID) {
 		return forbidden("error.case_author")
 	}
-	authors, err := m.Store.UsersOf(ctx, ids)
-	if err != nil {
+	if err := m.ofAnotherShift(ctx, a, slices.DeleteFunc(hands, func(id string) bool { return id == c.UserID })); err != nil {
 		return err
-	}
-	for _, author := range authors {
-		if author.Team != "" && author.Team == a.User.Team {
-			return forbidden("error.case_team")
-		}
 	}
 	set, err := m.Store.Events(ctx, storage.EventFilter{Subject: c.UserID, Name: "account.documents"}, 20)
 	if slices.ContainsFunc(set, func(e idp.Event) bool { return e.Actor == a.User.ID }) {
@@ -428,16 +434,31 @@ func (m *Manager) isApart(ctx context.Context, a Actor, c idp.Case) error {
 	return err
 }
 
+// ofAnotherShift: those who sit together are one pair of eyes. Who has no shift may sit with
+// anybody else who has none, so it must be set before they count as two.
+func (m *Manager) ofAnotherShift(ctx context.Context, a Actor, hands []string) error {
+	people, err := m.Store.UsersOf(ctx, append(hands, a.User.ID))
+	if err != nil {
+		return err
+	}
+	mine := people[a.User.ID].Team // as it is now
+	for _, id := range hands {
+		if u, ok := people[id]; !ok || !u.Role.Operator() || u.Team != mine {
+			continue
+		}
+		if mine == "" {
+			return forbidden("error.case_no_team")
+		}
+		return forbidden("error.case_team")
+	}
+	return nil
+}
+
 // ApproveCase is the second person's word, once: the person is sent a link with which he
 // begins a recovery under its ordinary rules or, of a freeze, may act again. met: whoever
 // approves for one of the operator's own met him, too.
 func (m *Manager) ApproveCase(ctx context.Context, a Actor, id string, met bool) error {
 	return m.act(ctx, &a, CaseApprove, id, func(ctx context.Context, c idp.Case, u idp.User) error {
-		now, err := m.Store.User(ctx, a.User.ID) // his team as it is
-		if err != nil {
-			return err
-		}
-		a.User.Team = now.Team
 		if err := m.MayApprove(ctx, a, c, u); err != nil {
 			return err
 		}
@@ -533,6 +554,29 @@ func (m *Manager) AnswerCase(ctx context.Context, a Actor, id, answer string) er
 			return err
 		}
 		return m.Tell(ctx, u, "case.answer", c, answer)
+	})
+}
+
+// overduePause is how often is looked for cases whose time ran out.
+const overduePause = time.Minute
+
+// CasesOverdue notes of each open case that its time ran out: once, by whichever replica looks
+// first, also of what ran out while nobody ran.
+func (m *Manager) CasesOverdue(ctx context.Context, now time.Time) error {
+	return m.Store.Tx(ctx, func(ctx context.Context) error {
+		last, ok, err := m.Store.Turn(ctx, "cases", overduePause, now)
+		if err != nil || !ok {
+			return err
+		}
+		late, err := m.Store.Overdue(ctx, last, now)
+		for _, c := range late {
+			e := caseEvent("case.overdue", idp.User{ID: c.UserID, MerchantID: c.Merchant}, c)
+			e.Data["due"] = c.DueAt.UTC()
+			if err := m.record(ctx, system, e); err != nil {
+				return err
+			}
+		}
+		return err
 	})
 }
 

@@ -32,6 +32,10 @@ func newDesk(t *testing.T, s *storage.Store) *desk {
 	d := &desk{house: h, agent: h.as(idp.RoleSupportAgent), super: h.as(idp.RoleSupportSupervisor), admin: h.as(idp.RolePolicyAdmin)}
 	d.second = d.super
 	d.second.User = h.user(idp.RoleSupportSupervisor, "", "super.two")
+	for shift, a := range map[string]*Actor{"early": &d.agent, "late": &d.super, "night": &d.second, "office": &d.admin} {
+		h.works(*a, shift)
+		a.User.Team = shift
+	}
 	h.must(s.AddIdentifier(t.Context(), &idp.Identifier{UserID: h.owner.ID, Kind: idp.IdentifierMerchantNo, Value: h.merchant.No}))
 	h.must(s.AddIdentifier(t.Context(), &idp.Identifier{UserID: h.owner.ID, Kind: idp.IdentifierPhone, Value: "+8613800000001", VerifiedAt: time.Now()}))
 	d.keep(h.owner, time.Now().AddDate(0, 0, -30))
@@ -162,11 +166,13 @@ func TestWhoApprovesACase(t *testing.T) {
 		silent.Reason = ""
 		try("without a reason", silent, c, idp.Invalid, "reason.empty")
 
-		d.must(d.SetTeam(ctx, d.admin, d.agent.User.ID, "early"))
-		d.must(d.SetTeam(ctx, d.admin, d.super.User.ID, "early"))
-		try("of the author's shift", d.super, c, idp.Forbidden, "error.case_team")
-		if n, err := d.WaitsFor(ctx, must(s.User(ctx, d.super.User.ID)), time.Now()); err != nil || n.Cases != 0 {
-			t.Errorf("%+v waits for who may not approve, %v", n, err)
+		for _, shift := range []string{"", "early"} {
+			d.works(d.agent, shift)
+			d.works(d.super, shift)
+			try("of the author's shift "+shift, d.super, c, idp.Forbidden, map[string]string{"": "error.case_no_team", "early": "error.case_team"}[shift])
+			if n, err := d.WaitsFor(ctx, must(s.User(ctx, d.super.User.ID)), time.Now()); err != nil || n.Cases != 0 {
+				t.Errorf("%+v waits for who may not approve, %v", n, err)
+			}
 		}
 		d.must(d.SetTeam(ctx, d.admin, d.super.User.ID, "late"))
 		if n, err := d.WaitsFor(ctx, must(s.User(ctx, d.super.User.ID)), time.Now()); err != nil || n.Cases != 1 {
@@ -197,7 +203,113 @@ func TestWhoApprovesACase(t *testing.T) {
 		d.compared(d.agent, c)
 		d.must(d.SubmitCase(ctx, d.super, c.ID))
 		try("the opener", d.super, c, idp.Forbidden, "error.case_opener")
+		d.works(third, "late")
+		try("of the opener's shift", third, c, idp.Forbidden, "error.case_team")
+		if n, err := d.WaitsFor(ctx, must(s.User(ctx, third.User.ID)), time.Now()); err != nil || n.Cases != 0 {
+			t.Errorf("%+v waits for who works with the opener, %v", n, err)
+		}
+		d.works(third, "")
 		d.must(d.ApproveCase(ctx, third, c.ID, false))
+	})
+}
+
+// Whoever wrote where the link goes, or asked for the approval, had a hand in it, and so had his
+// shift.
+func TestHandsOfACase(t *testing.T) {
+	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
+		d, ctx := newDesk(t, s), t.Context()
+		mate := d.super
+		mate.User = d.user(idp.RoleSupportSupervisor, "", "super.mate")
+		for what, work := range map[string]func(c idp.Case){
+			"addressed": func(c idp.Case) {
+				d.must(d.AddressCase(ctx, d.super, c.ID, "13900000008"))
+				d.must(d.SubmitCase(ctx, d.agent, c.ID))
+			},
+			"submitted": func(c idp.Case) { d.must(d.SubmitCase(ctx, d.super, c.ID)) },
+		} {
+			c := d.opened()
+			d.compared(d.agent, c)
+			work(c)
+			d.works(mate, "late")
+			if err := d.ApproveCase(ctx, mate, c.ID, false); idp.KindOf(err) != idp.Forbidden || err.Error() != "error.case_team" {
+				t.Errorf("%s, of the same shift: %v", what, err)
+			}
+			if err := d.ApproveCase(ctx, d.super, c.ID, false); idp.KindOf(err) != idp.Forbidden {
+				t.Errorf("who %s it: %v", what, err)
+			}
+			d.works(mate, "")
+			d.must(d.ApproveCase(ctx, mate, c.ID, false))
+		}
+	})
+}
+
+// A hand-over is decided at a door of its own, and nothing else is: every act in a case of
+// every kind.
+func TestEveryActOfEveryKind(t *testing.T) {
+	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
+		d, ctx := newDesk(t, s), t.Context()
+		acts := []struct {
+			name string
+			do   func(a Actor, id string) error
+		}{
+			{"approve", func(a Actor, id string) error { return d.ApproveCase(ctx, a, id, false) }},
+			{"take", func(a Actor, id string) error { return d.TakeCase(ctx, a, id) }},
+			{"release", func(a Actor, id string) error { return d.ReleaseCase(ctx, a, id) }},
+			{"address", func(a Actor, id string) error { return d.AddressCase(ctx, a, id, "13900000008") }},
+			{"compare", func(a Actor, id string) error {
+				return second(d.CompareEvidence(ctx, a, id, idp.FieldDocument, ownTail))
+			}},
+			{"call", func(a Actor, id string) error { return d.StartCall(ctx, a, id) }},
+			{"hear", func(a Actor, id string) error { return d.HearCall(ctx, a, id, "none", "1234") }},
+			{"answer", func(a Actor, id string) error { return d.AnswerCase(ctx, a, id, "never") }},
+			{"submit", func(a Actor, id string) error { return d.SubmitCase(ctx, a, id) }},
+			{"refuse", func(a Actor, id string) error { return d.RefuseCase(ctx, a, id) }},
+		}
+		d.must(second(s.FreezeUser(ctx, d.owner.ID, time.Now())))
+		for _, kind := range []string{idp.CaseRecovery, idp.CaseStaff, idp.CaseFreeze, idp.CaseNotMe, idp.CaseHandover} {
+			about := d.owner
+			if kind == idp.CaseStaff {
+				about = d.staff[idp.RoleAuditor]
+			}
+			c := idp.Case{Kind: kind, UserID: about.ID, Merchant: about.MerchantID, OpenedAt: time.Now(), ReadyAt: time.Now(), DueAt: time.Now().Add(time.Hour), Data: map[string]any{"to": d.shop[idp.RoleManager].ID}}
+			d.must(s.OpenCase(ctx, &c))
+			for _, approve := range []bool{true, false} {
+				if err := second(d.DecideHandover(ctx, d.agent, c.ID, approve)); idp.KindOf(err) != idp.Forbidden {
+					t.Errorf("%s, decided by an agent: %v", kind, err)
+				}
+				if kind != idp.CaseHandover {
+					wants(t, second(d.DecideHandover(ctx, d.super, c.ID, approve)), idp.NotFound, "error.notfound")
+				}
+			}
+			if kind == idp.CaseHandover { // what would do for an approval of any other
+				for _, field := range []idp.EvidenceField{idp.FieldDocument, idp.FieldBirthday} {
+					d.must(second(s.WriteEvidence(ctx, c.ID, idp.Match{Field: field, Matched: true, By: d.second.User.ID, At: time.Now()}, 3)))
+				}
+			}
+			before := d.now(c)
+			for _, act := range acts {
+				for _, a := range []Actor{d.agent, d.super} {
+					name, err := act.name, act.do(a, c.ID)
+					barred := err != nil && strings.Contains(err.Error(), "error.case_handover")
+					if kind != idp.CaseHandover && barred {
+						t.Errorf("%s, %s: %v", kind, name, err)
+					}
+					if kind == idp.CaseHandover && !barred && !(name == "approve" && a.User.ID == d.agent.User.ID && idp.KindOf(err) == idp.Forbidden) {
+						t.Errorf("a hand-over, %s by %s: %v", name, a.User.Role, err)
+					}
+				}
+			}
+			now := d.now(c)
+			if kind == idp.CaseHandover && (now.State != idp.CaseOpen || now.Assigned != "" || now.ReadyAt != before.ReadyAt || len(must(s.CaseEvidence(ctx, c.ID))) != 2) {
+				t.Errorf("a hand-over was worked on: %+v", now)
+			}
+			if kind != idp.CaseHandover && kind != idp.CaseStaff && now.State != idp.CaseClosed {
+				t.Errorf("%s: nothing ended it", kind)
+			}
+		}
+		if !must(s.User(ctx, d.owner.ID)).Frozen {
+			t.Error("a freeze was lifted")
+		}
 	})
 }
 
@@ -497,6 +609,133 @@ func TestCasesOfTheFlow(t *testing.T) {
 		d.must(d.ApproveCase(ctx, d.super, c.ID, true))
 		if c = d.now(c); !c.Approved() || c.Met() {
 			t.Errorf("%+v", c)
+		}
+	})
+}
+
+// The queue is read by when its cases are due, over any number of pages; what becomes more
+// urgent between two pages is not lost from the rest.
+func TestCaseQueue(t *testing.T) {
+	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
+		d, ctx := newDesk(t, s), t.Context()
+		begun := time.Now().Add(-time.Hour)
+		var want []string
+		for i := range 7 { // the later opened, the sooner due; two at the same time
+			c := idp.Case{Kind: idp.CaseNotMe, UserID: d.owner.ID, Merchant: d.merchant.ID, OpenedAt: begun.Add(time.Duration(i) * time.Minute), DueAt: begun.Add(time.Duration(10-max(i, 1)) * time.Hour)}
+			d.must(s.OpenCase(ctx, &c))
+			want = append(want, c.ID)
+		}
+		slices.Reverse(want[2:])
+		want = append(want[2:], want[:2]...)
+		queue := func(size int, between func(last string)) (got []string) {
+			for before := ""; ; {
+				list, err := s.Cases(ctx, storage.CaseFilter{State: idp.CaseOpen, Queue: true, Before: before}, size)
+				if d.must(err); len(list) == 0 {
+					return got
+				}
+				for _, c := range list {
+					got = append(got, c.ID)
+				}
+				before = list[len(list)-1].ID
+				between(before)
+			}
+		}
+		for size := 1; size <= 8; size++ {
+			if got := queue(size, func(string) {}); !slices.Equal(got, want) {
+				t.Errorf("pages of %d: %v, want %v", size, got, want)
+			}
+		}
+		got := queue(3, func(last string) { // the case at the foot of the first page is closed, one after it becomes urgent
+			if last == want[2] {
+				d.must(second(s.CloseCase(ctx, want[2], time.Now())))
+				d.must(second(s.ReadyCase(ctx, want[6], time.Now(), time.Now())))
+			}
+		})
+		if !slices.Equal(got, want[:6]) {
+			t.Errorf("%v, want %v", got, want[:6])
+		}
+		if got := queue(3, func(string) {}); got[0] != want[6] || len(got) != 6 {
+			t.Errorf("the urgent one is not first: %v", got)
+		}
+	})
+}
+
+// That a case is overdue is noted once, whoever looks, however often, and of each.
+func TestOverdueCases(t *testing.T) {
+	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
+		d, ctx := newDesk(t, s), t.Context()
+		now := time.Now()
+		open := func(due time.Time) idp.Case {
+			c := idp.Case{Kind: idp.CaseNotMe, UserID: d.owner.ID, Merchant: d.merchant.ID, OpenedAt: now, DueAt: due}
+			d.must(s.OpenCase(ctx, &c))
+			return c
+		}
+		noted := func(want ...idp.Case) {
+			t.Helper()
+			var got []string
+			for _, e := range d.events(storage.EventFilter{Subject: d.owner.ID, Name: "case.overdue"}) {
+				got = append(got, fmt.Sprint(e.Data["case"]))
+			}
+			slices.Sort(got)
+			var numbers []string
+			for _, c := range want {
+				numbers = append(numbers, c.Number)
+			}
+			slices.Sort(numbers)
+			if !slices.Equal(got, numbers) {
+				t.Errorf("noted %v, want %v", got, numbers)
+			}
+		}
+		before, soon, later := open(now.Add(-30*24*time.Hour)), open(now.Add(time.Hour)), open(now.Add(4*time.Hour))
+		answered := open(now.Add(time.Hour))
+		d.must(second(s.CloseCase(ctx, answered.ID, now)))
+		look := func(at time.Time) {
+			t.Helper()
+			var all sync.WaitGroup
+			for range 8 {
+				all.Go(func() {
+					if err := d.CasesOverdue(context.Background(), at); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			all.Wait()
+		}
+		look(now) // also of what ran out while nobody ran
+		noted(before)
+		look(now.Add(time.Hour - time.Microsecond))
+		noted(before)
+		look(now.Add(time.Hour)) // it was looked a moment ago
+		noted(before)
+		look(now.Add(time.Hour + time.Minute))
+		noted(before, soon)
+		look(now.Add(9 * time.Hour))
+		look(now.Add(10 * time.Hour))
+		noted(before, soon, later)
+		b, err := d.Board(ctx, now.Add(2*time.Hour), time.UTC)
+		if d.must(err); b.Now.Cases != (storage.CasesOpen{All: 3, Overdue: 2}) {
+			t.Errorf("%+v", b.Now.Cases)
+		}
+	})
+}
+
+// A look at a shop's page is told to its owner: once, by mail of its own name, and only where a
+// case lets an agent look.
+func TestLookAtAShopIsTold(t *testing.T) {
+	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
+		d, ctx := newDesk(t, s), t.Context()
+		wants(t, d.LookAtMerchant(ctx, d.agent, d.merchant.ID), idp.Forbidden, "error.needs_case")
+		d.must(d.LookAtMerchant(ctx, d.as(idp.RoleAuditor), d.merchant.ID)) // who reads all is told of by nobody
+		if got := d.templates(d.owner); len(got) != 0 {
+			t.Errorf("told %v", got)
+		}
+		_, err := d.OpenCase(ctx, d.agent, NewCase{User: d.shop[idp.RoleCashier].ID, Lost: "password", To: "c.new@example.com"})
+		d.must(err)
+		for range 2 {
+			d.must(d.LookAtMerchant(ctx, d.agent, d.merchant.ID))
+		}
+		if got := d.templates(d.owner); !slices.Equal(got, []string{"merchant.viewed"}) {
+			t.Errorf("told %v", got)
 		}
 	})
 }

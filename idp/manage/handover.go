@@ -20,7 +20,8 @@ import (
 type NewHandover struct {
 	To       string // user id; "" is the newcomer
 	Newcomer NewUser
-	Stays    bool // the present owner becomes a manager; else he leaves
+	Stays    bool     // the present owner becomes a manager; else he leaves
+	Seen     []string // of a case for an owner who is gone: [idp.HandoverPapers]
 }
 
 // successor is who is to take a merchant: someone of it, or a newcomer as his form says.
@@ -426,16 +427,18 @@ func (m *Manager) retire(ctx context.Context, h idp.Handover, from idp.User, now
 	return errors.Join(m.Store.VoidInvites(ctx, from.ID), m.record(ctx, system, userEvent("account.left", from)))
 }
 
-// caseHandover is the kind of a case that speaks for an owner who is gone.
-const caseHandover = "handover"
-
 // AskHandover opens a case for a merchant whose owner is gone: whoever opens it has seen
-// the documents, and another person decides ([Manager.DecideHandover]).
+// documents, of as many kinds as evidence must match of any other case, and another person
+// decides ([Manager.DecideHandover]). The owner is told at once: if he is not gone, he stops it.
 func (m *Manager) AskHandover(ctx context.Context, a Actor, merchant string, in NewHandover) (c idp.Case, err error) {
 	in.Stays = false
 	s, err := m.successor(&a, HandoverAsk, in)
 	if err != nil {
 		return c, err
+	}
+	seen := slices.DeleteFunc(slices.Clone(idp.HandoverPapers), func(kind string) bool { return !slices.Contains(in.Seen, kind) })
+	if need := m.Policy.Now().Desk.Matches; len(seen) < min(need, len(idp.HandoverPapers)) {
+		return c, idp.FieldError("papers", "handover.few_papers", need)
 	}
 	err = m.Store.Tx(ctx, func(ctx context.Context) error {
 		if err := m.mayBuild(ctx, a, HandoverAsk, Target{Merchant: merchant}); err != nil {
@@ -458,15 +461,16 @@ func (m *Manager) AskHandover(ctx context.Context, a Actor, merchant string, in 
 			return err
 		}
 		now := time.Now()
-		c = idp.Case{Kind: caseHandover, UserID: owner.ID, Merchant: merchant, OpenedBy: a.User.ID, OpenedAt: now, DueAt: now.Add(m.Policy.Now().Cases.Due),
-			Data: map[string]any{"reason": a.Reason, "to": s.id, "name": in.Newcomer.Name, "username": in.Newcomer.Username, "phone": in.Newcomer.Phone, "email": in.Newcomer.Email,
+		c = idp.Case{Kind: idp.CaseHandover, UserID: owner.ID, Merchant: merchant, OpenedBy: a.User.ID, OpenedAt: now, ReadyAt: now, DueAt: now.Add(m.Policy.Now().Cases.Due),
+			Data: map[string]any{"reason": a.Reason, "papers": seen, "to": s.id, "name": in.Newcomer.Name, "username": in.Newcomer.Username, "phone": in.Newcomer.Phone, "email": in.Newcomer.Email,
 				"language": in.Newcomer.Language}}
 		if err := m.Store.OpenCase(ctx, &c); err != nil {
 			return err
 		}
-		e := userEvent("case.opened", owner)
-		e.Data = map[string]any{"case": c.Number, "kind": c.Kind}
-		return m.record(ctx, a, e)
+		if err := m.record(ctx, a, caseEvent("case.opened", owner, c)); err != nil {
+			return err
+		}
+		return m.Tell(ctx, owner, "case.handover", c, "")
 	})
 	return c, err
 }
@@ -506,18 +510,11 @@ func (m *Manager) ownerNow(ctx context.Context, merchant string) (idp.User, erro
 
 // HandoverCase is the open case for the hand-over of a merchant, nil for none.
 func (m *Manager) HandoverCase(ctx context.Context, merchant string) (*idp.Case, error) {
-	for before := ""; ; {
-		open, err := m.Store.Cases(ctx, storage.CaseFilter{Merchant: merchant, State: idp.CaseOpen, Before: before}, 100)
-		if err != nil || len(open) == 0 {
-			return nil, err
-		}
-		for _, c := range open {
-			if c.Kind == caseHandover {
-				return &c, nil
-			}
-		}
-		before = open[len(open)-1].ID
+	open, err := m.Store.Cases(ctx, storage.CaseFilter{Merchant: merchant, State: idp.CaseOpen, Kind: idp.CaseHandover}, 1)
+	if err != nil || len(open) == 0 {
+		return nil, err
 	}
+	return &open[0], nil
 }
 
 // Asked reads the form that a case for a hand-over keeps.
@@ -526,44 +523,36 @@ func Asked(c idp.Case) NewHandover {
 		s, _ := c.Data[name].(string)
 		return s
 	}
-	return NewHandover{To: text("to"), Newcomer: NewUser{Name: text("name"), Username: text("username"), Phone: text("phone"), Email: text("email"), Language: text("language")}}
+	in := NewHandover{To: text("to"), Newcomer: NewUser{Name: text("name"), Username: text("username"), Phone: text("phone"), Email: text("email"), Language: text("language")}}
+	kept, _ := c.Data["papers"].([]any)
+	for _, kind := range kept {
+		if kind, ok := kind.(string); ok {
+			in.Seen = append(in.Seen, kind)
+		}
+	}
+	return in
 }
 
-// DecideHandover approves or refuses what a case asks for. Whoever opened it does not
-// decide, nor whoever works the same shift.
+// DecideHandover approves or refuses what a case asks for, with a proposal in the place of
+// the owner's, who is gone. Whoever opened it does not decide, nor whoever works the same shift.
 func (m *Manager) DecideHandover(ctx context.Context, a Actor, id string, approve bool) (h idp.Handover, err error) {
 	if err := a.allow(HandoverDecide); err != nil {
 		return h, err
 	}
 	err = m.Store.Tx(ctx, func(ctx context.Context) error {
-		c, err := m.Store.Case(ctx, id)
+		h = idp.Handover{}
+		c, owner, err := m.onHandoverCase(ctx, a, id)
 		if err != nil {
 			return err
 		}
-		if approve {
-			h, err = m.HandOverByCase(ctx, a, c, Asked(c))
+		if !approve {
+			return m.decide(ctx, a, &c, owner, idp.OutcomeRefused, "case.closed")
+		}
+		s, err := m.successor(&a, HandoverDecide, Asked(c))
+		if err != nil {
 			return err
 		}
-		return m.closeCase(ctx, a, c, "refused")
-	})
-	return h, err
-}
-
-// HandOverByCase closes a case with a proposal in the place of the owner's, who is gone.
-// The actor approves what another has seen the documents of.
-func (m *Manager) HandOverByCase(ctx context.Context, a Actor, c idp.Case, in NewHandover) (h idp.Handover, err error) {
-	s, err := m.successor(&a, HandoverDecide, in)
-	if err != nil {
-		return h, err
-	}
-	err = m.Store.Tx(ctx, func(ctx context.Context) error {
-		if err := m.mayBuild(ctx, a, HandoverDecide, Target{Merchant: c.Merchant}); err != nil {
-			return err
-		}
-		if err := m.mayDecide(ctx, a, c); err != nil {
-			return err
-		}
-		if err := m.closeCase(ctx, a, c, "approved"); err != nil {
+		if err := m.decide(ctx, a, &c, owner, idp.OutcomeApproved, "case.closed"); err != nil {
 			return err
 		}
 		h = idp.Handover{MerchantID: c.Merchant, From: c.UserID, Case: c.ID}
@@ -572,34 +561,28 @@ func (m *Manager) HandOverByCase(ctx context.Context, a Actor, c idp.Case, in Ne
 	return h, err
 }
 
-// mayDecide: four eyes, of two shifts.
-func (m *Manager) mayDecide(ctx context.Context, a Actor, c idp.Case) error {
-	if c.OpenedBy == a.User.ID || c.UserID == a.User.ID {
-		return forbidden("handover.own_case")
+// onHandoverCase begins the decision of an open case for a hand-over: four eyes, of two
+// shifts, and none of them the owner's.
+func (m *Manager) onHandoverCase(ctx context.Context, a Actor, id string) (c idp.Case, owner idp.User, err error) {
+	if c, err = m.Store.HoldCase(ctx, id); err != nil {
+		return
 	}
-	opener, err := m.Store.User(ctx, c.OpenedBy)
+	if err = m.mayBuild(ctx, a, HandoverDecide, Target{Merchant: c.Merchant}); err != nil {
+		return
+	}
+	switch {
+	case c.Kind != idp.CaseHandover:
+		err = idp.Errorf(idp.NotFound, "error.notfound")
+	case c.State != idp.CaseOpen:
+		err = moved()
+	case c.UserID == a.User.ID:
+		err = forbidden("error.self")
+	}
 	if err != nil {
-		return err
+		return
 	}
-	if opener.Team != "" && opener.Team == a.User.Team {
-		return forbidden("handover.same_team")
+	if err = m.isApart(ctx, a, c); err == nil {
+		owner, err = m.Store.User(ctx, c.UserID)
 	}
-	return nil
-}
-
-// closeCase ends an open case for a hand-over.
-func (m *Manager) closeCase(ctx context.Context, a Actor, c idp.Case, outcome string) error {
-	if c.Kind != caseHandover {
-		return idp.Errorf(idp.NotFound, "error.notfound")
-	}
-	if ok, err := m.Store.CloseCase(ctx, c.ID, time.Now()); err != nil || !ok {
-		return orMoved(err)
-	}
-	owner, err := m.Store.User(ctx, c.UserID)
-	if err != nil {
-		return err
-	}
-	e := userEvent("case.closed", owner)
-	e.Data = map[string]any{"case": c.Number, "kind": c.Kind, "outcome": outcome}
-	return m.record(ctx, a, e)
+	return
 }

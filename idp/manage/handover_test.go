@@ -1,7 +1,9 @@
 package manage
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -96,6 +98,65 @@ func TestHandover(t *testing.T) {
 			h.offeredBy(owner)
 		})
 	}
+}
+
+// All of it is one act: what goes wrong at its very end leaves everything as it was, and
+// done it moves neither store nor terminal nor anybody of the staff out of the shop.
+func TestHandoverIsOneAct(t *testing.T) {
+	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
+		h, ctx := newHouse(t, s), t.Context()
+		h.must(s.MoveMerchantNo(ctx, h.merchant.No, h.owner.ID))
+		heir := h.heir()
+		session, grant, device := h.live(h.owner)
+		hand := h.offered(false)
+		h.must(h.AcceptHandover(ctx, heir, hand.ID))
+		due := h.now(hand.ID).DueAt
+		h.must(s.AddRecovery(ctx, &idp.Recovery{UserID: h.owner.ID, State: idp.RecoveryWaiting, StartedAt: time.Now(), DueAt: time.Now().Add(time.Hour), Until: time.Now().Add(2 * time.Hour)}))
+		shop := func() string {
+			stores := second1(s.Stores(ctx, h.merchant.ID))
+			terminals := second1(s.TerminalsBy(ctx, storage.TerminalFilter{Merchant: h.merchant.ID}, 10))
+			staff := []string{}
+			for _, u := range second1(s.Users(ctx, storage.UserFilter{Merchant: h.merchant.ID}, 10)) {
+				staff = append(staff, u.ID)
+			}
+			slices.Sort(staff)
+			if len(stores) != 1 || len(terminals) != 1 || len(staff) < 3 {
+				t.Fatalf("%d stores, %d terminals, %d staff", len(stores), len(terminals), len(staff))
+			}
+			return fmt.Sprint(stores, terminals[0].ID, terminals[0].StoreID, terminals[0].State, staff)
+		}
+		before, real := shop(), h.Announce
+		for fails := 1; fails <= 2; fails++ { // of the two who are told at the end
+			n := 0
+			h.Announce = func(ctx context.Context, u idp.User, a idp.Announcement) error {
+				if a.Template == "owner.done" {
+					if n++; n == fails {
+						return errors.New("no room on the disk")
+					}
+				}
+				return real(ctx, u, a)
+			}
+			if err := h.HandoversDue(ctx, due); err == nil {
+				t.Fatal("the trouble is not told")
+			}
+			old, next := second1(s.User(ctx, h.owner.ID)), second1(s.User(ctx, heir.User.ID))
+			named := second1(s.UserByIdentifier(ctx, idp.IdentifierMerchantNo, h.merchant.No))
+			if old.Role != idp.RoleOwner || old.Status != idp.UserActive || next.Role != idp.RoleManager || next.StoreID != heir.User.StoreID || next.Withholds(due) != idp.WithholdNothing || named.ID != old.ID {
+				t.Errorf("trouble %d: half done: %+v, %+v, the number names %s", fails, old, next, named.Name)
+			}
+			if ss := second1(s.Session(ctx, session)); !ss.EndedAt.IsZero() || h.ended(grant) || h.ended(device) || second1(s.RunningRecovery(ctx, old.ID)) == nil {
+				t.Errorf("trouble %d: something of the old owner ended", fails)
+			}
+			if now := h.now(hand.ID); now.State != idp.HandoverCooling || len(h.events(storage.EventFilter{Name: "owner.done"})) != 0 || slices.Contains(h.told(old), "owner.done") || shop() != before {
+				t.Errorf("trouble %d: %+v", fails, now)
+			}
+		}
+		h.Announce = real
+		h.must(h.HandoversDue(ctx, due))
+		if owner := second1(s.User(ctx, heir.User.ID)); owner.Role != idp.RoleOwner || owner.MerchantID != h.merchant.ID || shop() != before {
+			t.Errorf("%+v, the shop\n%s\nwas\n%s", owner, shop(), before)
+		}
+	})
 }
 
 // offeredBy: a new owner can hand the shop on once nothing is held any more.
@@ -347,22 +408,43 @@ func TestHandoverByCase(t *testing.T) {
 	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
 		h, ctx := newHouse(t, s), t.Context()
 		heir, admin, super := h.heir(), h.as(idp.RolePolicyAdmin), h.as(idp.RoleSupportSupervisor)
-		in := NewHandover{To: heir.User.ID, Stays: true}
+		in := NewHandover{To: heir.User.ID, Stays: true, Seen: []string{"gone", "licence"}}
 		h.must(second(s.LockUser(ctx, h.owner.ID, "died")))
 		wants(t, second(h.AskHandover(ctx, h.as(idp.RoleSupportAgent), h.merchant.ID, in)), idp.Forbidden, "error.forbidden")
-		wants(t, second(h.AskHandover(ctx, super, h.merchant.ID, NewHandover{To: h.shop[idp.RoleCashier].ID})), idp.Invalid, "error.choose")
+		wants(t, second(h.AskHandover(ctx, super, h.merchant.ID, NewHandover{To: h.shop[idp.RoleCashier].ID, Seen: in.Seen})), idp.Invalid, "error.choose")
+		for _, seen := range [][]string{nil, {"gone"}, {"gone", "gone"}, {"gone", "my word"}} {
+			wants(t, second(h.AskHandover(ctx, super, h.merchant.ID, NewHandover{To: heir.User.ID, Seen: seen})), idp.Invalid, "handover.few_papers")
+		}
+		if got := h.told(h.owner); len(got) != 0 {
+			t.Errorf("told %v of what was refused", got)
+		}
 		c := second1(h.AskHandover(ctx, super, h.merchant.ID, in))
+		if got := h.told(h.owner); !slices.Equal(got, []string{"case.handover"}) {
+			t.Errorf("the old owner was told %v", got)
+		}
+		if got := Asked(second1(s.Case(ctx, c.ID))).Seen; !slices.Equal(got, in.Seen) {
+			t.Errorf("seen %v", got)
+		}
 		wants(t, second(h.AskHandover(ctx, super, h.merchant.ID, in)), idp.Conflict, "handover.asked")
-		wants(t, second(h.DecideHandover(ctx, super, c.ID, true)), idp.Forbidden, "handover.own_case")
+		wants(t, second(h.DecideHandover(ctx, super, c.ID, true)), idp.Forbidden, "error.case_opener")
 		wants(t, second(h.DecideHandover(ctx, h.is(h.owner), c.ID, true)), idp.Forbidden, "error.forbidden")
-		h.sameShift(c, admin)
+		wants(t, second(h.DecideHandover(ctx, admin, c.ID, true)), idp.Forbidden, "error.case_no_team")
+		h.works(super, "night")
+		h.works(admin, "night")
+		for _, approve := range []bool{true, false} {
+			wants(t, second(h.DecideHandover(ctx, admin, c.ID, approve)), idp.Forbidden, "error.case_team")
+		}
+		h.works(admin, "")
 		second1(h.DecideHandover(ctx, admin, c.ID, false))
-		if got := second1(s.Case(ctx, c.ID)); got.State != idp.CaseClosed || second1(s.RunningHandover(ctx, h.merchant.ID)) != nil {
+		if got := second1(s.Case(ctx, c.ID)); got.State != idp.CaseClosed || got.Outcome != idp.OutcomeRefused || got.DecidedBy != admin.User.ID || second1(s.RunningHandover(ctx, h.merchant.ID)) != nil {
 			t.Error("refused, and it goes on")
 		}
 		c = second1(h.AskHandover(ctx, super, h.merchant.ID, in))
 		hand := second1(h.DecideHandover(ctx, admin, c.ID, true))
 		wants(t, second(h.DecideHandover(ctx, admin, c.ID, true)), idp.Conflict, "error.moved")
+		if got := second1(s.Case(ctx, c.ID)); got.Outcome != idp.OutcomeApproved || got.DecidedBy != admin.User.ID || got.Approved() {
+			t.Errorf("%+v: it gives no link", got)
+		}
 		if hand.Stays || hand.Case != c.ID || hand.From != h.owner.ID || h.told(h.owner)[0] != "owner.proposed" {
 			t.Errorf("%+v, told %v", hand, h.told(h.owner))
 		}
@@ -378,21 +460,16 @@ func TestHandoverByCase(t *testing.T) {
 		}
 		notme := idp.Case{Kind: "notme", UserID: h.owner.ID, Merchant: h.merchant.ID, OpenedBy: h.staff[idp.RoleSupportAgent].ID, OpenedAt: time.Now(), DueAt: time.Now()}
 		h.must(s.OpenCase(ctx, &notme))
-		wants(t, second(h.HandOverByCase(ctx, super, notme, in)), idp.NotFound, "error.notfound")
+		for _, approve := range []bool{true, false} {
+			wants(t, second(h.DecideHandover(ctx, super, notme.ID, approve)), idp.NotFound, "error.notfound")
+		}
 	})
 }
 
-// sameShift: two of one shift are one pair of eyes.
-func (h *house) sameShift(c idp.Case, admin Actor) {
+// works puts one of the operator's people into a shift.
+func (h *house) works(a Actor, shift string) {
 	h.t.Helper()
-	mate := idp.User{Name: "mate", Language: "zh-CN", Role: idp.RolePolicyAdmin, Status: idp.UserActive, Team: "night"}
-	opener := idp.User{Name: "opener", Language: "zh-CN", Role: idp.RoleSupportSupervisor, Status: idp.UserActive, Team: "night"}
-	h.must(errors.Join(h.Store.CreateUser(h.t.Context(), &mate), h.Store.CreateUser(h.t.Context(), &opener)))
-	theirs := c
-	theirs.OpenedBy = opener.ID
-	a := admin
-	a.User = mate
-	wants(h.t, second(h.HandOverByCase(h.t.Context(), a, theirs, Asked(theirs))), idp.Forbidden, "handover.same_team")
+	h.must(h.Store.SetTeam(h.t.Context(), a.User.ID, shift))
 }
 
 // A recovery that waits was decided for who somebody was: whatever makes him another ends it.

@@ -104,7 +104,8 @@ func (m *Manager) NeedsCase(ctx context.Context, a Actor, user string) (bool, er
 	return false, err
 }
 
-// LookAtMerchant opens a merchant's page, with its staff, stores and terminals.
+// LookAtMerchant opens a merchant's page, with its staff, stores and terminals. Its owner is
+// told, as of a look at his own page.
 func (m *Manager) LookAtMerchant(ctx context.Context, a Actor, merchant string) error {
 	if err := a.allow(MerchantView); err != nil {
 		return err
@@ -119,10 +120,20 @@ func (m *Manager) LookAtMerchant(ctx context.Context, a Actor, merchant string) 
 		if done, err := m.LookedAtMerchant(ctx, a, merchant); err != nil || done {
 			return err
 		}
-		if _, err := m.worksOn(ctx, a, storage.CaseFilter{Merchant: merchant}); err != nil {
+		c, err := m.worksOn(ctx, a, storage.CaseFilter{Merchant: merchant})
+		if err != nil {
 			return err
 		}
-		return m.record(ctx, a, idp.Event{Name: "merchant.viewed", Merchant: merchant})
+		if err := m.record(ctx, a, idp.Event{Name: "merchant.viewed", Merchant: merchant}); err != nil || May(a.User.Role, MerchantView) != Reason {
+			return err
+		}
+		owners, err := m.Store.Users(ctx, storage.UserFilter{Merchant: merchant, Roles: []idp.Role{idp.RoleOwner}, Status: string(idp.UserActive)}, 10)
+		for _, u := range owners {
+			if err := m.Tell(ctx, u, "merchant.viewed", c, ""); err != nil {
+				return err
+			}
+		}
+		return err
 	})
 }
 

@@ -702,7 +702,7 @@ func TestLooksAreTold(t *testing.T) {
 	if n := len(h.events(storage.EventFilter{Merchant: h.merchant.ID, Name: "merchant.viewed"})); n != 1 {
 		t.Errorf("%d looks at the merchant", n)
 	}
-	if got := h.messages(h.owner); len(got) != 1 || got[0].Template != "account.viewed" { // of support, not of who audits
+	if got := h.messages(h.owner); len(got) != 2 || got[0].Template != "merchant.viewed" || got[1].Template != "account.viewed" { // of support, not of who audits
 		t.Errorf("told %v", got)
 	}
 	if ok, err := h.Looked(ctx, h.as(idp.RolePolicyAdmin), h.owner.ID); ok || err != nil {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -40,12 +41,17 @@ func (p *Provider) terminalNotices(w http.ResponseWriter, r *http.Request) error
 		return err
 	}
 	ctx := r.Context()
-	list, err := p.Store.TerminalNotices(ctx, t, time.Now())
+	now := time.Now()
+	list, err := p.Store.TerminalNotices(ctx, t, now)
+	if err != nil {
+		return err
+	}
+	calls, err := p.Store.ShopCalls(ctx, t, now)
 	if err != nil {
 		return err
 	}
 	shown := []shownNotice{}
-	if len(list) > 0 {
+	if len(list)+len(calls) > 0 {
 		lang, err := p.shopLanguage(ctx, t.MerchantID)
 		if err != nil {
 			return err
@@ -53,10 +59,35 @@ func (p *Provider) terminalNotices(w http.ResponseWriter, r *http.Request) error
 		for _, n := range list {
 			shown = append(shown, p.inWords(n, lang))
 		}
+		talks, err := p.callsInWords(ctx, calls, lang)
+		if err != nil {
+			return err
+		}
+		shown = append(shown, talks...)
 	}
 	writeJSON(w, http.StatusOK, shown)
 	return nil
 }
+
+// callsInWords are the calls with support that go on at a terminal. A call is no row among the
+// notices: it is shown for as long as it lasts, under another name once the agent's half is there.
+func (p *Provider) callsInWords(ctx context.Context, calls []idp.Call, lang string) (shown []shownNotice, err error) {
+	var ids []string
+	for _, c := range calls {
+		ids = append(ids, c.UserID)
+	}
+	people, err := p.Store.UsersOf(ctx, ids)
+	for _, c := range calls {
+		text := templates.T(lang, "terminal-notice.call", people[c.UserID].Name, c.Caller)
+		if c.Half != "" {
+			text = templates.T(lang, "terminal-notice.call_check", people[c.UserID].Name, c.Half)
+		}
+		shown = append(shown, shownNotice{ID: callNotice(c), Kind: string(idp.NoticeCall), Text: text, At: c.StartedAt.UTC(), Until: c.Until.UTC()})
+	}
+	return shown, err
+}
+
+func callNotice(c idp.Call) string { return c.ID + "." + string(c.State) }
 
 func (p *Provider) inWords(n idp.TerminalNotice, lang string) shownNotice {
 	f := templates.Frame{Lang: lang, Zone: p.Site.Zone, Now: time.Now()}
@@ -113,11 +144,7 @@ func (p *Provider) answerNotice(w http.ResponseWriter, r *http.Request) error {
 func (p *Provider) answered(ctx context.Context, id string, t idp.Terminal, do string, digits int) (result string, err error) {
 	now := time.Now()
 	if do == "seen" {
-		live, err := p.Store.SeeTerminalNotice(ctx, id, t, now)
-		if err == nil && !live {
-			err = idp.Errorf(idp.NotFound, "error.notfound")
-		}
-		return "seen", err
+		return "seen", p.seen(ctx, id, t, now)
 	}
 	answer := map[string]idp.NoticeAnswer{"stop": idp.NoticeStopped, "confirm": idp.NoticeConfirmed}[do]
 	err = p.Store.Tx(ctx, func(ctx context.Context) error {
@@ -138,6 +165,20 @@ func (p *Provider) answered(ctx context.Context, id string, t idp.Terminal, do s
 			Policy: p.Policy.Now().Version, Data: map[string]any{"notice": n.ID, "kind": string(n.Kind), "answer": result}})
 	})
 	return result, err
+}
+
+// seen notes that a notice was shown. Of a call nothing is kept: its notice has another name
+// as soon as it has other words.
+func (p *Provider) seen(ctx context.Context, id string, t idp.Terminal, now time.Time) error {
+	live, err := p.Store.SeeTerminalNotice(ctx, id, t, now)
+	if err != nil || live {
+		return err
+	}
+	calls, err := p.Store.ShopCalls(ctx, t, now)
+	if err == nil && !slices.ContainsFunc(calls, func(c idp.Call) bool { return callNotice(c) == id }) {
+		err = idp.Errorf(idp.NotFound, "error.notfound")
+	}
+	return err
 }
 
 // readAnswer reads {"do":"confirm","digits":"47"}.

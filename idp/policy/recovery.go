@@ -254,13 +254,25 @@ func (r Recovery) Decide(f RecoveryFacts) RecoveryPlan {
 	return plan
 }
 
+// Mends says whether any of the proofs that count under these rules begin to mend a loss. What
+// people decide does under all rules.
+func (r Recovery) Mends(lost idp.Lost) bool {
+	f := RecoveryFacts{Lost: lost, Enrolled: true, Demanded: true}
+	for _, by := range idp.Evidences {
+		if by != idp.ByCase {
+			f.Shown = append(f.Shown, idp.Shown{By: by, ID: string(by)})
+		}
+	}
+	return r.Decide(f).How != Nothing
+}
+
 // staff is row 17: operator staff, beyond their own spare passkey or kit.
 func (r Recovery) staff(f RecoveryFacts, p proofs, level int) RecoveryPlan {
 	plan := RecoveryPlan{Row: 17, Level: level, How: ByPeople}
 	switch {
 	case len(p.groups) == 0:
 		plan.How = Nothing
-	case p.has(idp.ByCase) && f.Barred == "":
+	case p.has(idp.ByCase) && (f.Barred == "" || f.Barred == "disputed" || f.Barred == "again"): // people have decided
 		plan.How, plan.Wait, plan.Withheld, plan.Kit = Delayed, r.StaffWait, idp.WithholdMoney, true
 		plan.Password, plan.Second = f.Lost != idp.LostSecond, f.Lost != idp.LostPassword
 		if f.Met {

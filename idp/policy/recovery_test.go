@@ -3,6 +3,7 @@ package policy_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -98,6 +99,69 @@ func TestRecoveryTable(test *testing.T) {
 				if got.Kit != (row.no == 5 || row.no >= 10) {
 					test.Errorf("row %d: the kit ends: %v", row.no, got.Kit)
 				}
+			}
+		}
+	}
+}
+
+// TestRecoveryByPeople walks the rows of whom others bring back: the shop its own, and two of
+// the operator's staff a third.
+func TestRecoveryByPeople(test *testing.T) {
+	points := [][]string{nil, {"place"}, {"place", "changed", "starts"}}
+	same := func(what string) []string { return []string{what, what, what} }
+	shop := func(f *policy.RecoveryFacts) { f.Shop = true }
+	staff := func(f *policy.RecoveryFacts) { f.Staff = true }
+	met := func(f *policy.RecoveryFacts) { f.Staff, f.Met = true, true }
+	barred := func(by func(f *policy.RecoveryFacts), why string) func(f *policy.RecoveryFacts) {
+		return func(f *policy.RecoveryFacts) { by(f); f.Barred = why }
+	}
+	for _, row := range []struct {
+		no               int
+		by               func(f *policy.RecoveryFacts)
+		lost             idp.Lost
+		shown            []idp.Evidence
+		at               []string
+		password, second bool
+	}{
+		{16, shop, idp.LostBoth, nil, same("now"), true, true},
+		{16, shop, idp.LostPassword, nil, same("now"), true, false},
+		{16, shop, idp.LostSecond, []idp.Evidence{p}, same("now"), false, true},
+		{18, barred(shop, "frozen"), idp.LostBoth, nil, same("case"), false, false},
+		{17, staff, idp.LostBoth, []idp.Evidence{c}, same("wait w2 4h"), true, true},
+		{17, staff, idp.LostPassword, []idp.Evidence{c}, same("wait w2 4h"), true, false},
+		{17, staff, idp.LostSecond, []idp.Evidence{c, p}, same("wait w2 4h"), false, true},
+		{17, staff, idp.LostBoth, []idp.Evidence{c, k}, same("wait w2 4h"), true, true}, // nothing of his own makes it sooner
+		{17, met, idp.LostBoth, []idp.Evidence{c}, same("now"), true, true},
+		{17, met, idp.LostBoth, []idp.Evidence{p, t}, same("case"), false, false}, // who met him must have approved
+		{17, staff, idp.LostBoth, []idp.Evidence{p}, same("case"), false, false},
+		{17, staff, idp.LostBoth, []idp.Evidence{p, m, d}, same("case"), false, false},
+		{17, staff, idp.LostSecond, []idp.Evidence{w, p}, same("case"), false, false},
+		{17, staff, idp.LostBoth, nil, same("nothing"), false, false},
+		{17, barred(staff, "frozen"), idp.LostBoth, []idp.Evidence{c}, same("case"), false, false},
+		{17, barred(met, "frozen"), idp.LostBoth, []idp.Evidence{c}, same("case"), false, false},
+		{17, barred(staff, "disputed"), idp.LostBoth, []idp.Evidence{c}, same("wait w2 4h"), true, true}, // people have decided
+		{17, barred(met, "again"), idp.LostBoth, []idp.Evidence{c}, same("now"), true, true},
+	} {
+		for level, want := range row.at {
+			f := policy.RecoveryFacts{Lost: row.lost, Shown: showing(row.shown...), Enrolled: true, Demanded: true, Risks: points[level]}
+			row.by(&f)
+			got := rulesFor(idp.TierStandard).Decide(f)
+			if got.Row != row.no || got.Level != level || said(got) != want || got.Password != row.password || got.Second != row.second {
+				test.Errorf("row %d, %v lost, %v shown, level %d: %+v, want %q", row.no, row.lost, row.shown, level, got, want)
+			}
+		}
+	}
+	// Their own spare passkey or kit still works, where it works at once.
+	for _, row := range []struct {
+		no    int
+		lost  idp.Lost
+		shown []idp.Evidence
+		at    []string
+	}{{3, idp.LostPassword, []idp.Evidence{p, fu}, []string{"now", "now w1 24h", "case"}}, {8, idp.LostSecond, []idp.Evidence{w, k}, []string{"now", "now w1 24h", "case"}}} {
+		for level, want := range row.at {
+			f := policy.RecoveryFacts{Lost: row.lost, Shown: showing(row.shown...), Enrolled: true, Demanded: true, Risks: points[level], Staff: true}
+			if got := rulesFor(idp.TierStandard).Decide(f); said(got) != want || want != "case" && got.Row != row.no {
+				test.Errorf("%v shown by staff, level %d: row %d, %q, want %q", row.shown, level, got.Row, said(got), want)
 			}
 		}
 	}
@@ -311,6 +375,30 @@ func TestRemindAt(t *testing.T) {
 			if h := got.Hour()*60 + got.Minute(); h < 8*60 || h > 22*60 || !got.After(start) || got.After(end.Add(-r.Remind)) {
 				t.Errorf("%s from %s: reminded at %s", wait, start, got)
 			}
+		}
+	}
+}
+
+// A loss is offered to be mended where some proof that counts begins to.
+func TestMends(t *testing.T) {
+	r := policy.Default().Settings.Recovery
+	for proofs, want := range map[string][2]bool{ // password, second factor
+		"":                   {false, false},
+		"case":               {false, false},
+		"terminal":           {false, false},
+		"password":           {false, false},
+		"phone":              {true, false},
+		"kit":                {true, false},
+		"terminal,computer":  {true, false},
+		"phone,terminal":     {true, true},
+		"password,mail":      {true, true},
+		"password,kit":       {true, true},
+		"password,terminal":  {false, false},
+		"password,totp,case": {false, true},
+	} {
+		r.Proofs = strings.FieldsFunc(proofs, func(c rune) bool { return c == ',' })
+		if got := [2]bool{r.Mends(idp.LostPassword), r.Mends(idp.LostSecond)}; got != want {
+			t.Errorf("%q: %v, want %v", proofs, got, want)
 		}
 	}
 }

@@ -66,15 +66,16 @@ var demoPeople = []struct {
 	key, username, name string
 	role                idp.Role
 	totp                bool
+	shift               string // of the operator's: the two who decide a case are of two
 }{
-	{"owner", "lin.wei", "林薇", idp.RoleOwner, true},
-	{"manager", "wang.zq", "王志强", idp.RoleManager, true},
-	{"cashier", "chen.xy", "陈小燕", idp.RoleCashier, false},
-	{"policy_admin", "he.min", "何敏", idp.RolePolicyAdmin, true},
-	{"policy_admin_2", "zhou.ning", "周宁", idp.RolePolicyAdmin, true},
-	{"support_agent", "fang.qing", "方晴", idp.RoleSupportAgent, true},
-	{"support_supervisor", "luo.bin", "罗斌", idp.RoleSupportSupervisor, true},
-	{"auditor", "shen.yi", "沈仪", idp.RoleAuditor, true},
+	{"owner", "lin.wei", "林薇", idp.RoleOwner, true, ""},
+	{"manager", "wang.zq", "王志强", idp.RoleManager, true, ""},
+	{"cashier", "chen.xy", "陈小燕", idp.RoleCashier, false, ""},
+	{"policy_admin", "he.min", "何敏", idp.RolePolicyAdmin, true, "早班"},
+	{"policy_admin_2", "zhou.ning", "周宁", idp.RolePolicyAdmin, true, "中班"},
+	{"support_agent", "fang.qing", "方晴", idp.RoleSupportAgent, true, "早班"},
+	{"support_supervisor", "luo.bin", "罗斌", idp.RoleSupportSupervisor, true, "晚班"},
+	{"auditor", "shen.yi", "沈仪", idp.RoleAuditor, true, ""},
 }
 
 var demoDevices = []struct {
@@ -184,7 +185,7 @@ func (w *world) make(ctx context.Context, store *storage.Store, hasher *phc.Hash
 			}
 		}
 		for _, p := range demoPeople {
-			if err := w.person(ctx, store, p.key, p.name, p.role, m.ID, st.ID, hashes[p.key], papers[p.key]); err != nil {
+			if err := w.person(ctx, store, p.key, idp.User{Name: p.name, Role: p.role, Team: p.shift}, m.ID, st.ID, hashes[p.key], papers[p.key]); err != nil {
 				return err
 			}
 		}
@@ -194,10 +195,10 @@ func (w *world) make(ctx context.Context, store *storage.Store, hasher *phc.Hash
 
 // person makes one of the people. What he holds is a month old: what was bound lately proves
 // nothing, and here recovery is to be seen.
-func (w *world) person(ctx context.Context, store *storage.Store, key, name string, role idp.Role, merchant, shop, hash string, paper []byte) error {
+func (w *world) person(ctx context.Context, store *storage.Store, key string, u idp.User, merchant, shop, hash string, paper []byte) error {
 	now, d := time.Now(), w.Users[key]
 	since := now.AddDate(0, -1, 0)
-	u := idp.User{Name: name, Language: "zh-CN", Role: role, GraceFrom: now}
+	u.Language, u.GraceFrom = "zh-CN", now
 	names := []idp.Identifier{{Kind: idp.IdentifierUsername, Value: d.Username}, {Kind: idp.IdentifierPhone, Value: d.Phone, VerifiedAt: since}, {Kind: idp.IdentifierEmail, Value: d.Email, VerifiedAt: since}}
 	creds := []idp.Credential{{Method: idp.MethodPassword, Data: []byte(hash), CreatedAt: since}}
 	if paper != nil {
@@ -206,10 +207,10 @@ func (w *world) person(ctx context.Context, store *storage.Store, key, name stri
 	if d.TOTPSecret != nil {
 		creds = append(creds, idp.Credential{Method: idp.MethodTOTP, Data: totp.Data(*d.TOTPSecret), CreatedAt: since})
 	}
-	if !role.Operator() {
+	if !u.Role.Operator() {
 		u.MerchantID = merchant
 	}
-	switch role {
+	switch u.Role {
 	case idp.RoleOwner:
 		names = append(names, idp.Identifier{Kind: idp.IdentifierMerchantNo, Value: demoMerchantNo})
 	case idp.RoleManager, idp.RoleCashier:

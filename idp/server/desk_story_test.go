@@ -177,3 +177,73 @@ func TestSupportDeskStopped(t *testing.T) {
 		}
 	})
 }
+
+// One of the operator's own who has lost everything is brought back by two others: after four
+// hours, or at once if both met him. All administrators are told, also where he asked himself.
+func TestStaffComesBack(t *testing.T) {
+	for name, met := range map[string]bool{"by their word": false, "who met him": true} {
+		t.Run(name, func(t *testing.T) {
+			eachHour(t, func(t *testing.T, w *demoWorld) {
+				const login, phone, why = "lost.super", "+8613900010201", "同事来找，工号 0417"
+				w.ripe(t, somebody{User: idp.User{Role: idp.RoleSupportSupervisor}, Login: login, TOTP: true, Phone: phone, NoSignIn: true}, "203.0.113.70")
+				time.Sleep(8 * 24 * time.Hour)
+				told := func(want int) {
+					t.Helper()
+					for _, admin := range []string{"he.min", "zhou.ning"} {
+						if n := len(w.notices(t, admin, "staff.recovery")); n != want {
+							t.Errorf("%s was told %d times, want %d", admin, n, want)
+						}
+					}
+				}
+				one := w.from(t, "203.0.113.71")
+				one.open("/sign-in").signIn("policy_admin").withKey()
+				var page string
+				if met {
+					one.open("/console/cases/new").submit("login", login, "lost", "both", "send_to", "139 0001 0202", "met", "1", "reason", why).see(200, "工单已经开好")
+					page = one.URL.Path
+				} else {
+					w.from(t, "203.0.113.70").lost("both", login).shows("introduce:phone", phone).see(200, "要由客服来办").submit("do", "go").see(200, "")
+					page = "/console/cases/" + w.cases(t, login)[0].ID
+					told(2)
+					one.open(page).submit("typed", "", "reason", why)
+					one.post(page+"/address", url.Values{"send_to": {"139 0001 0202"}, "reason": {why}}).see(200, "139****0202")
+					one.post(page+"/submit", url.Values{"reason": {why}}).see(200, "等批准")
+				}
+				if c := w.cases(t, login)[0]; c.Kind != idp.CaseStaff || c.ReadyAt.IsZero() {
+					t.Fatalf("%+v", c)
+				}
+				told(2)
+				one.post(page+"/approve", url.Values{"met": {"1"}, "reason": {why}}).see(403, templates.T("zh-CN", "error.case_opener"))
+				time.Sleep(11 * time.Minute) // the same is not told twice in ten
+				other := w.from(t, "203.0.113.72")
+				other.open("/sign-in").signIn("policy_admin_2").withKey()
+				other.open(page).submit("typed", "", "reason", why)
+				other.post(page+"/approve", url.Values{"met": {"1"}, "reason": {why}}).see(200, "已经批准")
+				told(4)
+
+				link, _ := w.linkOf(t, login, "case.link", caseLink)
+				b := w.from(t, "192.0.2.80").open(strings.TrimPrefix(link, w.Issuer)).see(200, "接着找回账户").submit("token")
+				b.submit("do", "go")
+				if !met {
+					b.see(200, "还要等")
+					if r := w.recoveries(t, login)[0]; r.DueAt.Sub(r.StartedAt) != 4*time.Hour || w.user(t, login).Withholds(time.Now()) != idp.WithholdMoney {
+						t.Errorf("%+v", r)
+					}
+					time.Sleep(4*time.Hour - time.Minute)
+					b.open(b.URL.String()).see(200, "还要等")
+					time.Sleep(time.Minute)
+					b.open(b.URL.String())
+				}
+				b.see(200, "密码").chooses().see(200, "选").submit("factor", "totp")
+				enrol(t, b)
+				b.see(200, "找回来了")
+				if r := w.recoveries(t, login)[0]; r.State != idp.RecoveryDone || r.Row != 17 || w.user(t, login).Withholds(time.Now()) != idp.WithholdNothing {
+					t.Errorf("%+v", r)
+				}
+				if c := w.cases(t, login)[0]; c.Met() != met {
+					t.Errorf("both met him: %t", c.Met())
+				}
+			})
+		})
+	}
+}

@@ -340,32 +340,109 @@ func TestTerminalPolicy(t *testing.T) {
 	})
 }
 
+// Who has lost all else reads his digits off the shop's terminal while support is on the line;
+// what support must answer is there once his were right, and nothing when the call is over.
+func TestCallAtTerminal(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		ask := w.atTerminal(t)
+		says := func() string {
+			var list []struct{ ID, Kind, Text string }
+			must(t, json.Unmarshal([]byte(ask("GET", "/terminal/notices", "").Body), &list))
+			if len(list) == 0 {
+				return ""
+			}
+			if len(list) != 1 || list[0].Kind != "call" || !strings.Contains(list[0].Text, "林薇") {
+				t.Fatalf("%+v", list)
+			}
+			if d := ask("POST", "/terminal/notices/"+list[0].ID, `{"do":"seen"}`); d.Status != 200 {
+				t.Errorf("seen: %d %s", d.Status, d.Body)
+			}
+			if d := ask("POST", "/terminal/notices/"+list[0].ID, `{"do":"stop"}`); d.Status != 404 {
+				t.Errorf("a call was stopped: %d %s", d.Status, d.Body)
+			}
+			return list[0].ID + " " + fourDigits.FindString(list[0].Text)
+		}
+		agent := w.from(t, "203.0.113.2")
+		agent.open("/sign-in").signIn("support_agent")
+		agent.open("/console/cases/new").submit("login", w.Merchant.No, "lost", "both", "send_to", "139 0001 0009", "reason", "来电 0310-021")
+		page := agent.URL.Path
+		if got := says(); got != "" {
+			t.Errorf("before any call: %s", got)
+		}
+		agent.open(page+"/call").post(page+"/call", nil).see(200, "请来电人读他的四位数")
+		first, mine, _ := strings.Cut(says(), " ")
+		if mine == "" || strings.Contains(agent.text(), mine) {
+			t.Fatalf("the terminal says %q, the agent reads %s", mine, agent.text())
+		}
+		agent.submit("digits", mine).see(200, "来电人的数字对了")
+		then, theirs, _ := strings.Cut(says(), " ")
+		if first == then || theirs == mine || !strings.Contains(agent.text(), theirs) {
+			t.Errorf("%s %s, then %s %s; the agent reads %s", first, mine, then, theirs, agent.text())
+		}
+		if d := ask("POST", "/terminal/notices/"+first, `{"do":"seen"}`); d.Status != 404 {
+			t.Errorf("what is gone was seen: %d", d.Status)
+		}
+		time.Sleep(10 * time.Minute)
+		ask = w.atTerminal(t)
+		if got := says(); got != "" {
+			t.Errorf("after the call: %s", got)
+		}
+		// Three wrong ones end it there, too; and a terminal of another shop never had it.
+		agent = w.from(t, "203.0.113.3")
+		agent.open("/sign-in").signIn("support_agent")
+		agent.open(page+"/call").post(page+"/call", nil).see(200, "请来电人读他的四位数")
+		_, mine, _ = strings.Cut(says(), " ")
+		other := w.merchantOf(t, "822290059430078", "隔壁店")
+		calls, err := w.Service.Store.ShopCalls(t.Context(), idp.Terminal{MerchantID: other.ID}, time.Now())
+		if err != nil || len(calls) != 0 {
+			t.Errorf("another shop shows %+v, %v", calls, err)
+		}
+		wrong, form := "0000", agent.Doc
+		if wrong == mine {
+			wrong = "0001"
+		}
+		for range 3 {
+			agent.Doc = form
+			agent.submit("digits", wrong).see(422, "")
+		}
+		if got := says(); got != "" {
+			t.Errorf("after three wrong ones: %s", got)
+		}
+	})
+}
+
+// atTerminal signs the shop's smart terminal in and returns how it asks.
+func (w *demoWorld) atTerminal(t *testing.T) func(method, path, text string) *browser {
+	t.Helper()
+	manager := w.from(t, "198.51.100.1").open("/sign-in").signIn("manager").see(200, "王志强")
+	device := w.from(t, "203.0.113.1")
+	device.key = w.terminalKey("smart")
+	var d deviceAnswer
+	device.post("/device_authorization", url.Values{"client_id": {"terminal"}, "scope": {"openid terminal"}, "terminal_serial": {w.Terminals["smart"].Serial}})
+	must(t, json.Unmarshal([]byte(device.Body), &d))
+	manager.approve(d.UserCode, d.number()).see(200, "已经批准")
+	time.Sleep(6 * time.Second)
+	var a tokenAnswer
+	must(t, json.Unmarshal([]byte(device.post("/token", pollForm(d)).Body), &a))
+	return func(method, path, text string) *browser {
+		t.Helper()
+		r, err := http.NewRequest(method, w.Issuer+path, strings.NewReader(text))
+		must(t, err)
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Authorization", "DPoP "+a.Access)
+		r.Header.Set("DPoP", device.key.Proof(method, w.Issuer+path, a.Access))
+		return device.do(r)
+	}
+}
+
 // Whoever stands at a terminal stops a recovery there: its person is frozen at once, a case
 // is open, and all channels are told.
 func TestStopAtTerminal(t *testing.T) {
 	eachHour(t, func(t *testing.T, w *demoWorld) {
 		ctx, store := t.Context(), w.Service.Store
-		manager := w.from(t, "198.51.100.1").open("/sign-in").signIn("manager").see(200, "王志强")
-		device := w.from(t, "203.0.113.1")
-		device.key = w.terminalKey("smart")
-		var d deviceAnswer
-		device.post("/device_authorization", url.Values{"client_id": {"terminal"}, "scope": {"openid terminal"}, "terminal_serial": {w.Terminals["smart"].Serial}})
-		must(t, json.Unmarshal([]byte(device.Body), &d))
-		manager.approve(d.UserCode, d.number()).see(200, "已经批准")
-		time.Sleep(6 * time.Second)
-		var a tokenAnswer
-		must(t, json.Unmarshal([]byte(device.post("/token", pollForm(d)).Body), &a))
+		ask := w.atTerminal(t)
 		owner := w.user(t, "lin.wei")
 		n := idp.TerminalNotice{MerchantID: owner.MerchantID, UserID: owner.ID, Kind: idp.NoticeStop, CreatedAt: time.Now(), Until: time.Now().Add(time.Hour), Params: idp.NoticeParams{Name: owner.Name}}
-		ask := func(method, path, text string) *browser {
-			t.Helper()
-			r, err := http.NewRequest(method, w.Issuer+path, strings.NewReader(text))
-			must(t, err)
-			r.Header.Set("Content-Type", "application/json")
-			r.Header.Set("Authorization", "DPoP "+a.Access)
-			r.Header.Set("DPoP", device.key.Proof(method, w.Issuer+path, a.Access))
-			return device.do(r)
-		}
 		// Whoever knows a name has the terminals ask: to refuse that is no stop.
 		stranger := w.from(t, "192.0.2.71")
 		confirm := func() (id string) {
@@ -378,7 +455,7 @@ func TestStopAtTerminal(t *testing.T) {
 			return id
 		}
 		stranger.lost("both", "lin.wei").by("terminal").see(200, "在店里的终端上确认")
-		if ask("POST", "/terminal/notices/"+confirm(), `{"do":"stop"}`); device.Status != 200 || !strings.Contains(device.Body, "refused") {
+		if device := ask("POST", "/terminal/notices/"+confirm(), `{"do":"stop"}`); device.Status != 200 || !strings.Contains(device.Body, "refused") {
 			t.Fatalf("%d %s", device.Status, device.Body)
 		}
 		stranger.submit("").see(422, "终端旁的人拒绝了")
@@ -389,15 +466,15 @@ func TestStopAtTerminal(t *testing.T) {
 		r := idp.Recovery{UserID: owner.ID, State: idp.RecoveryWaiting, Lost: idp.LostPassword, StartedAt: time.Now(), DueAt: time.Now().Add(time.Hour), Until: time.Now().Add(2 * time.Hour)}
 		must(t, store.AddRecovery(ctx, &r))
 		stranger.submit("resend")
-		if ask("POST", "/terminal/notices/"+confirm(), `{"do":"stop"}`); device.Status != 200 || !strings.Contains(device.Body, "stopped") || must2(store.Recovery(ctx, r.ID))(t).State != idp.RecoveryStopped {
+		if device := ask("POST", "/terminal/notices/"+confirm(), `{"do":"stop"}`); device.Status != 200 || !strings.Contains(device.Body, "stopped") || must2(store.Recovery(ctx, r.ID))(t).State != idp.RecoveryStopped {
 			t.Fatalf("%d %s", device.Status, device.Body)
 		}
 		must2(store.UnfreezeUser(ctx, owner.ID))(t)
 		must(t, store.QueueTerminalNotice(ctx, &n, 0)) // the stop took all of his back
-		if ask("GET", "/terminal/notices", ""); device.Status != 200 || !strings.Contains(device.Body, "有人正在找回林薇的账户") {
+		if device := ask("GET", "/terminal/notices", ""); device.Status != 200 || !strings.Contains(device.Body, "有人正在找回林薇的账户") {
 			t.Fatalf("%d %s", device.Status, device.Body)
 		}
-		if ask("POST", "/terminal/notices/"+n.ID, `{"do":"stop"}`); device.Status != 200 || !strings.Contains(device.Body, "stopped") {
+		if device := ask("POST", "/terminal/notices/"+n.ID, `{"do":"stop"}`); device.Status != 200 || !strings.Contains(device.Body, "stopped") {
 			t.Fatalf("%d %s", device.Status, device.Body)
 		}
 		frozen := w.events(t, "lin.wei", "account.frozen")
@@ -407,7 +484,7 @@ func TestStopAtTerminal(t *testing.T) {
 		if len(w.notices(t, "lin.wei", "frozen")) == 0 || len(w.events(t, "lin.wei", "case.opened")) != 2 {
 			t.Error("not told, or no case")
 		}
-		if ask("POST", "/terminal/notices/"+n.ID, `{"do":"stop"}`); device.Status != 404 {
+		if device := ask("POST", "/terminal/notices/"+n.ID, `{"do":"stop"}`); device.Status != 404 {
 			t.Errorf("a second time: %d", device.Status)
 		}
 	})

@@ -38,8 +38,8 @@ func (k *keeper) found(ctx context.Context) error {
 }
 
 func (k *keeper) look(ctx context.Context, now time.Time) error {
-	if err := errors.Join(k.manage.HandoversDue(ctx, now), k.manage.LeaversDue(ctx, now)); err != nil {
-		k.log.Warn("a hand-over or a last day is not carried out", "error", err)
+	if err := errors.Join(k.manage.HandoversDue(ctx, now), k.manage.LeaversDue(ctx, now), k.manage.CasesOverdue(ctx, now)); err != nil {
+		k.log.Warn("a hand-over, a last day or an overdue case is not taken note of", "error", err)
 	}
 	err := k.manage.ActivateDue(ctx, now)
 	k.mu.Lock()

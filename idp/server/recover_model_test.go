@@ -40,7 +40,8 @@ type heist struct {
 	ways  map[string]int // what happened, of all walks
 
 	merchant string
-	thing    string // that the thief holds: "channel", "password", "link", "terminal", "agent"
+	thing    string         // that the thief holds: "channel", "password", "link", "terminal", "agent"
+	hired    idp.Credential // of the one of support
 	tier     idp.Tier
 	young    bool // the owner's phone was bound yesterday
 	own      *account
@@ -197,7 +198,7 @@ func (w *demoWorld) heist(t *testing.T, n int, seed uint64, ways map[string]int)
 	store, ctx := w.Service.Store, t.Context()
 	k.thing = pick(k, "channel", "channel", "channel", "channel", "password", "link", "terminal", "agent")
 	k.tier = pick(k, idp.TierMicro, idp.TierStandard, idp.TierStandard, idp.TierHighValue)
-	k.young = k.one(8)
+	k.young, k.hired = k.one(8), pick(k, w.support...)
 	m := idp.Merchant{No: fmt.Sprintf("8222900595%05d", n), LegalName: "林记面馆", Tier: k.tier, Status: idp.MerchantActive}
 	must(t, store.CreateMerchant(ctx, &m))
 	k.merchant = m.No
@@ -422,6 +423,10 @@ func (k *heist) wait() {
 // steal is something that a thief tries.
 func (k *heist) steal() {
 	p := k.thief
+	if k.thing == "agent" && !k.one(4) {
+		k.abuse(p)
+		return
+	}
 	switch n := k.rnd.IntN(16); {
 	case n < 4 && p.at != "":
 		k.goOn(p)
@@ -435,8 +440,6 @@ func (k *heist) steal() {
 		k.follow(p)
 	case n == 13 && p.at != "":
 		k.act(p, "POST", p.at+"/recover-wait/stop", nil)
-	case k.thing == "agent":
-		k.abuse(p)
 	case p.till:
 		k.answer(p, pick(k, "stop", "confirm"), "")
 	default:
@@ -881,23 +884,71 @@ func (k *heist) pages(p *player) {
 	k.goOn(p)
 }
 
-// abuse is what an agent of the operator does who is not on our side: at the owner's account
-// and his cases, with the reasons and proofs that the desk asks for.
+// abuse is what somebody of support does who is not on our side, an agent or a supervisor,
+// with the reasons and proofs that the desk asks for: mostly he takes a case as far as he
+// can alone.
 func (k *heist) abuse(p *player) {
 	k.hire()
 	user, form := "/console/users/"+k.own.ID, url.Values{"reason": {"the owner asked for it on the telephone"}, "login": {k.own.login}, "merchant_no": {k.merchant}, "says": {"lost his phone"},
-		"lost": {pick(k, "password", "second", "both")}, "send_to": {"13700000999"}, "document": {"1234"}, "birthday": {"19800101"}, "answer": {"wait"}, "kind": {"phone"}}
+		"lost": {pick(k, "password", "second", "both")}, "send_to": {k.thiefs()}, "document": {"1234"}, "birthday": {"19800101"}, "answer": {pick(k, idp.CaseAnswers...)}, "kind": {"phone"}, "digits": {"1234"}}
 	open := must2(k.w.Service.Store.Cases(k.t.Context(), storage.CaseFilter{User: k.own.ID, State: idp.CaseOpen}, 20))(k.t)
 	path := user + "/" + pick(k, "look", "look", "end-sessions", "lock", "unlock", "disable", "enable", "invite-again", "help", "role", "leave", "documents", "reveal")
 	switch {
-	case k.one(3):
+	case len(open) > 0 && !k.one(4):
+		path = "/console/cases/" + k.work(pick(k, open...), form)
+	case !k.one(3):
 		path = "/console/cases/new"
-	case len(open) > 0 && !k.one(3):
-		path = "/console/cases/" + pick(k, open...).ID + "/" + pick(k, "take", "evidence", "call", "digits", "address", "address", "submit", "submit", "approve", "approve", "refuse", "answer", "release")
 	}
-	k.act(p, "POST", path, form)
-	if k.status == http.StatusSeeOther {
+	_, to, page := k.act(p, "POST", path, form)
+	if strings.Contains(to, "/look?") { // a reason first
+		k.act(p, "POST", to, url.Values{"reason": form["reason"]})
+		_, to, page = k.act(p, "POST", path, form)
+	}
+	if strings.Contains(to, "saved=") {
 		k.ways["the desk: "+path[strings.LastIndex(path, "/")+1:]]++
+	}
+	if !strings.HasSuffix(path, "/reveal") {
+		k.desked(page)
+	}
+}
+
+// work is the next step with a case, or any: what is on every receipt can be read out.
+func (k *heist) work(c idp.Case, form url.Values) string {
+	all := must2(k.w.Service.Store.CaseEvidence(k.t.Context(), c.ID))(k.t)
+	next := "evidence"
+	switch {
+	case !c.ReadyAt.IsZero():
+		next = "approve"
+	case idp.Matches(all) >= 2:
+		next = "submit"
+	}
+	field := pick(k, idp.FieldLegalName, idp.FieldMerchantNo, idp.FieldLegalName, idp.FieldMerchantNo, idp.FieldBirthday)
+	form.Set("field", string(field))
+	form.Set("value", map[idp.EvidenceField]string{idp.FieldLegalName: "林记面馆", idp.FieldMerchantNo: k.merchant, idp.FieldBirthday: "19800101"}[field])
+	return c.ID + "/" + pick(k, next, next, next, next, "take", "call", "digits", "address", "refuse", "answer", "release")
+}
+
+// thiefs is a telephone of the thief.
+func (k *heist) thiefs() string { return fmt.Sprintf("137%08d", k.seed%1e8) }
+
+// desked looks for what no page of the desk shows without saying so, and for a case that one
+// person has brought to its end (I8, I21).
+func (k *heist) desked(page string) {
+	store, ctx := k.w.Service.Store, k.t.Context()
+	for _, c := range must2(store.Cases(ctx, storage.CaseFilter{User: k.own.ID}, 20))(k.t) {
+		if c.DecidedBy == k.hired.UserID && c.Outcome != idp.OutcomeRefused && c.Outcome != idp.OutcomeKeep {
+			k.fail("one of support alone has decided: %+v (I21)", c)
+		}
+	}
+	for _, m := range must2(store.Messages(ctx, 8))(k.t) {
+		if strings.HasSuffix(m.To, k.thiefs()) && strings.Contains(m.Body, "/recover/case?") {
+			k.fail("support alone had a link sent to the thief (I8)")
+		}
+	}
+	for _, secret := range []string{k.own.phone, k.own.mail} {
+		if k.status == http.StatusOK && strings.Contains(page, secret) {
+			k.fail("a page of the desk shows %s (I8)", secret)
+		}
 	}
 }
 
@@ -907,11 +958,11 @@ func (k *heist) unfreeze() {
 	k.goOn(k.owner)
 }
 
-// hire gives the thief a fresh session of an agent.
+// hire gives the thief a fresh session of somebody of support, the same all along.
 func (k *heist) hire() {
-	now, token := time.Now(), idp.NewToken()
-	ss := idp.Session{UserID: k.w.agent.UserID, CreatedAt: now, LastSeenAt: now, IdleUntil: now.Add(time.Hour), ExpiresAt: now.Add(8 * time.Hour),
-		Proofs: []idp.Proof{{User: k.w.agent.UserID, Method: idp.MethodPasskey, Credential: k.w.agent.ID, UserVerified: true, At: now, Channels: []string{"key:" + k.w.agent.ID}}}}
+	now, token, key := time.Now(), idp.NewToken(), k.hired
+	ss := idp.Session{UserID: key.UserID, CreatedAt: now, LastSeenAt: now, IdleUntil: now.Add(time.Hour), ExpiresAt: now.Add(8 * time.Hour),
+		Proofs: []idp.Proof{{User: key.UserID, Method: idp.MethodPasskey, Credential: key.ID, UserVerified: true, At: now, Channels: []string{"key:" + key.ID}}}}
 	must(k.t, k.w.Service.Store.CreateSession(k.t.Context(), &ss, hashOf(token)))
 	k.thief.jar["hufu-s"] = token
 }
@@ -1013,9 +1064,11 @@ func modelWorld(all *testing.T, name string, seeds []uint64, sum *tally) {
 			for _, field := range []string{"work.bits", "work.sms", "work.network"} { // what work costs is tested elsewhere
 				w.Service.Rule(0, field, 0)
 			}
-			agent := w.person(t, somebody{User: idp.User{Role: idp.RoleSupportAgent}, Login: "rogue.agent", NoPassword: true})
-			w.agent = idp.Credential{UserID: agent.ID, Method: idp.MethodPasskey, Data: []byte("{}"), Lookup: []byte("rogue")}
-			must(t, w.Service.Store.AddCredential(t.Context(), &w.agent))
+			for _, role := range []idp.Role{idp.RoleSupportAgent, idp.RoleSupportSupervisor} {
+				u := w.person(t, somebody{User: idp.User{Role: role, Team: "east"}, Login: "rogue." + string(role)})
+				w.support = append(w.support, idp.Credential{UserID: u.ID, Method: idp.MethodPasskey, Data: []byte("{}"), Lookup: []byte(role)})
+				must(t, w.Service.Store.AddCredential(t.Context(), &w.support[len(w.support)-1]))
+			}
 			for n, seed := range seeds {
 				if all.Failed() { // the first is enough
 					return

@@ -402,7 +402,9 @@ func TestRecoveryHindered(t *testing.T) {
 			flip func(u idp.User)
 			says string
 		}{
-			{"leaves", func(u idp.User) { must(t, store.SetLeaving(ctx, u.ID, time.Now().Add(time.Second))) }, "refused.left"},
+			{"left", func(u idp.User) {
+				must2(store.SetUserStatus(ctx, u.ID, idp.UserActive, idp.UserLeft))(t)
+			}, "refused.left"},
 			{"disabled", func(u idp.User) {
 				must2(store.SetUserStatus(ctx, u.ID, idp.UserActive, idp.UserDisabled))(t)
 			}, "refused.disabled"},
