@@ -301,19 +301,44 @@ func (recoverHub) Show(ctx context.Context, s *State) (templates.Content, error)
 		p.Form, p.Refused = s.Form, closedTo(why)
 		return p, nil
 	}
-	p.Shown = s.shownRows(facts.Shown)
-	p.Plan = planOf(plan, facts, time.Now())
-	if p.Plan.How == "now" || p.Plan.How == "wait" {
-		p.Factors = s.lostFactors(plan)
-	}
-	other, err := s.engine.Store.RunningRecovery(ctx, s.User)
+	plan, running, covers, err := s.planned(ctx, plan, facts)
 	if err != nil {
 		return nil, err
 	}
-	if other != nil {
-		p.Running, p.Due = true, other.DueAt
+	now := time.Now()
+	p.Shown = s.shownRows(facts.Shown)
+	p.Plan = planOf(plan, facts, now)
+	if p.Plan.How == "now" || p.Plan.How == "wait" {
+		p.Factors = s.lostFactors(plan)
+	}
+	if running != nil {
+		p.Running, p.Due = true, running.DueAt
+	}
+	if covers && plan.How == policy.Delayed { // it goes on with that one, which ends no later by it
+		if due := running.StartedAt.Add(plan.Wait); due.Before(p.Due) {
+			p.Due = due
+		}
+		p.Plan.Until, p.Plan.Hours = p.Due, int(p.Due.Sub(now).Hours()+1)
+		if !now.Before(p.Due) {
+			p.Plan.How, p.Plan.Withheld, p.Running = "now", "", false
+		}
 	}
 	return p, nil
+}
+
+// planned is what comes of what was shown, where the table says plan. running is the recovery that waits already, covers
+// says that this flow shows what that was begun with: then it goes on with it, and risks that
+// came up since do not make a case of it.
+func (s *State) planned(ctx context.Context, plan policy.RecoveryPlan, f policy.RecoveryFacts) (goes policy.RecoveryPlan, running *idp.Recovery, covers bool, err error) {
+	if running, err = s.engine.Store.RunningRecovery(ctx, s.User); err != nil || running == nil {
+		return plan, nil, false, err
+	}
+	r := *running
+	covers = as(idp.Recovery{Lost: s.lost(), Shown: f.Shown}, r)
+	if covers && plan.How == policy.ByPeople && f.Barred == "" {
+		plan = policy.RecoveryPlan{Row: r.Row, Level: r.Level, How: policy.Delayed, Wait: r.DueAt.Sub(r.StartedAt), Withheld: r.Withheld, Password: r.Password, Second: r.Second, Kit: r.Kit}
+	}
+	return plan, running, covers, nil
 }
 
 // Choose takes a way to show who one is.
@@ -339,6 +364,9 @@ func (recoverHub) Submit(ctx context.Context, s *State, form url.Values) error {
 	if err != nil {
 		return err
 	}
+	if plan, _, _, err = s.planned(ctx, plan, facts); err != nil {
+		return err
+	}
 	if plan.How == policy.Nothing {
 		return idp.FieldError("", "recover.show_more")
 	}
@@ -360,12 +388,16 @@ func (recoverHub) Submit(ctx context.Context, s *State, form url.Values) error {
 }
 
 // lostFactors are the factors of which the person says which are gone: those that he has
-// not just shown.
+// not just shown. Where none is replaced they are the passkeys alone: whoever has one of those
+// needs nothing beside it.
 func (s *State) lostFactors(plan policy.RecoveryPlan) (out []templates.Option) {
-	if !plan.Second {
+	if !plan.Second && (!plan.Kit || s.lost() == idp.LostPassword) {
 		return nil
 	}
 	for _, c := range seconds(s.creds) {
+		if !plan.Second && c.Method != idp.MethodPasskey {
+			continue
+		}
 		if slices.ContainsFunc(s.Facts.Proofs, func(p idp.Proof) bool { return p.Credential == c.ID }) {
 			continue
 		}
@@ -386,11 +418,11 @@ func (s *State) namedLost(plan policy.RecoveryPlan, form url.Values) ([]string, 
 	}
 	var gone []string
 	for _, c := range all {
-		if len(all) == 1 || slices.Contains(form["gone"], c.Value) {
+		if len(all) == 1 && plan.Second || slices.Contains(form["gone"], c.Value) {
 			gone = append(gone, c.Value)
 		}
 	}
-	if len(gone) == 0 {
+	if len(gone) == 0 && plan.Second {
 		return nil, idp.FieldError("gone", "recover.which")
 	}
 	return gone, nil

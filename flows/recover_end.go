@@ -189,8 +189,10 @@ func (s *State) replace(ctx context.Context, r idp.Recovery) error {
 			return err
 		}
 	}
-	if !r.Second {
-		return nil
+	if !r.Second { // a passkey that is lost lets in whoever finds it
+		return s.drop(ctx, func(c idp.Credential) bool {
+			return r.Kit && c.Method == idp.MethodPasskey && slices.Contains(r.Gone, c.ID)
+		})
 	}
 	fresh := s.found().Factor
 	if fresh == nil {
@@ -276,22 +278,6 @@ const (
 // middle is when its person is told a second time.
 func middle(r idp.Recovery) time.Time { return r.StartedAt.Add(r.DueAt.Sub(r.StartedAt) / 2) }
 
-// soon is when the end is told of: a while before, by day.
-func (e *Engine) soon(r idp.Recovery) time.Time {
-	p := e.Policy.Now().Returns
-	t := r.DueAt.Add(-p.Remind).In(e.Site.Zone)
-	switch day := time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, t.Location()); {
-	case t.Hour() < p.DayFrom: // the evening before
-		t = day.AddDate(0, 0, -1).Add(time.Duration(p.DayTo) * time.Hour).Add(-p.Remind)
-	case t.Hour() >= p.DayTo:
-		t = day.Add(time.Duration(p.DayTo) * time.Hour).Add(-p.Remind)
-	}
-	if t.Before(r.StartedAt) {
-		return r.DueAt.Add(-p.Remind)
-	}
-	return t
-}
-
 // recoveryPage is how many recoveries that wait are looked at at once.
 const recoveryPage = 200
 
@@ -330,13 +316,14 @@ func (e *Engine) tellOf(ctx context.Context, r idp.Recovery, now time.Time) (nex
 		})
 	}
 	next = r.Until
+	soon := e.Policy.Now().Returns.RemindAt(r.StartedAt, r.DueAt.In(e.Site.Zone))
 	for _, what := range []struct {
 		bit  int
 		at   time.Time
 		name string
-	}{{toldMiddle, middle(r), "recovery.reminded"}, {toldSoon, e.soon(r), "recovery.soon"}, {toldDue, r.DueAt, "recovery.due"}} {
+	}{{toldMiddle, middle(r), "recovery.reminded"}, {toldSoon, soon, "recovery.soon"}, {toldDue, r.DueAt, "recovery.due"}} {
 		switch {
-		case r.Told&what.bit != 0:
+		case r.Told&what.bit != 0, what.at.IsZero():
 		case now.Before(what.at):
 			if what.at.Before(next) {
 				next = what.at

@@ -387,6 +387,9 @@ func (recoverWait) Choose(s *State, way string) bool {
 
 func (recoverWait) Show(ctx context.Context, s *State) (templates.Content, error) {
 	s.explains()
+	if why := s.hindered(); why != "" {
+		return templates.RecoverHub{Form: s.Form, Lost: string(s.lost()), Refused: why}, nil
+	}
 	if s.recovery == nil {
 		p := templates.RecoverCase{CaseNumber: s.found().Case, Form: s.Form}
 		if s.user != nil && s.user.Role.Operator() {
@@ -422,6 +425,23 @@ func (recoverWait) Show(ctx context.Context, s *State) (templates.Content, error
 	}
 	p.Middle = middle(r)
 	return p, nil
+}
+
+// hindered is why nothing that was begun can go on now, a key of the catalogue; "" where it
+// can, or a page of its own says more.
+func (s *State) hindered() string {
+	if s.user == nil || s.recovery == nil && s.found().Case != "" || s.recovery != nil && s.recovery.State != idp.RecoveryWaiting {
+		return ""
+	}
+	switch why := s.user.Reason(time.Now()); {
+	case why != "":
+		return closedTo(why)
+	case s.user.Frozen:
+		return "recover-hub.case_frozen"
+	case s.recovery == nil:
+		return "recover-wait.void_lead"
+	}
+	return ""
 }
 
 // Submit has nothing to take: time passes by itself.

@@ -252,10 +252,7 @@ func (m *Manager) weigh(ctx context.Context, h idp.Handover, now time.Time) (fro
 // remindAt is when both are reminded of an end: by day, before it, and not at once; zero:
 // they have just heard of it.
 func (m *Manager) remindAt(due, now time.Time) time.Time {
-	if at := m.Policy.Now().Returns.RemindAt(due.In(m.zone())); at.After(now) {
-		return at
-	}
-	return time.Time{}
+	return m.Policy.Now().Returns.RemindAt(now, due.In(m.zone()))
 }
 
 func (m *Manager) zone() *time.Location {

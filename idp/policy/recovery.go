@@ -47,15 +47,20 @@ type Returns struct {
 	DayTo    int           `json:"day_to" range:"1..24"`
 }
 
-// RemindAt is when people are reminded of an end: before it and by day, where end is.
-func (r Returns) RemindAt(end time.Time) time.Time {
+// RemindAt is when people are reminded of the end of what began at start: before it and by
+// day, where end is; the evening before, if that would be by night. Zero: never, for there is
+// no day in between, and they were told at the start.
+func (r Returns) RemindAt(start, end time.Time) time.Time {
 	at := end.Add(-r.Remind)
 	hour := func(n int) time.Time { return time.Date(at.Year(), at.Month(), at.Day(), n, 0, 0, 0, at.Location()) }
 	switch {
 	case at.Before(hour(r.DayFrom)):
-		return hour(r.DayTo).AddDate(0, 0, -1)
+		at = hour(r.DayTo).AddDate(0, 0, -1)
 	case at.After(hour(r.DayTo)):
-		return hour(r.DayTo)
+		at = hour(r.DayTo)
+	}
+	if !at.After(start) {
+		return time.Time{}
 	}
 	return at
 }

@@ -338,6 +338,47 @@ func TestRecoveryWaits(test *testing.T) {
 	}
 }
 
+// Whoever waits is reminded an hour before the end, by day; else the evening before; and where
+// the wait has no day left, not at all. Never by night.
+func TestRemindAt(t *testing.T) {
+	r, zone := policy.Default().Returns, time.FixedZone("CST", 8*3600)
+	at := func(day, hour, minute int) time.Time { return time.Date(2026, 3, day, hour, minute, 0, 0, zone) }
+	for _, c := range []struct{ start, end, want time.Time }{
+		{at(1, 10, 0), at(2, 10, 0), at(2, 9, 0)},
+		{at(1, 9, 0), at(2, 9, 0), at(2, 8, 0)},
+		{at(1, 8, 59), at(2, 8, 59), at(1, 22, 0)},
+		{at(1, 23, 0), at(2, 23, 0), at(2, 22, 0)},
+		{at(1, 23, 1), at(2, 23, 1), at(2, 22, 0)},
+		{at(1, 2, 0), at(2, 2, 0), at(1, 22, 0)},
+		{at(1, 20, 0), at(2, 0, 0), at(1, 22, 0)}, // the four hours of staff
+		{at(1, 22, 0), at(2, 2, 0), time.Time{}},
+		{at(1, 23, 0), at(2, 3, 0), time.Time{}},
+		{at(1, 4, 0), at(1, 8, 0), time.Time{}},
+		{at(1, 5, 0), at(1, 9, 0), at(1, 8, 0)},
+		{at(1, 21, 0), at(2, 9, 0), at(2, 8, 0)}, // the twelve of the lowest tier
+		{at(1, 19, 0), at(2, 7, 0), at(1, 22, 0)},
+	} {
+		if got := r.RemindAt(c.start, c.end); !got.Equal(c.want) {
+			t.Errorf("from %s to %s: %s, want %s", c.start, c.end, got, c.want)
+		}
+	}
+	for _, wait := range []time.Duration{time.Hour, 4 * time.Hour, 12 * time.Hour, 24 * time.Hour, 48 * time.Hour, 72 * time.Hour} {
+		for minute := range 24 * 60 {
+			start := at(1, 0, minute)
+			got, end := r.RemindAt(start, start.Add(wait)), start.Add(wait)
+			if got.IsZero() {
+				if wait >= 12*time.Hour {
+					t.Errorf("%s from %s: nobody is reminded", wait, start)
+				}
+				continue
+			}
+			if h := got.Hour()*60 + got.Minute(); h < 8*60 || h > 22*60 || !got.After(start) || got.After(end.Add(-r.Remind)) {
+				t.Errorf("%s from %s: reminded at %s", wait, start, got)
+			}
+		}
+	}
+}
+
 // A loss is offered to be mended where some proof that counts begins to.
 func TestMends(t *testing.T) {
 	r := policy.Default().Settings.Recovery

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -322,6 +323,112 @@ func TestTerminalsAreTold(t *testing.T) {
 		n := says("at once", true)
 		if stopped := must2(w.Service.StopAt(t.Context(), n, w.till(t)))(t); !stopped || !w.user(t, "told.one").Frozen {
 			t.Error("a tap at the end does not freeze")
+		}
+	})
+}
+
+// Whoever shows again what a recovery was begun with goes on with it in another browser, before
+// its end and after, also where so much has come up since that a new one would be for people;
+// and it ends no sooner by that.
+func TestRecoveryGoesOnElsewhere(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "else.one", TOTP: true, Phone: "+8613900020071", Mail: "else.one@example.com"}, "203.0.113.91")
+		b := w.from(t, "203.0.113.91")
+		b.lost("both", "else.one").shows("introduce:phone", "+8613900020071").submit("do", "go").see(200, "还要等")
+		r := w.recoveries(t, "else.one")[0]
+		u := w.user(t, "else.one")
+		must(t, w.Service.Store.Append(t.Context(), idp.Event{Name: "terminal.rekeyed", Merchant: u.MerchantID}))
+		must(t, w.Service.Store.AddIdentifier(t.Context(), &idp.Identifier{UserID: u.ID, Kind: idp.IdentifierEmail, Value: "else.two@example.com", VerifiedAt: time.Now()}))
+		// What is new from this network is for people now.
+		w.from(t, "198.51.100.92").lost("both", "else.one").shows("introduce:email", "else.one@example.com").see(200, "要由客服来办")
+		time.Sleep(time.Hour)
+		second := w.from(t, "198.51.100.93")
+		second.lost("both", "else.one").shows("introduce:phone", "+8613900020071").see(200, "要等一段时间").submit("do", "go").see(200, "还要等")
+		if got := w.recoveries(t, "else.one")[0]; !got.DueAt.Equal(r.DueAt) || !got.Until.Equal(r.Until) || got.Row != r.Row || got.Flow == r.Flow || got.Second {
+			t.Errorf("%+v, was %+v", got, r)
+		}
+		b.open(b.URL.String()).see(200, "在别的浏览器里接着办了")
+		time.Sleep(time.Until(r.DueAt) + time.Hour)
+		third := w.from(t, "198.51.100.94")
+		third.lost("both", "else.one").shows("introduce:phone", "+8613900020071").see(200, "可以继续了").submit("do", "go").see(200, "密码").chooses().see(200, "找回来了")
+		if got := w.recoveries(t, "else.one"); len(got) != 1 || got[0].State != idp.RecoveryDone || len(w.cases(t, "else.one")) != 0 {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// Row 11 leaves the second factor, but a passkey that is named lost lets in whoever finds it: it
+// ends. What is not named stays, and who has lost the password alone is asked for none.
+func TestLostPasskeyEnds(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		for i, c := range []struct {
+			lost  string
+			named bool
+		}{{"both", true}, {"both", false}, {"password", true}} {
+			login, phone := "key."+strconv.Itoa(i), "+861390002008"+strconv.Itoa(i)
+			old, _ := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: login, TOTP: true, Phone: phone, Mail: login + "@example.com"}, "203.0.113.95")
+			old.open("/sign-in").signIn(login)
+			old.withKey()
+			time.Sleep(8 * 24 * time.Hour)
+			key, app := w.holds(t, login, idp.MethodPasskey), w.holds(t, login, idp.MethodTOTP)
+			b := w.from(t, "203.0.113.95")
+			b.lost(c.lost, login).shows("introduce:phone", phone).see(200, "要等一段时间")
+			if asks := b.has("gone"); asks != (c.lost == "both") || strings.Contains(b.Body, app) {
+				t.Errorf("%+v: asked %v, or about the app", c, asks)
+			}
+			form := []string{"do", "go"}
+			if c.named {
+				form = append(form, "gone", key)
+			}
+			b.submit(form...).see(200, "还要等")
+			time.Sleep(time.Until(w.recoveries(t, login)[0].DueAt) + time.Minute)
+			if w.holds(t, login, idp.MethodPasskey) != key {
+				t.Error("gone before the end")
+			}
+			b.open(b.URL.String()).chooses().see(200, "找回来了")
+			if gone := w.holds(t, login, idp.MethodPasskey) == ""; gone != (c.named && c.lost == "both") || w.holds(t, login, idp.MethodTOTP) != app {
+				t.Errorf("%+v: the passkey is gone: %v", c, gone)
+			}
+		}
+	})
+}
+
+// Whose account stops being usable on the way is told why, not sent to a case that nobody opened.
+func TestRecoveryHindered(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		ctx, store := t.Context(), w.Service.Store
+		for i, c := range []struct {
+			name string
+			flip func(u idp.User)
+			says string
+		}{
+			{"left", func(u idp.User) {
+				must2(store.SetUserStatus(ctx, u.ID, idp.UserActive, idp.UserLeft))(t)
+			}, "refused.left"},
+			{"disabled", func(u idp.User) {
+				must2(store.SetUserStatus(ctx, u.ID, idp.UserActive, idp.UserDisabled))(t)
+			}, "refused.disabled"},
+			{"locked", func(u idp.User) { must2(store.LockUser(ctx, u.ID, "support"))(t) }, "recover.locked"},
+			{"frozen", func(u idp.User) { must2(store.FreezeUser(ctx, u.ID, time.Now()))(t) }, "recover-hub.case_frozen"},
+		} {
+			for j, at := range []string{"now", "wait"} {
+				login, phone := "hinder."+c.name+"."+at, "+861390002009"+strconv.Itoa(2*i+j)
+				w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: login, TOTP: true, Phone: phone, Mail: login + "@example.com", NoSignIn: true}, "203.0.113.96")
+				time.Sleep(8 * 24 * time.Hour)
+				b := w.from(t, "203.0.113.96")
+				b.lost("password", login).shows("introduce:phone", phone)
+				if at == "now" {
+					b.by("totp").submit("code", w.code(t, login))
+				}
+				b.submit("do", "go")
+				path := b.URL.Path[:strings.LastIndex(b.URL.Path, "/")]
+				c.flip(w.user(t, login))
+				time.Sleep(2 * time.Second)
+				b.open(path).see(200, templates.T("zh-CN", c.says))
+				if strings.Contains(b.text(), "工单已经开好") {
+					t.Errorf("%s: %s", login, b.text())
+				}
+			}
 		}
 	})
 }
