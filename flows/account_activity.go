@@ -122,7 +122,7 @@ func (e *Engine) until(lang string, ev idp.Event, words string) string {
 // tone is how loud an event stands in the list.
 func tone(name string) string {
 	switch name {
-	case "signin.failed", "signin.refused", "device.wrong_digits", "codes.low", "channel.stale", "channel.disputed":
+	case "signin.failed", "signin.refused", "recovery.refused", "device.wrong_digits", "codes.low", "channel.stale", "channel.disputed":
 		return "warn"
 	case "lock.closed", "password.suspected", "browser.copied", "grant.reuse_detected", "lock.account", "account.frozen", "account.notme", "factor.clone_suspected":
 		return "bad"

@@ -16,6 +16,7 @@ import (
 type finish struct {
 	token   string       // of the session
 	browser *idp.Browser // to remember
+	out     bool         // the session of this browser ended: its cookie goes
 	refusal *templates.Problem
 	next    string
 }
@@ -271,6 +272,9 @@ func (e *Engine) deliver(w http.ResponseWriter, r *http.Request, f *finish) erro
 	}
 	if f.token != "" {
 		e.Sessions.SetCookie(w, f.token)
+	}
+	if f.out {
+		e.Sessions.TakeCookie(w)
 	}
 	if f.browser != nil {
 		if err := e.Sessions.SetBrowserCookie(w, r, *f.browser); err != nil {

@@ -45,7 +45,19 @@ func (e *Engine) devicePage(w http.ResponseWriter, r *http.Request) error {
 	if d := e.approvalDemand(signed, ask); !d.Met(signed.Session.Proofs) {
 		return e.Site.Require(w, r, d)
 	}
+	if err := e.mayLetIn(signed.User, ask); err != nil {
+		return err
+	}
 	return e.drawApproval(w, r, signed, ask, http.StatusOK, templates.Form{})
+}
+
+// mayLetIn: what comes to the shop anew, or comes back, waits while a recovery of the
+// approver keeps everything back; what takes payments there goes on.
+func (e *Engine) mayLetIn(u idp.User, ask asking) error {
+	if !e.unusual(ask) {
+		return nil
+	}
+	return u.Adding(time.Now())
 }
 
 // approver returns who is signed in; nobody is led to sign in first.
@@ -147,7 +159,11 @@ func (e *Engine) approve(ctx context.Context, signed *session.Signed, ask asking
 	g := idp.Grant{ID: idp.NewID(), UserID: signed.User.ID, ClientID: ask.ClientID, TerminalID: ask.TerminalID, Key: ask.Key, Scopes: ask.Scopes, Proofs: signed.Session.Proofs,
 		AuthTime: a.AuthTime, CreatedAt: now, ExpiresAt: ask.ExpiresAt.Add(e.Policy.Now().Tokens.Code)} // its long life begins when the device redeems it
 	return e.Store.Tx(ctx, func(ctx context.Context) error {
-		if _, err := e.Store.HoldUser(ctx, signed.User.ID); err != nil { // whatever ends all of his grants ends this one, too
+		u, err := e.Store.HoldUser(ctx, signed.User.ID) // whatever ends all of his grants ends this one, too
+		if err != nil {
+			return err
+		}
+		if err := e.mayLetIn(u, ask); err != nil {
 			return err
 		}
 		live, err := e.Store.HoldSession(ctx, signed.Session.ID)

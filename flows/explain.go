@@ -17,6 +17,14 @@ import (
 // anybody is who asks for what there is not, or not any more.
 func (e *Engine) anybody(r *http.Request) *State { return &State{engine: e, request: r} }
 
+// refusedName is the event of such a refusal: the log tells those of a recovery apart.
+func (s *State) refusedName() string {
+	if k := s.Demand.Kind; k == idp.FlowRecover || k == idp.FlowName {
+		return "recovery.refused"
+	}
+	return "signin.refused"
+}
+
 // explain writes such a refusal to the log and returns its explain code. Nothing is
 // charged for it and anybody can bring it about, so the log takes only so many of a
 // network; then there is no code, "". Who is known writes for himself: strangers must not
@@ -37,7 +45,7 @@ func (e *Engine) explain(ctx context.Context, s *State, ev idp.Event) (code stri
 			}
 		}
 		code = idp.NewExplainCode()
-		ev.Name, ev.Explain = "signin.refused", code
+		ev.Name, ev.Explain = s.refusedName(), code
 		return e.event(ctx, s, ev)
 	})
 	return code, err

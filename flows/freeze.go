@@ -64,7 +64,11 @@ func (e *Engine) freeze(r *http.Request, user string, c freezeCause) (out stoppe
 		out.already = u.Frozen
 		fresh := waits == nil || !u.Frozen
 		if c.link {
-			if u.Frozen && idle && waits != nil {
+			returns, err := e.returns(ctx, user)
+			if err != nil {
+				return err
+			}
+			if u.Frozen && idle && waits != nil && len(returns) == 0 {
 				return nil // the same link again: nothing is left to stop
 			}
 			ok, err := e.mayFreezeByLink(ctx, user, now)
@@ -221,11 +225,47 @@ func (e *Engine) stopAll(ctx context.Context, u idp.User, c freezeCause, opened 
 	if err := e.Store.RevokeBrowsers(ctx, u.ID, browser); err != nil {
 		return false, err
 	}
-	if err := e.Store.DistrustBrowsers(ctx, u.ID); err != nil || !fresh {
+	if err := e.Store.DistrustBrowsers(ctx, u.ID); err != nil {
+		return false, err
+	}
+	if err := e.refuseReturns(ctx, u, by, now); err != nil || !fresh {
 		return false, err
 	}
 	by.Name, by.Data = "account.frozen", map[string]any{"case": opened.Number, "link": c.link}
 	return true, e.Store.Append(ctx, by)
+}
+
+// refuseReturns ends what people have decided, or were to decide, to bring a person back:
+// whoever is stopped may have called them. What the freeze itself asks them goes on.
+func (e *Engine) refuseReturns(ctx context.Context, u idp.User, by idp.Event, now time.Time) error {
+	if err := e.Store.VoidLinks(ctx, u.ID, idp.LinkCase); err != nil {
+		return err
+	}
+	open, err := e.returns(ctx, u.ID)
+	if err != nil {
+		return err
+	}
+	for _, c := range open {
+		c.Outcome, c.ClosedAt = idp.OutcomeRefused, now
+		ok, err := e.Store.DecideCase(ctx, c)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		by.Name, by.Reason, by.Data = "case.refused", "frozen", map[string]any{"case": c.Number, "kind": c.Kind, "outcome": string(c.Outcome)}
+		if err := e.Store.Append(ctx, by); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// returns are the open cases that are to bring a person back.
+func (e *Engine) returns(ctx context.Context, user string) ([]idp.Case, error) {
+	open, err := e.Store.Cases(ctx, storage.CaseFilter{User: user, State: idp.CaseOpen}, openCases)
+	return slices.DeleteFunc(open, func(c idp.Case) bool { return !c.Returns() }), err
 }
 
 // frozenBy is the start of an event of a freeze: its actor is the person, nobody, or support.
@@ -305,11 +345,20 @@ func (e *Engine) evidence(ctx context.Context, u idp.User, c freezeCause, now ti
 }
 
 // StopAt freezes whom a notice is about, for the people at a terminal. They show no more
-// than that they stand there: stopping asks for nothing.
-func (e *Engine) StopAt(ctx context.Context, n idp.TerminalNotice, at idp.Terminal) error {
+// than that they stand there: stopping asks for nothing. Whoever knows a name can have a
+// terminal ask, so to refuse that alone stops nothing: false, while no recovery runs.
+func (e *Engine) StopAt(ctx context.Context, n idp.TerminalNotice, at idp.Terminal) (bool, error) {
+	if n.Kind == idp.NoticeConfirm {
+		if _, err := e.Store.HoldUser(ctx, n.UserID); err != nil { // none begins beside this
+			return false, err
+		}
+		if running, err := e.Store.RunningRecovery(ctx, n.UserID); err != nil || running == nil {
+			return false, err
+		}
+	}
 	r := (&http.Request{}).WithContext(ctx)
 	_, err := e.freeze(r, n.UserID, freezeCause{at: &at})
-	return err
+	return err == nil, err
 }
 
 // FreezeFor freezes a person for whom support acts, in the name of by.

@@ -44,7 +44,7 @@ func (e *Engine) notifyOf(ctx context.Context, u, about idp.User, template strin
 		}
 		ok, err := e.untold(ctx, to, template, letter, now)
 		if err == nil && ok && to.Kind == idp.IdentifierPhone {
-			ok, err = e.mayText(ctx, to, now)
+			ok, err = e.mayText(ctx, to, template, now)
 		}
 		if err != nil {
 			return err
@@ -93,12 +93,25 @@ func (e *Engine) untold(ctx context.Context, to idp.Identifier, template string,
 	return ok, err
 }
 
-// mayText bounds the notices by text message to one number: somebody who does the same to
-// his own account again and again must not use up what all can be sent. Mail and activity
-// go on.
-func (e *Engine) mayText(ctx context.Context, to idp.Identifier, now time.Time) (bool, error) {
-	b := e.Policy.Now().Sends.PhoneNotices
-	ok, _, err := e.Store.TakeBucket(ctx, "notice.sms", e.Store.Lookup(to.Kind, to.Value), b.Burst, b.Refill, now)
+// told says whether a channel has been told the same of the same thing just now, and keeps
+// nothing.
+func (e *Engine) told(ctx context.Context, to idp.Identifier, template string, letter templates.Letter, now time.Time) (bool, error) {
+	return e.Store.BucketEmpty(ctx, "notice."+template, []byte(to.ID+"/"+letter.Object), 1, e.Policy.Now().Notices.Same, now)
+}
+
+// urgent are the notices whose person can still stop what they tell of: no other notices
+// crowd their text messages out.
+var urgent = map[string]bool{"recovery.started": true, "recovery.moved": true, "recovery.due": true, "recovery.completed": true, "recovery.case": true, "recovery.other": true, "recovery.other_done": true, "frozen": true}
+
+// mayText bounds the notices by text message to one number, the urgent ones by themselves:
+// somebody who does the same to his own account again and again must not use up what all can
+// be sent. Mail and activity go on.
+func (e *Engine) mayText(ctx context.Context, to idp.Identifier, template string, now time.Time) (bool, error) {
+	b, kind := e.Policy.Now().Sends.PhoneNotices, "notice.sms"
+	if urgent[template] {
+		kind = "notice.sms.urgent"
+	}
+	ok, _, err := e.Store.TakeBucket(ctx, kind, e.Store.Lookup(to.Kind, to.Value), b.Burst, b.Refill, now)
 	return ok, err
 }
 

@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -27,11 +28,14 @@ type recovering struct {
 	Stale   []string             `json:"stale,omitempty"`   // phones that had been unproven for long when their code came back
 	Started bool                 `json:"started,omitempty"` // paid for, see policy.Returns.Start
 	Plan    *policy.RecoveryPlan `json:"plan,omitempty"`    // that the person goes on with
+	Asked   string               `json:"asked,omitempty"`   // the notice that asks the terminals of the shop
 	Gone    []string             `json:"gone,omitempty"`    // ids of the factors named lost
 	ID      string               `json:"id,omitempty"`      // of the recovery that waits
 	Case    string               `json:"case,omitempty"`    // its number, where people decide
 	Hash    []byte               `json:"hash,omitempty"`    // of the new password
 	Factor  *idp.Credential      `json:"factor,omitempty"`  // the new one
+	Refused string               `json:"refused,omitempty"` // why it may not go on, as the log has it
+	Explain string               `json:"explain,omitempty"` // code of that
 	Found   string               `json:"found,omitempty"`   // kind of contact that was typed, to look a user name up
 }
 
@@ -40,6 +44,7 @@ func (e *Engine) recoverRoutes(page func(pattern string, h web.Handler)) {
 	page("POST /recover", e.recoverBegin)
 	page("GET /recover/other", e.recoverOther)
 	page("GET /recover/done", e.recoverDone)
+	page("GET /recover/void", e.recoverVoid)
 	page("GET /recover/case", e.casePage)
 	page("POST /recover/case", e.caseBegin)
 	page("POST /flows/{flow}/recover-wait/stop", e.recoverStop)
@@ -51,9 +56,17 @@ func (e *Engine) recoverDoor(w http.ResponseWriter, r *http.Request) error {
 	return e.Site.Write(w, r, http.StatusOK, templates.Recover{Action: "/recover", Methods: e.recoverKinds()})
 }
 
-// recoverKinds are the losses that the shipped ways can mend under the rules in force.
+// recoverKinds are the losses that can be mended under the rules in force. A user name is told
+// and not proven with; and the code of an owner or manager lets his staff in with everything
+// new, whatever the proofs are that count.
 func (e *Engine) recoverKinds() []string {
-	return []string{string(idp.LostUsername), string(idp.LostPassword), string(idp.LostSecond), string(idp.LostBoth)}
+	kinds, r := []string{string(idp.LostUsername), string(idp.LostBoth)}, e.Policy.Now().Settings.Recovery
+	for _, lost := range []idp.Lost{idp.LostPassword, idp.LostSecond} {
+		if r.Mends(lost) {
+			kinds = append(kinds, string(lost))
+		}
+	}
+	return kinds
 }
 
 // recoverBegin opens the flow of a choice.
@@ -82,6 +95,11 @@ func (e *Engine) recoverOther(w http.ResponseWriter, r *http.Request) error {
 // recoverDone is where a recovery ends: nobody is signed in by it.
 func (e *Engine) recoverDone(w http.ResponseWriter, r *http.Request) error {
 	return e.Site.Write(w, r, http.StatusOK, templates.RecoverDone{})
+}
+
+// recoverVoid is where one ends that rested on what is no longer so.
+func (e *Engine) recoverVoid(w http.ResponseWriter, r *http.Request) error {
+	return e.Site.Write(w, r, http.StatusOK, templates.RecoverWait{State: string(idp.RecoveryVoid)})
 }
 
 // lost is what the person of the flow has lost.
@@ -187,6 +205,86 @@ func (recoverHub) Done(s *State) bool {
 	return s.Facts.Way != "" || s.Facts.Recover != nil && s.Facts.Recover.Plan != nil
 }
 
+// decide is what is shown by now, and what the table says to it.
+func (s *State) decide(ctx context.Context) (policy.RecoveryPlan, policy.RecoveryFacts, error) {
+	f, err := s.recoveryFacts(ctx)
+	if err != nil {
+		return policy.RecoveryPlan{}, f, err
+	}
+	return s.settings().Recovery.Decide(f), f, nil
+}
+
+// barred is why the account is closed to its person, "" when it is not. Who has shown too
+// little to go on does not learn it.
+func (s *State) barred(plan policy.RecoveryPlan) string {
+	if plan.How == policy.Nothing {
+		return ""
+	}
+	return s.user.Reason(time.Now())
+}
+
+// refuse keeps in the log, once for each reason, why a recovery may not go on, behind the
+// code that its page shows.
+func (s *State) refuse(ctx context.Context, why string, data map[string]any) error {
+	f := s.found()
+	if f.Refused == why {
+		return nil
+	}
+	f.Refused, f.Explain = why, idp.NewExplainCode()
+	return s.engine.event(ctx, s, idp.Event{Name: "recovery.refused", Reason: why, Explain: f.Explain, Data: data})
+}
+
+// explains shows the code of the refusal on the page.
+func (s *State) explains() {
+	if s.Form.Explain == "" && s.Facts.Recover != nil {
+		s.Form.Explain = s.Facts.Recover.Explain
+	}
+}
+
+// closedTo is the sentence of the page to whom the account is closed.
+func closedTo(why string) string {
+	if why == "locked" {
+		return "recover.locked"
+	}
+	return "refused." + why
+}
+
+// over is the end of a flow whose recovery cannot go on, because something that it rests on
+// has changed: the page is that of any flow that is over, and the log says why.
+func (s *State) over() error {
+	why := "proof.weak"
+	switch r := s.recovery; {
+	case s.user == nil:
+		why = errExpired.Reason
+	case s.user.Reason(time.Now()) != "":
+		why = s.user.Reason(time.Now())
+	case s.user.Frozen:
+		why = "frozen"
+	case r != nil && r.State == idp.RecoveryStopped:
+		why = "disputed"
+	case r != nil && (r.State != idp.RecoveryWaiting || !time.Now().Before(r.Until)):
+		why = errExpired.Reason
+	case r != nil:
+		why = "recovering"
+	}
+	return &idp.Error{Kind: idp.Expired, Msg: errExpired.Msg, Reason: why}
+}
+
+// Begin keeps, as soon as enough is shown, why it may not go on.
+func (recoverHub) Begin(ctx context.Context, s *State) error {
+	if !s.proven() || s.user.Reason(time.Now()) == "" {
+		return nil
+	}
+	plan, _, err := s.decide(ctx)
+	if err != nil {
+		return err
+	}
+	if why := s.barred(plan); why != "" {
+		return s.refuse(ctx, why, map[string]any{"row": plan.Row, "level": plan.Level})
+	}
+	return nil
+}
+
 func (recoverHub) Show(ctx context.Context, s *State) (templates.Content, error) {
 	p := templates.RecoverHub{Form: s.Form, Action: s.path("recover"), Lost: string(s.lost()), Login: s.Facts.Typed, Ways: s.recoverWays()}
 	if !s.proven() {
@@ -194,18 +292,15 @@ func (recoverHub) Show(ctx context.Context, s *State) (templates.Content, error)
 		return p, nil
 	}
 	p.Login = s.login()
-	if why := s.user.Reason(time.Now()); why != "" {
-		p.Refused = "refused." + why
-		if why == "locked" {
-			p.Refused = "recover.locked"
-		}
-		return p, nil
-	}
-	facts, err := s.recoveryFacts(ctx)
+	plan, facts, err := s.decide(ctx)
 	if err != nil {
 		return nil, err
 	}
-	plan := s.settings().Recovery.Decide(facts)
+	if why := s.barred(plan); why != "" {
+		s.explains()
+		p.Form, p.Refused = s.Form, closedTo(why)
+		return p, nil
+	}
 	p.Shown = s.shownRows(facts.Shown)
 	p.Plan = planOf(plan, facts, time.Now())
 	if p.Plan.How == "now" || p.Plan.How == "wait" {
@@ -232,7 +327,7 @@ func (recoverHub) Choose(s *State, way string) bool {
 }
 
 func (recoverHub) Submit(ctx context.Context, s *State, form url.Values) error {
-	if !s.proven() || s.user.Reason(time.Now()) != "" {
+	if !s.proven() {
 		return idp.FieldError("", "recover.show_first")
 	}
 	u, err := s.engine.Store.HoldUser(ctx, s.User)
@@ -240,13 +335,16 @@ func (recoverHub) Submit(ctx context.Context, s *State, form url.Values) error {
 		return err
 	}
 	s.user = &u
-	facts, err := s.recoveryFacts(ctx)
+	plan, facts, err := s.decide(ctx)
 	if err != nil {
 		return err
 	}
-	plan := s.settings().Recovery.Decide(facts)
 	if plan.How == policy.Nothing {
 		return idp.FieldError("", "recover.show_more")
+	}
+	if why := s.barred(plan); why != "" {
+		err := s.refuse(ctx, why, map[string]any{"row": plan.Row, "level": plan.Level})
+		return cmp.Or(err, error(&idp.Error{Kind: idp.Rejected, Msg: closedTo(why), Reason: why}))
 	}
 	if plan.How == policy.ByPeople {
 		return s.askPeople(ctx, plan, facts)

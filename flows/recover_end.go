@@ -18,7 +18,7 @@ import (
 // one transaction.
 func (s *State) keepPassword() error {
 	if !s.replaces().Password {
-		return errExpired
+		return s.over()
 	}
 	s.found().Hash, s.Facts.Changed = s.hash, true
 	return nil
@@ -27,7 +27,7 @@ func (s *State) keepPassword() error {
 // keepFactor keeps the new second factor until the end of the flow.
 func (s *State) keepFactor(ctx context.Context, c idp.Credential) error {
 	if !s.replaces().Second {
-		return errExpired
+		return s.over()
 	}
 	if c.Lookup != nil {
 		if _, err := s.engine.Store.CredentialByLookup(ctx, c.Lookup); idp.KindOf(err) != idp.NotFound {
@@ -52,11 +52,14 @@ func (e *Engine) completeRecover(ctx context.Context, s *State) (*finish, error)
 		return nil, err
 	}
 	if !s.mayReplace() {
-		return nil, errExpired
+		return nil, s.over()
 	}
-	r, err := e.concluded(ctx, s, now)
+	r, ok, err := e.concluded(ctx, s, now)
 	if err != nil {
 		return nil, err
+	}
+	if !ok {
+		return &finish{next: "/recover/void"}, nil
 	}
 	if err := s.sweep(ctx, now); err != nil {
 		return nil, err
@@ -71,46 +74,80 @@ func (e *Engine) completeRecover(ctx context.Context, s *State) (*finish, error)
 	if hold := s.Facts.Recover.Plan.Hold; hold > 0 {
 		until = now.Add(hold)
 	}
-	if err := e.event(ctx, s, idp.Event{Name: "recovery.completed", Data: recoveryData(r)}); err != nil {
+	letter := templatesLetter(s, now)
+	letter.Object, letter.Until, letter.Explain = r.ID, until, idp.NewExplainCode()
+	if err := e.event(ctx, s, idp.Event{Name: "recovery.completed", Reason: "recovery", Explain: letter.Explain, Data: recoveryData(r)}); err != nil {
 		return nil, err
 	}
-	letter := templatesLetter(s, now)
-	letter.Object, letter.Until = r.ID, until
-	return &finish{next: "/recover/done"}, e.tellRecovery(ctx, *s.user, "recovery.completed", letter)
+	if err := e.tellTerminals(ctx, *s.user, r.DueAt, now.Add(s.settings().Recovery.Finish), true); err != nil {
+		return nil, err
+	}
+	return &finish{next: "/recover/done", out: s.actingSession() != nil}, e.tellRecovery(ctx, *s.user, "recovery.completed", letter)
 }
 
 // concluded decides, with what is true now, that the recovery may end, and keeps that it
 // has: an immediate one by the same row of the table as when it was taken up, a delayed one
-// once, after its time and by the flow that holds it.
-func (e *Engine) concluded(ctx context.Context, s *State, now time.Time) (r idp.Recovery, err error) {
+// once, after its time and by the flow that holds it. Where what it rests on is gone it is
+// false, and a delayed one is void.
+func (e *Engine) concluded(ctx context.Context, s *State, now time.Time) (r idp.Recovery, may bool, err error) {
 	if s.Facts.Recover.Plan.How == policy.Delayed {
-		ok, err := e.Store.EndRecovery(ctx, s.recovery.ID, idp.RecoveryDone, now)
-		if err == nil && (!ok || s.recovery.Flow != s.ID) {
-			err = errExpired
+		r = *s.recovery
+		if may, err = s.stands(ctx, r, now); err != nil || !may {
+			if err == nil {
+				err = e.VoidRecovery(ctx, s.User, "proof.gone", idp.Event{Actor: "system", Flow: s.ID, Network: web.Network(ctx), Policy: e.Policy.Now().Version})
+			}
+			return r, false, err
 		}
-		return *s.recovery, err
+		ok, err := e.Store.EndRecovery(ctx, r.ID, idp.RecoveryDone, now)
+		if err == nil && (!ok || r.Flow != s.ID) {
+			err = s.over()
+		}
+		return r, true, err
 	}
 	facts, err := s.recoveryFacts(ctx)
 	if err != nil {
-		return r, err
+		return r, false, err
 	}
 	plan, was := s.settings().Recovery.Decide(facts), *s.Facts.Recover.Plan
 	if plan.How != policy.Immediate || plan.Withheld.Worse(was.Withheld) != was.Withheld || plan.Password != was.Password || plan.Second != was.Second {
-		return r, errExpired // what it rested on is gone
+		return r, false, e.event(ctx, s, idp.Event{Name: "recovery.refused", Reason: "proof.gone"})
 	}
 	if running, err := e.Store.RunningRecovery(ctx, s.User); err != nil {
-		return r, err
+		return r, false, err
 	} else if running != nil { // somebody with less to show had begun one
 		if _, err := e.endRecovery(ctx, *running, idp.RecoveryVoid, idp.Event{Merchant: s.user.MerchantID, Network: web.Network(ctx), Policy: e.Policy.Now().Version}); err != nil {
-			return r, err
+			return r, false, err
 		}
 	}
 	r = idp.Recovery{UserID: s.User, State: idp.RecoveryDone, Lost: s.lost(), Row: plan.Row, Level: plan.Level, Withheld: plan.Withheld, Shown: facts.Shown, Gone: s.found().Gone,
 		Password: plan.Password, Second: plan.Second, Kit: plan.Kit, Flow: s.ID, StartedAt: now, DueAt: now, Until: now, EndedAt: now, Case: caseOf(facts.Shown)}
 	if err := e.Store.AddRecovery(ctx, &r); err != nil {
-		return r, err
+		return r, false, err
 	}
-	return r, e.event(ctx, s, idp.Event{Name: "recovery.started", Data: recoveryData(r)})
+	return r, true, e.event(ctx, s, idp.Event{Name: "recovery.started", Data: recoveryData(r)})
+}
+
+// stands says whether a recovery that has waited still rests on what was shown for it: what
+// is gone, lost or disputed by now counts no more, and what is left must open as much, after
+// no longer a wait. Risks were weighed when it began.
+func (s *State) stands(ctx context.Context, r idp.Recovery, now time.Time) (bool, error) {
+	rules := s.settings().Recovery
+	f := policy.RecoveryFacts{Lost: r.Lost, Enrolled: s.enrolled(), Demanded: s.settings().Factors.SignIn >= idp.ACR2, Staff: s.user.Role.Operator(), Shown: slices.Clone(r.Shown)}
+	var err error
+	for i, v := range f.Shown {
+		if v.Void != "" {
+			continue
+		}
+		if f.Shown[i].Void, err = s.stillShown(ctx, v, rules, now); err != nil {
+			return false, err
+		}
+	}
+	if f.Barred, err = s.barredBy(ctx, now); err != nil {
+		return false, err
+	}
+	plan := rules.Decide(f)
+	return (plan.How == policy.Immediate || plan.How == policy.Delayed) && (plan.Password || !r.Password) && (plan.Second || !r.Second) &&
+		(plan.Row == r.Row || plan.Wait <= r.DueAt.Sub(r.StartedAt)), nil
 }
 
 // sweep ends everything of the person that was issued before: sessions, grants, approvals
@@ -327,10 +364,14 @@ func (e *Engine) remindRecovery(ctx context.Context, r idp.Recovery, bit int, te
 		if err != nil {
 			return err
 		}
-		if err := e.Store.Append(ctx, idp.Event{Name: "recovery.reminded", Actor: "system", Subject: u.ID, Merchant: u.MerchantID, Store: u.StoreID, Policy: e.Policy.Now().Version, Data: recoveryData(r)}); err != nil {
+		letter := templates.Letter{Name: u.Name, Login: loginOf(names), At: now, Until: r.DueAt, Object: r.ID, Explain: idp.NewExplainCode()}
+		if err := e.Store.Append(ctx, idp.Event{Name: "recovery.reminded", Actor: "system", Subject: u.ID, Merchant: u.MerchantID, Store: u.StoreID, Reason: "recovering", Explain: letter.Explain, Policy: e.Policy.Now().Version, Data: recoveryData(r)}); err != nil {
 			return err
 		}
-		return e.tellRecovery(ctx, u, template, templates.Letter{Name: u.Name, Login: loginOf(names), At: now, Until: r.DueAt, Object: r.ID})
+		if err := e.tellTerminals(ctx, u, r.DueAt, r.Until, false); err != nil {
+			return err
+		}
+		return e.tellRecovery(ctx, u, template, letter)
 	})
 }
 

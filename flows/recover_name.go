@@ -1,21 +1,25 @@
 package flows
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"hufu/flows/factor"
 	"hufu/idp"
 	"hufu/idp/normal"
+	"hufu/storage"
 	"hufu/templates"
 )
 
 // A forgotten user name is told on a channel that is bound to it and nowhere else: after a
 // code on the phone or e-mail that was typed, or, for a merchant number and a terminal's
-// serial, in a message to the owner's channels. Page and time are the same for everybody.
+// serial, in a message to the owner's channels. A channel that is no sole proof of its person
+// shows nothing: it may be somebody else's by now. Page and time are the same for everybody.
 
 // nameWho asks for a phone or e-mail, or for the merchant number and a serial.
 type nameWho struct{}
@@ -70,42 +74,110 @@ func (nameWho) Submit(ctx context.Context, s *State, form url.Values) error {
 }
 
 // tellOwner sends the owner's user name to his own channels, if number and serial belong
-// together. The flow goes on to the same page in any case.
+// together. The flow goes on to the same page in any case, and what is not sent is done and
+// taken back: neither page nor time tells.
 func (s *State) tellOwner(ctx context.Context, number, serial string) error {
 	e, now := s.engine, time.Now()
-	kind, value, _ := normal.Identifier(number)
+	_, value, ok := normal.Identifier(number)
+	if !ok {
+		value = number
+	}
 	s.Facts.Lookup = e.Store.Lookup(idp.IdentifierMerchantNo, value)
 	s.Facts.Recover = &recovering{Lost: idp.LostUsername, Found: string(idp.IdentifierMerchantNo)}
-	b := e.Policy.Now().Returns.Start
-	ok, _, err := e.Store.TakeBucket(ctx, "recover.start", s.Facts.Lookup, b.Burst, b.Refill, now)
-	if err != nil || !ok || kind != idp.IdentifierMerchantNo {
+	if err := s.start(ctx); err != nil {
 		return err
 	}
-	user, err := e.Store.Login(ctx, idp.IdentifierMerchantNo, value, now)
-	if err != nil || user == "" {
+	id, err := e.Store.Login(ctx, idp.IdentifierMerchantNo, value, now)
+	if err != nil {
 		return err
 	}
-	u, err := e.Store.User(ctx, user)
+	id = cmp.Or(id, nobody)
+	u, err := e.Store.User(ctx, id)
+	if id == nobody && idp.KindOf(err) == idp.NotFound {
+		u, err = idp.User{ID: nobody, Language: e.Site.Lang(s.request)}, nil
+	}
 	if err != nil {
 		return err
 	}
 	t, err := e.Store.TerminalBySerial(ctx, strings.ToUpper(serial))
-	if idp.KindOf(err) == idp.NotFound && err != nil || err == nil && t.MerchantID != u.MerchantID || u.Reason(time.Now()) != "" {
-		return nil
+	if err != nil && idp.KindOf(err) != idp.NotFound {
+		return err
 	}
+	names, err := e.Store.Identifiers(ctx, id)
 	if err != nil {
 		return err
 	}
-	names, err := e.Store.Identifiers(ctx, u.ID)
+	some, err := e.Store.Users(ctx, storage.UserFilter{}, 1) // whose link is taken back where nobody is told
+	if err != nil || len(some) == 0 {
+		return err
+	}
+	if id != nobody {
+		some[0] = u
+	}
+	meant := !s.muted && u.ID != nobody && t.ID != "" && t.MerchantID == u.MerchantID && u.Reason(now) == ""
+	letter := templates.Letter{Name: u.Name, Login: loginOf(names), At: now, Object: t.ID, Place: e.where(e.Sessions.Network(ctx), u.Language)}
+	for _, to := range e.ownChannels(names) {
+		if err := e.tellName(ctx, u, some[0], to, letter, meant); err != nil {
+			return err
+		}
+	}
+	return e.Store.Try(ctx, func(ctx context.Context) error {
+		err := e.Store.Append(ctx, idp.Event{Name: "username.told", Subject: id, Merchant: u.MerchantID, Terminal: t.ID, Flow: s.ID, Network: e.Sessions.Network(ctx), Policy: e.Policy.Now().Version,
+			Data: map[string]any{"by": string(idp.IdentifierMerchantNo)}})
+		if err != nil || meant {
+			return err
+		}
+		return storage.Undo()
+	})
+}
+
+// ownChannels are the bound channels that messages go to, a phone and an address at least:
+// in the place of one that there is not stands one that nobody has.
+func (e *Engine) ownChannels(names []idp.Identifier) (out []idp.Identifier) {
+	for _, n := range names {
+		if n.Channel() && e.reaches(n) {
+			out = append(out, n)
+		}
+	}
+	for _, kind := range []idp.IdentifierKind{idp.IdentifierPhone, idp.IdentifierEmail} {
+		if !slices.ContainsFunc(out, func(n idp.Identifier) bool { return n.Kind == kind }) {
+			out = append(out, idp.Identifier{ID: nobody, Kind: kind})
+		}
+	}
+	return out
+}
+
+// tellName sends a user name to one bound channel, with a link that stops whom it is about.
+// Where it is not meant to, or was told it just now, the same is written and taken back.
+func (e *Engine) tellName(ctx context.Context, u, about idp.User, to idp.Identifier, letter templates.Letter, meant bool) error {
+	now := time.Now()
+	told, err := e.told(ctx, to, "username.told", letter, now)
 	if err != nil {
 		return err
 	}
-	letter := templates.Letter{Name: u.Name, Login: loginOf(names), At: now, Object: t.ID, Place: e.where(s.engine.Sessions.Network(ctx), u.Language)}
-	if err := e.notify(ctx, u, "username.told", letter); err != nil {
-		return err
+	if told || !meant {
+		to = idp.Identifier{ID: nobody, Kind: to.Kind}
 	}
-	return e.Store.Append(ctx, idp.Event{Name: "username.told", Subject: u.ID, Merchant: u.MerchantID, Terminal: t.ID, Flow: s.ID, Network: e.Sessions.Network(ctx), Policy: e.Policy.Now().Version,
-		Data: map[string]any{"by": "merchant_no"}})
+	return e.Store.Try(ctx, func(ctx context.Context) error {
+		ok, err := e.untold(ctx, to, "username.told", letter, now)
+		if err == nil && to.Kind == idp.IdentifierPhone {
+			var room bool
+			room, err = e.mayText(ctx, to, "username.told", now)
+			if ok = ok && room; err == nil {
+				err = e.Store.CountHour(ctx, "sms", 1, now)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if letter.Stop, err = e.stopLink(ctx, about, now); err != nil {
+			return err
+		}
+		if err := e.queue(ctx, u, to, "username.told", letter); err != nil || ok && to.ID != nobody {
+			return err
+		}
+		return storage.Undo()
+	})
 }
 
 // nameCode asks for the code that went to the typed phone or e-mail.
@@ -172,14 +244,44 @@ func (c nameCode) Prepare(ctx context.Context, s *State, form url.Values) (err e
 	return err
 }
 
+// Submit tells the name on the channel whose code came back, and the person on all that he
+// was told. A number that may have been sold again, a channel that is disputed or was bound
+// lately shows too little: the name goes to the others that are bound.
 func (nameCode) Submit(ctx context.Context, s *State, _ url.Values) error {
-	if err := s.engine.settle(ctx, s, "name-code", methodRecover); err != nil {
+	e := s.engine
+	if err := e.settle(ctx, s, "name-code", methodRecover); err != nil {
 		return err
 	}
 	if s.user == nil {
 		return errExpired
 	}
-	return s.engine.event(ctx, s, idp.Event{Name: "username.told", Data: map[string]any{"by": s.found().Found}})
+	shown := s.nameShown()
+	if err := e.event(ctx, s, idp.Event{Name: "username.told", Data: map[string]any{"by": s.found().Found, "here": shown}}); err != nil {
+		return err
+	}
+	letter := templatesLetter(s, time.Now())
+	if !shown {
+		for _, to := range e.ownChannels(s.names) {
+			if err := e.tellName(ctx, *s.user, *s.user, to, letter, !s.gave(to.ID)); err != nil {
+				return err
+			}
+		}
+	}
+	letter.Login = "" // it goes to those removed lately, too
+	return e.tell(ctx, s, "username.asked", letter)
+}
+
+// nameShown says whether the channel whose code came back is enough to show the name by itself.
+func (s *State) nameShown() bool {
+	now, r := time.Now(), s.settings().Recovery
+	return slices.ContainsFunc(s.Facts.Proofs, func(p idp.Proof) bool {
+		n := named(s.names, p.Credential)
+		if p.User != s.User || n == nil || !n.Channel() || now.Before(n.DisputedUntil) || !r.Old(n.VerifiedAt, now) {
+			return false
+		}
+		_, stale := r.Phone(n.VerifiedAt, n.LastProvenAt, now)
+		return n.Kind != idp.IdentifierPhone || !stale
+	})
 }
 
 // nameTold shows the names of the account on whose channel the code came back.
@@ -190,10 +292,15 @@ func (nameTold) Name() string { return "name-told" }
 func (nameTold) Done(s *State) bool { return s.Facts.Decided != "" }
 
 func (nameTold) Show(ctx context.Context, s *State) (templates.Content, error) {
+	p := templates.NameTold{Form: s.Form, Action: s.path("name-told"), Sent: true}
 	if s.user == nil || len(s.Facts.Proofs) == 0 {
-		return templates.NameTold{Form: s.Form, Action: s.path("name-told"), Sent: true}, nil
+		return p, nil
 	}
-	p := templates.NameTold{Form: s.Form, Action: s.path("name-told"), Name: s.user.Name}
+	if !s.nameShown() {
+		p.Elsewhere = true
+		return p, nil
+	}
+	p.Sent, p.Name = false, s.user.Name
 	for _, n := range s.names {
 		if n.Kind == idp.IdentifierUsername && !n.Former {
 			p.Names = append(p.Names, n.Value)
@@ -202,10 +309,11 @@ func (nameTold) Show(ctx context.Context, s *State) (templates.Content, error) {
 	if s.merchant != nil {
 		p.Merchant = s.merchant.LegalName
 	}
-	for _, c := range s.of(idp.MethodPassword) {
-		p.LastUsed = c.LastUsedAt
+	last, err := s.engine.Store.Events(ctx, storage.EventFilter{Subject: s.User, Name: "signin.succeeded"}, 1)
+	for _, ev := range last {
+		p.LastUsed = ev.At
 	}
-	return p, nil
+	return p, err
 }
 
 // Submit leads to the sign-in, or to a forgotten password, with the name filled in.

@@ -199,8 +199,13 @@ func (s *State) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.found().Started, s.muted = ok, !ok
-	return nil
+	f := s.found()
+	if f.Started, s.muted = ok, !ok; ok || f.Refused == "send.limit" { // once in the log
+		return nil
+	}
+	f.Refused = "send.limit"
+	_, err = s.engine.explain(ctx, s, idp.Event{Reason: "send.limit", Data: map[string]any{"limit": "recover.start"}})
+	return err
 }
 
 func (recoverProof) Show(ctx context.Context, s *State) (templates.Content, error) {
@@ -238,7 +243,7 @@ func (recoverProof) Challenge(ctx context.Context, s *State) ([]byte, error) {
 func (recoverProof) Prepare(ctx context.Context, s *State, form url.Values) (err error) {
 	switch s.Facts.Way {
 	case wayTerminal:
-		return nil
+		return s.person(ctx)
 	case wayShop:
 		if _, err := s.engine.shopCode(form); err != nil {
 			return err
@@ -374,11 +379,10 @@ func (s *State) channelShown(p idp.Proof, r policy.Recovery, now time.Time) (idp
 }
 
 func (s *State) credentialShown(p idp.Proof, r policy.Recovery, now time.Time) (idp.Shown, bool) {
-	i := slices.IndexFunc(s.creds, func(c idp.Credential) bool { return c.ID == p.Credential && c.Blocked == "" })
-	if i < 0 {
+	c, ok := s.unchanged(p.Credential, p.At)
+	if !ok {
 		return idp.Shown{}, false
 	}
-	c := s.creds[i]
 	v := idp.Shown{ID: c.ID, At: p.At}
 	switch {
 	case p.Method == idp.MethodPassword:
@@ -402,6 +406,44 @@ func (s *State) credentialShown(p idp.Proof, r policy.Recovery, now time.Time) (
 		v.Void = "proof.weak"
 	}
 	return v, true
+}
+
+// unchanged is a credential that is there as it was shown at a time.
+func (s *State) unchanged(id string, at time.Time) (idp.Credential, bool) {
+	for _, c := range s.creds {
+		if c.ID == id && c.Blocked == "" && !c.ChangedAt.After(at) {
+			return c, true
+		}
+	}
+	return idp.Credential{}, false
+}
+
+// stillShown is why what was shown for a recovery that has waited counts no more, "" when it
+// does.
+func (s *State) stillShown(ctx context.Context, v idp.Shown, r policy.Recovery, now time.Time) (void string, err error) {
+	there := true
+	switch v.By {
+	case idp.ByPhone, idp.ByMail:
+		n := named(s.names, v.ID)
+		if there = n != nil && n.Channel(); there && now.Before(n.DisputedUntil) {
+			return "disputed", nil
+		}
+	case idp.ByTerminal:
+		return s.terminalVoid(ctx, v.ID, r, now)
+	case idp.ByComputer:
+		known, err := s.engine.Store.Browsers(ctx, s.User)
+		if err != nil {
+			return "", err
+		}
+		there = slices.ContainsFunc(known, func(b idp.Browser) bool { return b.ID == v.ID })
+	case idp.ByCase, idp.ByShop:
+	default:
+		_, there = s.unchanged(v.ID, v.At)
+	}
+	if !there {
+		return "proof.gone", nil
+	}
+	return "", nil
 }
 
 // via are the groups that set a password by a recovery, as channels of its proof: a code on

@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -83,13 +84,14 @@ func (s *State) risks(ctx context.Context, now time.Time) (out []string, err err
 	return out, nil
 }
 
-// alarmed says whether a terminal of the merchant was lost, suspended or brought back lately.
+// alarmed says whether a terminal of the merchant was lost, suspended or brought back lately,
+// or came with another key.
 func (s *State) alarmed(ctx context.Context, since time.Time) (bool, error) {
 	if s.user.MerchantID == "" {
 		return false, nil
 	}
 	events, err := s.engine.Store.Events(ctx, storage.EventFilter{Merchant: s.user.MerchantID, Since: since,
-		Names: []string{"terminal.lost", "terminal.suspended", "terminal.returned"}}, 1)
+		Names: []string{"terminal.lost", "terminal.suspended", "terminal.returned", "terminal.rekeyed"}}, 1)
 	return len(events) > 0, err
 }
 
@@ -177,7 +179,7 @@ func (s *State) wait(ctx context.Context, plan policy.RecoveryPlan, f policy.Rec
 	}
 	if running != nil {
 		if !as(r, *running) {
-			return idp.FieldError("", "recover.running")
+			return s.refuseRunning(ctx, *running)
 		}
 		r.ID, r.StartedAt = running.ID, running.StartedAt
 		if r.DueAt = running.StartedAt.Add(plan.Wait); r.DueAt.After(running.DueAt) { // it never moves away
@@ -192,7 +194,7 @@ func (s *State) wait(ctx context.Context, plan policy.RecoveryPlan, f policy.Rec
 	} else {
 		var ok bool
 		if ok, err = e.Store.BetterRecovery(ctx, r); err == nil && !ok {
-			err = idp.FieldError("", "recover.running")
+			err = s.refuseRunning(ctx, *running)
 		}
 	}
 	if err != nil {
@@ -207,9 +209,35 @@ func (s *State) wait(ctx context.Context, plan policy.RecoveryPlan, f policy.Rec
 	s.found().ID, s.found().Plan = r.ID, &plan
 	s.recovery = &r
 	if running != nil && running.Row == r.Row && running.DueAt.Equal(r.DueAt) {
-		return nil // it only moved to this browser
+		return s.movedRecovery(ctx, r, *running)
 	}
 	return s.begunRecovery(ctx, r, running == nil)
+}
+
+// refuseRunning: somebody with less, or other, proofs comes while a recovery waits.
+func (s *State) refuseRunning(ctx context.Context, running idp.Recovery) error {
+	if err := s.refuse(ctx, "recovering", recoveryData(running)); err != nil {
+		return err
+	}
+	s.explains()
+	return &idp.Error{Kind: idp.Rejected, Msg: "recover.running", Reason: "recovering"}
+}
+
+// movedRecovery: the recovery that waits is as it was, but held by the flow of another
+// browser, of which its person hears.
+func (s *State) movedRecovery(ctx context.Context, r, was idp.Recovery) error {
+	if was.Flow == r.Flow {
+		return nil
+	}
+	data := recoveryData(r)
+	data["moved"] = true
+	s.found().Explain = idp.NewExplainCode()
+	if err := s.engine.event(ctx, s, idp.Event{Name: "recovery.delayed", Reason: "recovering", Explain: s.found().Explain, Data: data}); err != nil {
+		return err
+	}
+	letter := templatesLetter(s, time.Now())
+	letter.Until, letter.Object, letter.Explain = r.DueAt, r.ID, s.found().Explain
+	return s.engine.tellRecovery(ctx, *s.user, "recovery.moved", letter)
 }
 
 // as says whether r shows as much as a recovery that runs was begun with.
@@ -238,20 +266,21 @@ func caseOf(shown []idp.Shown) string {
 func (s *State) begunRecovery(ctx context.Context, r idp.Recovery, fresh bool) error {
 	e, now := s.engine, time.Now()
 	data := recoveryData(r)
-	for _, name := range []string{"recovery.started", "recovery.delayed"} {
-		if name == "recovery.started" && !fresh {
-			continue
-		}
-		if err := e.event(ctx, s, idp.Event{Name: name, Data: data}); err != nil {
+	s.found().Explain = idp.NewExplainCode() // of the messages and of the page
+	if fresh {
+		if err := e.event(ctx, s, idp.Event{Name: "recovery.started", Data: data}); err != nil {
 			return err
 		}
 	}
+	if err := e.event(ctx, s, idp.Event{Name: "recovery.delayed", Reason: "recovering", Explain: s.found().Explain, Data: data}); err != nil {
+		return err
+	}
 	letter := templatesLetter(s, now)
-	letter.Until, letter.Object = r.DueAt, r.ID
+	letter.Until, letter.Object, letter.Explain = r.DueAt, r.ID, s.found().Explain
 	if err := e.tellRecovery(ctx, *s.user, "recovery.started", letter); err != nil {
 		return err
 	}
-	if err := e.tellTerminals(ctx, *s.user, r); err != nil {
+	if err := e.tellTerminals(ctx, *s.user, r.DueAt, r.Until, false); err != nil {
 		return err
 	}
 	e.wakeRecoveries()
@@ -276,10 +305,7 @@ func (e *Engine) tellRecovery(ctx context.Context, u idp.User, template string, 
 	if err != nil {
 		return err
 	}
-	word := "recovery.other"
-	if template == "recovery.completed" {
-		word = "recovery.other_done"
-	}
+	word := cmp.Or(map[string]string{"recovery.completed": "recovery.other_done", "recovery.void": "recovery.other_void"}[template], "recovery.other")
 	for _, o := range others {
 		names, err := e.Store.Identifiers(ctx, o.ID)
 		if err != nil {
@@ -297,14 +323,13 @@ func (e *Engine) tellRecovery(ctx context.Context, u idp.User, template string, 
 // askPeople opens a case where people alone decide: no wait begins.
 func (s *State) askPeople(ctx context.Context, plan policy.RecoveryPlan, f policy.RecoveryFacts) error {
 	e, now := s.engine, time.Now()
-	open, err := e.Store.Cases(ctx, storage.CaseFilter{User: s.User, State: idp.CaseOpen}, openCases)
+	open, err := e.returns(ctx, s.User)
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(open, idp.Case.Returns)
 	c := idp.Case{}
-	if i >= 0 {
-		c = open[i]
+	if len(open) > 0 {
+		c = open[0]
 	} else {
 		by := []string{}
 		for _, v := range f.Shown {
@@ -324,17 +349,18 @@ func (s *State) askPeople(ctx context.Context, plan policy.RecoveryPlan, f polic
 		if err := e.event(ctx, s, idp.Event{Name: "case.opened", Data: map[string]any{"case": c.Number, "kind": c.Kind}}); err != nil {
 			return err
 		}
-		letter := templatesLetter(s, now)
-		letter.CaseNumber, letter.Until, letter.Object = c.Number, c.DueAt, c.ID
-		if err := e.tellRecovery(ctx, *s.user, "recovery.case", letter); err != nil {
-			return err
-		}
 	}
-	if err := e.event(ctx, s, idp.Event{Name: "recovery.refused", Reason: "proof.weak", Data: map[string]any{"case": c.Number, "row": plan.Row, "level": plan.Level}}); err != nil {
+	why := map[string]string{"": "proof.weak", "again": "disputed"}[f.Barred]
+	if err := s.refuse(ctx, cmp.Or(why, f.Barred), map[string]any{"case": c.Number, "row": plan.Row, "level": plan.Level}); err != nil {
 		return err
 	}
 	s.found().Plan, s.found().Case = &plan, c.Number
-	return nil
+	if len(open) > 0 {
+		return nil
+	}
+	letter := templatesLetter(s, now)
+	letter.CaseNumber, letter.Until, letter.Object, letter.Explain = c.Number, c.DueAt, c.ID, s.found().Explain
+	return e.tellRecovery(ctx, *s.user, "recovery.case", letter)
 }
 
 // recoverWait shows the time that is left, or the case that decides.
@@ -360,6 +386,7 @@ func (recoverWait) Choose(s *State, way string) bool {
 }
 
 func (recoverWait) Show(ctx context.Context, s *State) (templates.Content, error) {
+	s.explains()
 	if s.recovery == nil {
 		p := templates.RecoverCase{CaseNumber: s.found().Case, Form: s.Form}
 		if s.user != nil && s.user.Role.Operator() {
@@ -514,9 +541,40 @@ func (e *Engine) endRecovery(ctx context.Context, r idp.Recovery, to idp.Recover
 	if err := e.Store.VoidTerminalNotices(ctx, r.UserID, time.Now()); err != nil {
 		return false, err
 	}
-	by.Name, by.Subject, by.Data = "recovery.expired", r.UserID, recoveryData(r)
+	u, err := e.Store.User(ctx, r.UserID)
+	if err != nil {
+		return false, err
+	}
+	cause, data := by.Data["cause"], recoveryData(r)
+	if cause != nil {
+		data["cause"] = cause
+	}
+	by.Name, by.Subject, by.Merchant, by.Store, by.Data = "recovery.expired", u.ID, u.MerchantID, u.StoreID, data
 	if to != idp.RecoveryExpired {
-		by.Name, by.Reason = "recovery.stopped", string(to)
+		by.Name, by.Reason = "recovery.stopped", cmp.Or(by.Reason, string(to))
 	}
 	return true, e.Store.Append(ctx, by)
+}
+
+// VoidRecovery ends the recovery of a person that waits, if one does, because something it
+// rests on is no longer so: who he is at his merchant, or what he had shown. Whoever heard
+// that it began hears that it is over.
+func (e *Engine) VoidRecovery(ctx context.Context, user, cause string, by idp.Event) error {
+	r, err := e.Store.RunningRecovery(ctx, user)
+	if err != nil || r == nil {
+		return err
+	}
+	by.Reason, by.Data = cmp.Or(by.Reason, cause), map[string]any{"cause": cause}
+	if ended, err := e.endRecovery(ctx, *r, idp.RecoveryVoid, by); err != nil || !ended {
+		return err
+	}
+	u, err := e.Store.User(ctx, user)
+	if err != nil {
+		return err
+	}
+	names, err := e.Store.Identifiers(ctx, user)
+	if err != nil {
+		return err
+	}
+	return e.tellRecovery(ctx, u, "recovery.void", templates.Letter{Name: u.Name, Login: loginOf(names), At: time.Now(), Object: r.ID})
 }

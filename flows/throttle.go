@@ -438,12 +438,12 @@ func (e *Engine) right(ctx context.Context, s *State, m idp.Method, ans factor.A
 	switch {
 	case m == methodShop:
 		return nil
-	case m == methodRecover: // it does not refresh a number that may have been sold
+	case m == methodRecover || m == methodIntroduce: // whose channel it is nobody has shown: it does not refresh a number that may have been sold
 		if ans.Proof.Method == idp.MethodSMS && s.user != nil {
 			return e.Store.UseSend(ctx, s.user.ID, now)
 		}
 		return nil
-	case m == idp.MethodSMS || m == idp.MethodMail || m == methodIntroduce || m == methodAddress:
+	case m == idp.MethodSMS || m == idp.MethodMail || m == methodAddress:
 		if ans.Proof.Method == idp.MethodSMS && s.user != nil {
 			if err := e.Store.UseSend(ctx, s.user.ID, now); err != nil {
 				return err

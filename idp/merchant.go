@@ -75,7 +75,7 @@ type Terminal struct {
 	MerchantID, StoreID string
 	State               TerminalState
 	CreatedAt           time.Time
-	ActivatedAt         time.Time // zero until its first approval
+	ActivatedAt         time.Time // zero until its first approval; since its return, where it was lost or suspended
 	LastSeenAt          time.Time // zero until it redeemed a sign-in
 	Key                 string    // thumbprint of its key (RFC 7638), "" until it brought one
 	KeyAt               time.Time // since when it is this one

@@ -12,7 +12,7 @@ import (
 type NoticeKind string
 
 const (
-	NoticeStop    NoticeKind = "stop"    // a recovery runs: whoever sees it may stop it
+	NoticeStop    NoticeKind = "stop"    // a recovery runs, or was done: whoever sees it may stop it, and freeze the account
 	NoticeCode    NoticeKind = "code"    // a code with which one of the shop's people comes in again
 	NoticeConfirm NoticeKind = "confirm" // somebody who recovers asks the people at the terminal to pick his digits
 	NoticeCall    NoticeKind = "call"    // what one of the shop's people and support read to each other on the telephone
@@ -47,6 +47,7 @@ type TerminalNotice struct {
 type NoticeParams struct {
 	Name    string    `json:"name"`              // of the person
 	Due     time.Time `json:"due,omitzero"`      // when what runs takes effect
+	Done    bool      `json:"done,omitempty"`    // it has taken effect
 	Code    string    `json:"code,omitempty"`    // of a stop: what is typed at a terminal without a touch screen
 	Choices []int     `json:"choices,omitempty"` // of a confirmation: the digits to pick from
 }

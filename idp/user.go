@@ -104,6 +104,15 @@ func (u User) Reason(now time.Time) string {
 	return ""
 }
 
+// Adding refuses what adds a person, a role, an exception or a terminal while a recovery keeps
+// every change of whoever does it back: what a thief let in would stay when he is out.
+func (u User) Adding(now time.Time) error {
+	if u.Withholds(now) != WithholdMoney {
+		return nil
+	}
+	return &Error{Kind: Forbidden, Msg: "error.withheld", Args: []any{u.WithheldUntil}, Reason: "withheld"}
+}
+
 // IdentifierKind is the sort of name a person types to be recognised.
 type IdentifierKind string
 

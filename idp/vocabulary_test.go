@@ -77,6 +77,16 @@ func TestRedeemable(t *testing.T) {
 	if scopes, reason := idp.Redeemable(p, t0); reason != "" || !slices.Equal(scopes, []string{"openid", "payments:read"}) {
 		t.Errorf("frozen: %v %q, want no scope that moves money", scopes, reason)
 	}
+	for w, want := range map[idp.Withhold][]string{idp.WithholdPayee: {"openid", "payments:refund", "payments:read"}, idp.WithholdMoney: {"openid", "payments:read"}} {
+		p = good()
+		p.User.Withheld, p.User.WithheldUntil = w, t0.Add(time.Minute)
+		if scopes, reason := idp.Redeemable(p, t0); reason != "" || !slices.Equal(scopes, want) {
+			t.Errorf("%s withheld: %v %q, want %v", w, scopes, reason, want)
+		}
+		if scopes, _ := idp.Redeemable(p, p.User.WithheldUntil); len(scopes) != 4 {
+			t.Errorf("%s withheld until then: %v", w, scopes)
+		}
+	}
 	if len(p.Grant.Scopes) != 4 {
 		t.Error("the grant's own scopes were changed")
 	}

@@ -74,7 +74,7 @@ func (c *conformity) handovers(ctx context.Context) {
 		c.did(err, "UserByIdentifier")
 		c.is(u.ID == to, "named by the number", u)
 	}
-	c.voided(ctx, from)
+	c.recovering(ctx, from)
 }
 
 // dropped holds what ends with a hand-over that comes to nothing.
@@ -97,17 +97,19 @@ func (c *conformity) dropped(ctx context.Context, from idp.User) {
 	c.is(ok && !again && u.Status == idp.UserLeft && len(list) == 1 && list[0].Reason == "handover.frozen" && len(theirs) == 2 && got.Cause == "frozen", "dropped once", ok, again, u, list, theirs, got)
 }
 
-// voided: a change of who somebody is ends his recovery, and says so once.
-func (c *conformity) voided(ctx context.Context, who idp.User) {
+// recovering lists those of whom a recovery waits, by merchant.
+func (c *conformity) recovering(ctx context.Context, who idp.User) {
 	r := idp.Recovery{UserID: who.ID, State: idp.RecoveryWaiting, Lost: idp.LostPassword, StartedAt: c.now, DueAt: c.now.Add(time.Hour), Until: c.now.Add(2 * time.Hour)}
 	c.did(c.s.AddRecovery(ctx, &r), "AddRecovery")
-	c.did(c.s.VoidRecoveries(ctx, "role", idp.Event{Actor: "system"}, who.ID, c.user.ID), "VoidRecoveries")
-	c.did(c.s.VoidRecoveries(ctx, "role", idp.Event{Actor: "system"}, who.ID), "VoidRecoveries")
-	got, err := c.s.Recovery(ctx, r.ID)
-	c.did(err, "Recovery")
-	list, err := c.s.Events(ctx, storage.EventFilter{Subject: who.ID, Name: "recovery.stopped"}, 10)
-	c.did(err, "Events")
-	c.is(got.State == idp.RecoveryVoid && len(list) == 1 && list[0].Reason == "role", "voided once", got, list)
+	of := func(merchant string) []string {
+		users, err := c.s.RecoveringOf(ctx, merchant)
+		c.did(err, "RecoveringOf")
+		return users
+	}
+	c.is(slices.Contains(of(who.MerchantID), who.ID) && len(of("another")) == 0, "recovering", of(who.MerchantID))
+	_, err := c.s.EndRecovery(ctx, r.ID, idp.RecoveryVoid, c.now)
+	c.did(err, "EndRecovery")
+	c.is(!slices.Contains(of(who.MerchantID), who.ID), "no longer recovering", of(who.MerchantID))
 }
 
 // shopCodes holds the code of the shop, and the last day of a person.

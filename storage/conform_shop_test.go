@@ -38,9 +38,9 @@ func (c *conformity) shops(ctx context.Context) {
 	other, err := c.s.CountShop(ctx, "other", "")
 	c.did(err, "CountShop")
 	c.is(other == storage.ShopCounts{}, "counts of another merchant", other)
-	revived, err := c.s.ReviveTerminal(ctx, lost.ID, idp.TerminalLost)
+	revived, err := c.s.ReviveTerminal(ctx, lost.ID, idp.TerminalLost, c.now)
 	c.did(err, "ReviveTerminal")
 	list, err := c.s.TerminalsBy(ctx, storage.TerminalFilter{Merchant: c.merchant.ID, Store: c.shop.ID, State: idp.TerminalActive, After: "HFE2090000000"}, 10)
 	c.did(err, "TerminalsBy")
-	c.is(revived && len(list) == 1 && list[0].LastSeenAt.IsZero(), "revived", list)
+	c.is(revived && len(list) == 1 && list[0].LastSeenAt.IsZero() && list[0].ActivatedAt.Equal(c.now), "revived", list)
 }

@@ -517,7 +517,7 @@ func (c *conformity) terminals(ctx context.Context) {
 	c.is(counts.Stores == 1 && counts.Terminals == 1 && counts.TerminalsActive == 1 && counts.Staff == 0, "shop", counts)
 	ok, err := c.s.SetTerminalState(ctx, c.terminal.ID, idp.TerminalActive, idp.TerminalLost)
 	c.did(err)
-	revived, err := c.s.ReviveTerminal(ctx, c.terminal.ID, idp.TerminalLost)
+	revived, err := c.s.ReviveTerminal(ctx, c.terminal.ID, idp.TerminalLost, c.now)
 	c.did(err, "ReviveTerminal")
 	c.is(ok && revived, "revived", ok, revived)
 	c.did(c.s.SeeTerminal(ctx, c.terminal, c.now))
@@ -590,6 +590,11 @@ func (c *conformity) terminalNotices(ctx context.Context, other idp.Terminal) {
 		answer(all, other, idp.NoticeConfirmed, 17), answer(all, c.terminal, idp.NoticeConfirmed, 47), answer(stop, other, idp.NoticeConfirmed, 47),
 		answer(stop, idp.Terminal{ID: other.ID, MerchantID: "elsewhere"}, idp.NoticeStopped, 0), answer(stop, other, idp.NoticeStopped, 0)}
 	c.is(slices.Equal(got, []idp.NoticeAnswer{"none", "confirmed", "none", "wrong", "none", "none", "none", "stopped"}), "answers", got)
+	code := queue(idp.NoticeCode, "")
+	c.is(answer(code, other, idp.NoticeStopped, 0) == "none" && answer(code, other, idp.NoticeConfirmed, 47) == "none", "what is only read is not answered")
+	kept, gone := queue(idp.NoticeStop, ""), queue(idp.NoticeStop, "")
+	c.did(c.s.VoidTerminalNotice(ctx, gone, c.now), "VoidTerminalNotice")
+	c.is(answer(gone, other, idp.NoticeStopped, 0) == "none" && answer(kept, other, idp.NoticeStopped, 0) == "stopped", "one notice was taken back")
 	late := queue(idp.NoticeStop, "")
 	c.did(c.s.VoidTerminalNotices(ctx, c.user.ID, c.now), "VoidTerminalNotices")
 	c.is(answer(late, other, idp.NoticeStopped, 0) == "none", "a notice that was taken back")
@@ -826,9 +831,9 @@ func TestSweep(t *testing.T) {
 			add("browsers", age < 90*day, s.Exec(ctx, "UPDATE browsers SET last_used_at = ? WHERE id = ?", at.Add(-age*3/2).UnixMicro(), b.ID)) // 250 days ago, the last
 			add("events", true, s.Append(ctx, idp.Event{Name: "config.demo", At: at}))
 		}
-		for _, e := range []idp.Event{{Name: "signin.failed", Subject: c.user.ID}, {Name: "signin.refused"}, {Name: "signin.refused", Subject: c.user.ID}} {
+		for _, e := range []idp.Event{{Name: "signin.failed", Subject: c.user.ID}, {Name: "signin.refused"}, {Name: "signin.refused", Subject: c.user.ID}, {Name: "recovery.refused"}, {Name: "recovery.refused", Subject: c.user.ID}} {
 			e.At = now.Add(-200 * day)
-			add("events", e.Name == "signin.refused" && e.Subject != "", s.Append(ctx, e))
+			add("events", e.Name != "signin.failed" && e.Subject != "", s.Append(ctx, e))
 		}
 		c.did(s.Sweep(ctx, now))
 		c.did(s.Sweep(ctx, now))

@@ -234,33 +234,3 @@ func (s *Store) VoidShopCodes(ctx context.Context, user string) error {
 		return s.hideShopCodes(ctx, time.Now(), void...)
 	})
 }
-
-// VoidRecoveries ends the waiting recoveries of people whose role, merchant or tier
-// changes, or whose merchant has another owner: what they were to end in was decided for
-// who they were.
-func (s *Store) VoidRecoveries(ctx context.Context, cause string, by idp.Event, users ...string) error {
-	for _, id := range users {
-		err := s.Tx(ctx, func(ctx context.Context) error {
-			r, err := s.RunningRecovery(ctx, id)
-			if err != nil || r == nil {
-				return err
-			}
-			ok, err := s.EndRecovery(ctx, r.ID, idp.RecoveryVoid, time.Now())
-			if err != nil || !ok {
-				return err
-			}
-			u, err := s.User(ctx, id)
-			if err != nil {
-				return err
-			}
-			e := by
-			e.Name, e.Subject, e.Merchant, e.Store, e.Data = "recovery.stopped", u.ID, u.MerchantID, u.StoreID, map[string]any{"recovery": r.ID, "cause": cause}
-			e.Reason = cmp.Or(e.Reason, cause)
-			return s.Append(ctx, e)
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}

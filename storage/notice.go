@@ -103,7 +103,7 @@ func (s *Store) AnswerTerminalNotice(ctx context.Context, id string, t idp.Termi
 		r = noticeRow{}
 		return s.db(ctx).Raw(`UPDATE terminal_notices SET answered_at = @now, answered_by = @terminal,
 			answer = CASE WHEN @answer = 'confirmed' AND digits <> @digits THEN 'wrong' ELSE @answer END
-			WHERE id = @id AND merchant_id = @merchant AND terminal_id IN ('', @terminal) AND answered_at = 0 AND until > @now AND (@answer = 'stopped' OR kind = 'confirm')
+			WHERE id = @id AND merchant_id = @merchant AND terminal_id IN ('', @terminal) AND answered_at = 0 AND until > @now AND (kind = 'confirm' OR kind = 'stop' AND @answer = 'stopped')
 			RETURNING *`, map[string]any{"now": micros(now), "terminal": t.ID, "answer": string(answer), "digits": s.noticeDigits(id, digits), "id": id, "merchant": t.MerchantID}).Scan(&r).Error
 	})
 	if err == nil && r.ID == "" {
@@ -115,7 +115,15 @@ func (s *Store) AnswerTerminalNotice(ctx context.Context, id string, t idp.Termi
 	return s.toNotice(r)
 }
 
-// VoidTerminalNotices takes back what a person's notices still ask.
-func (s *Store) VoidTerminalNotices(ctx context.Context, user string, now time.Time) error {
-	return s.exec(ctx, "UPDATE terminal_notices SET until = ? WHERE user_id = ? AND answered_at = 0 AND until > ?", micros(now), user, micros(now))
+// VoidTerminalNotice takes back what one notice still asks.
+func (s *Store) VoidTerminalNotice(ctx context.Context, id string, now time.Time) error {
+	return s.exec(ctx, "UPDATE terminal_notices SET until = ? WHERE id = ? AND answered_at = 0 AND until > ?", micros(now), id, micros(now))
+}
+
+// VoidTerminalNotices takes back what a person's notices of some kinds, or of all, still ask.
+func (s *Store) VoidTerminalNotices(ctx context.Context, user string, now time.Time, kinds ...idp.NoticeKind) error {
+	if len(kinds) == 0 {
+		kinds = []idp.NoticeKind{idp.NoticeStop, idp.NoticeCode, idp.NoticeConfirm}
+	}
+	return s.exec(ctx, "UPDATE terminal_notices SET until = ? WHERE user_id = ? AND kind IN ? AND answered_at = 0 AND until > ?", micros(now), user, kinds, micros(now))
 }

@@ -95,6 +95,13 @@ func (s *Store) RunningRecovery(ctx context.Context, user string) (*idp.Recovery
 	return &r, err
 }
 
+// RecoveringOf lists the people of a merchant of whom a recovery waits.
+func (s *Store) RecoveringOf(ctx context.Context, merchant string) (users []string, err error) {
+	err = s.db(ctx).Raw("SELECT user_id FROM recoveries WHERE state = ? AND user_id IN (SELECT id FROM users WHERE merchant_id = ?) ORDER BY user_id",
+		string(idp.RecoveryWaiting), merchant).Scan(&users).Error
+	return users, err
+}
+
 // Recoveries lists the recoveries of a person, newest first.
 func (s *Store) Recoveries(ctx context.Context, user string, limit int) ([]idp.Recovery, error) {
 	var rows []recoveryRow

@@ -42,7 +42,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 		s.sweep(ctx, "sessions", "id", "(ended_at > 0 AND ended_at < ?) OR expires_at < ?", micros(now.Add(-30*day)), micros(now.Add(-30*day))),
 		s.sweep(ctx, "grants", "id", "(ended_at > 0 AND ended_at < ?) OR (expires_at > 0 AND expires_at < ?)", micros(now.Add(-30*day)), micros(now.Add(-30*day))),
 		s.sweep(ctx, "browsers", "id", "last_used_at < ?", micros(now.Add(-210*day))),
-		s.sweep(ctx, "events", "id", "at < ? AND (name IN ('signin.failed', 'code.sent', 'device.requested', 'device.redeemed') OR name = 'signin.refused' AND subject = '')", micros(now.Add(-180*day))),
+		s.sweep(ctx, "events", "id", "at < ? AND (name IN ('signin.failed', 'code.sent', 'device.requested', 'device.redeemed') OR name IN ('signin.refused', 'recovery.refused') AND subject = '')", micros(now.Add(-180*day))),
 		s.sweep(ctx, "events", "id", "at < ? AND name <> 'config.demo'", micros(now.Add(-3*365*day))),
 		s.sweep(ctx, "sends", "id", "at < ?", micros(now.Add(-day))),
 		s.sweep(ctx, "hours", "hour", "hour < ?", now.Add(-15*day).Unix()/3600),

@@ -94,9 +94,9 @@ func (s *Store) SetTerminalState(ctx context.Context, id string, from, to idp.Te
 }
 
 // ReviveTerminal makes a suspended or lost terminal active again, as one that was never
-// seen; false when it was not in that state.
-func (s *Store) ReviveTerminal(ctx context.Context, id string, from idp.TerminalState) (bool, error) {
-	n, err := s.affected(ctx, "UPDATE terminals SET state = ?, last_seen_at = 0 WHERE id = ? AND state = ?", string(idp.TerminalActive), id, string(from))
+// seen and is active since then; false when it was not in that state.
+func (s *Store) ReviveTerminal(ctx context.Context, id string, from idp.TerminalState, at time.Time) (bool, error) {
+	n, err := s.affected(ctx, "UPDATE terminals SET state = ?, last_seen_at = 0, activated_at = ? WHERE id = ? AND state = ?", string(idp.TerminalActive), micros(at), id, string(from))
 	return n == 1, err
 }
 

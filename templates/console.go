@@ -71,6 +71,7 @@ type ConsoleForm struct {
 	Also    []Submit     // further buttons beside Submit
 	Diffs   []PolicyDiff // what to look at before deciding
 	Cancel  string       // URL
+	Help    string       // topic of help; "" for none
 }
 
 // Submit is a further button of a form: it sends what was typed like the main one, and its name.

@@ -57,6 +57,50 @@ func TestEveryHelpTopicIsThere(t *testing.T) {
 	}
 }
 
+// Help is where it is needed: each of these pages leads to its topics, however it stands.
+func TestHelpIsWhereItIsNeeded(t *testing.T) {
+	for page, topics := range map[string][]string{
+		"account-factors": {"second-factor", "codes", "new-phone"}, "account-call": {"support"}, "freeze": {"lost-phone"}, "frozen": {"lost-phone"}, "unfreeze": {"lost-phone"},
+		"device-code": {"support", "stolen-terminal"}, "device-approve": {"support", "stolen-terminal"}, "recovery-codes": {"codes"}, "backup": {"codes"},
+		"kit-sheet": {"codes"}, "kit-slip": {"codes"}, "kit-file": {"codes"}, "kit-open": {"codes"}, "kit-contents": {"codes"},
+		"recover": {"lost-phone", "support"}, "recover-other": {"lost-phone", "stolen-terminal", "support"}, "recover-hub": {"lost-phone", "support"}, "recover-wait": {"lost-phone", "support"},
+		"recover-case": {"lost-phone", "support"}, "recover-running": {"support"},
+	} {
+		seen := 0
+		for _, s := range samples() {
+			if s.Content.Page() != page {
+				continue
+			}
+			seen++
+			text := draw(t, frame("en"), s.Content)
+			for _, topic := range topics {
+				if !strings.Contains(text, `href="/help/`+topic+`"`) {
+					t.Errorf("%s (%s) does not lead to %s", s.Name, page, topic)
+				}
+			}
+		}
+		if seen == 0 {
+			t.Errorf("%s is no page", page)
+		}
+	}
+}
+
+// A kit leads to where its codes are typed, and where they are typed leads to the kit.
+func TestKitLeadsToWhereItIsUsed(t *testing.T) {
+	for page, links := range map[string][]string{"kit-open": {"/sign-in", "/recover"}, "kit-contents": {"/sign-in", "/recover", "/kit"}, "backup": {"/kit"}} {
+		for _, s := range samples() {
+			if s.Content.Page() != page {
+				continue
+			}
+			for _, link := range links {
+				if !strings.Contains(draw(t, frame("en"), s.Content), `href="`+link+`"`) {
+					t.Errorf("%s does not lead to %s", s.Name, link)
+				}
+			}
+		}
+	}
+}
+
 // A page of help is at most one and a half screens of a phone.
 func TestHelpIsShort(t *testing.T) {
 	server := httptest.NewServer(sampleServer(t))

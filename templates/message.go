@@ -38,6 +38,7 @@ type Letter struct {
 	Taker       string
 	Left        int // recovery codes
 	CaseNumber  string
+	Explain     string   // explain code, for a call to support
 	Answer      string   // catalogue key: what support answers, word for word
 	Object      string   // id of what it is about, never printed: another of the same kind is told, too
 	Items       []string // of a digest: catalogue keys
@@ -135,7 +136,7 @@ func (p letterPage) Items() (all []string) {
 }
 
 // waits are the messages of a recovery that name its end.
-var waits = map[string]bool{"recovery.started": true, "recovery.reminded": true, "recovery.soon": true, "recovery.due": true, "recovery.other": true}
+var waits = map[string]bool{"recovery.started": true, "recovery.reminded": true, "recovery.soon": true, "recovery.due": true, "recovery.other": true, "recovery.moved": true}
 
 // Fact is what a text message tells beside its sentence, in as few characters as will do.
 func (p letterPage) Fact() string {

@@ -10,12 +10,12 @@ import (
 )
 
 var letter = Letter{Name: "林薇", Login: "lin.wei", Operator: "示范收单", Host: "localhost", Code: "123456", Purpose: "purpose.signin",
-	Minutes: 5, At: time.Now(), Until: noon.Add(time.Hour), Client: "商户 App", Browser: "Edge · Windows", Place: "112.5.6.0/24", Factor: "factor.totp",
+	Minutes: 5, At: time.Now(), Until: noon.Add(time.Hour), Client: "商户 App", Browser: "Edge · Windows", Place: "112.5.6.0/24", Factor: "factor.totp", Explain: "482-913-0576",
 	Link: "https://id.example/join?t=abc", Stop: "https://id.example.com/stop?t=" + strings.Repeat("s", 43),
 	Items: []string{"digest.codes", "digest.phone", "digest.password"}, ItemArgs: [][]any{{2}, {"138****0001", 61}, {7}}}
 
 // notices are the messages that share one template.
-var notices = []string{"recovery.started", "recovery.reminded", "recovery.soon", "recovery.due", "recovery.completed", "recovery.case", "recovery.other", "recovery.other_done", "username.told",
+var notices = []string{"recovery.started", "recovery.reminded", "recovery.moved", "recovery.soon", "recovery.due", "recovery.completed", "recovery.case", "recovery.other", "recovery.other_done", "recovery.void", "recovery.other_void", "username.told", "username.asked",
 	"newbrowser", "newplace", "factor.enrolled", "factor.removed", "clone", "password.changed", "closed", "copied", "codes.issued", "codes.used",
 	"channel.added", "channel.removed", "channel.undone", "channel.disputed", "username.changed", "browser.trusted", "frozen", "unfrozen", "locked", "unlocked", "case.opened", "suspected", "staff.role", "staff.left", "staff.leaving", "staff.staying", "account.left", "staff.helped", "owner.proposed", "owner.accepted", "owner.soon", "owner.stopped", "owner.done", "operator.role", "operator.left", "terminal.lost", "terminal.rekeyed", "policy.emergency", "case.recovery", "case.handover", "case.approved", "case.answer", "account.viewed", "merchant.viewed", "documents", "staff.recovery"}
 
@@ -67,7 +67,7 @@ func TestNotices(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, says := range []string{f.T("mail."+name+".lead", f.T("closed."+letter.Factor)), f.Moment(letter.At), letter.Browser, f.Place(letter.Place)} {
+			for _, says := range []string{f.T("mail."+name+".lead", f.T("closed."+letter.Factor)), f.Moment(letter.At), letter.Browser, f.Place(letter.Place), letter.Explain} {
 				if !strings.Contains(text, says) || !strings.Contains(rich, says) {
 					t.Errorf("%s/%s lacks %q:\n%s", l.Tag, name, says, text)
 				}

@@ -1,15 +1,21 @@
 package templates
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Pages of those who cannot sign in.
 
-// Recover is their one door. Input: lost=username, password, second, both or other.
+// Recover is their one door, with the losses that can be mended. Input: lost=username, password, second, both or other.
 type Recover struct {
 	Form
 	Action  string
 	Methods []string
 }
+
+// Mends says whether a loss is among them.
+func (r Recover) Mends(lost string) bool { return slices.Contains(r.Methods, lost) }
 
 // RecoverOther says what to do where none of the choices fits.
 type RecoverOther struct{}
@@ -87,13 +93,14 @@ type NameWho struct {
 	Action, Contact string
 }
 
-// NameTold tells the user name or, if Sent, that it has been sent wherever there is one. Input: none.
+// NameTold tells the user name or, if Sent, that it has been sent wherever there is one: Elsewhere, because the channel
+// that was shown is not enough. Input: none.
 type NameTold struct {
 	Form
 	Action, Name, Merchant string
 	Names                  []string
 	LastUsed               time.Time
-	Sent                   bool
+	Sent, Elsewhere        bool
 }
 
 func (Recover) Page() string        { return "recover" }

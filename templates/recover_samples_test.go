@@ -20,7 +20,8 @@ func recoverSamples() (all []sample) {
 		sample{"recover-totp", TOTP{Form: Form{Errors: []FieldError{{Field: "code", Key: "otp.wrong"}}, Prove: true}, Action: "/flows/f1/recover-proof", Login: "lin.wei", Ways: hub.Ways[:1]}})
 	wide := now
 	wide.Plan.Withheld = "w2"
-	all = append(all, sample{"recover", Recover{Action: "/recover", Methods: kinds}}, sample{"recover-refused", Recover{Form: bad("", "recover.choose"), Action: "/recover"}},
+	all = append(all, sample{"recover", Recover{Action: "/recover", Methods: kinds}}, sample{"recover-refused", Recover{Form: bad("", "recover.choose"), Action: "/recover", Methods: kinds}},
+		sample{"recover-few", Recover{Action: "/recover", Methods: []string{"username", "both"}}},
 		sample{"recover-other", RecoverOther{}}, sample{"recover-done", RecoverDone{}},
 		sample{"recover-hub-before", before}, sample{"recover-hub-now", now}, sample{"recover-hub-w2", wide}, sample{"recover-hub-wait", wait}, sample{"recover-hub-case", people},
 		sample{"recover-hub-nothing", nothing}, sample{"recover-hub-refused", refused},
@@ -34,6 +35,7 @@ func recoverSamples() (all []sample) {
 		sample{"name-who", NameWho{Action: "/flows/f1/name-who"}}, sample{"name-who-refused", NameWho{Form: bad("contact", "name.malformed"), Action: "/flows/f1/name-who", Contact: "?"}},
 		sample{"name-told", NameTold{Action: "/flows/f1/name-told", Names: []string{"lin.wei"}, Merchant: "林记小馆", LastUsed: noon}},
 		sample{"name-told-none", NameTold{Action: "/flows/f1/name-told"}}, sample{"name-told-sent", NameTold{Action: "/flows/f1/name-told", Sent: true}},
+		sample{"name-told-elsewhere", NameTold{Action: "/flows/f1/name-told", Sent: true, Elsewhere: true}},
 		sample{"account-recovering", Account{Name: "林薇", Login: "lin.wei", RoleKey: "role.owner", Recovering: noon.Add(time.Hour)}})
 	for _, lost := range kinds[1:] {
 		all = append(all, sample{"recover-who-" + lost, RecoverWho{Action: "/flows/f1/recover-who", Lost: lost}})

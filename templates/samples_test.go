@@ -1,6 +1,7 @@
 package templates
 
 import (
+	"fmt"
 	"html/template"
 	"slices"
 	"time"
@@ -114,6 +115,13 @@ func secondSamples() []sample {
 	slip.Slip = true
 	long, staff := slip, KitPaper{Back: "/x", Host: "localhost:8080", Login: "he.min", Codes: codes.Codes, Made: noon, QR: qr}
 	long.MerchantName, long.Login, long.More = "福州市鼓楼区五四路林记沙县小吃餐饮管理有限公司", "lin.wei.of.the.long.name.20260310", true
+	full := long // as many terminals as a kit names, in shops of long names
+	full.Terminals = nil
+	for i := range 20 {
+		full.Terminals = append(full.Terminals, KitTerminal{fmt.Sprintf("%04d", 1000+i), "HF-E20-Professional-2026", []string{"福州市鼓楼区五四路一百一十九号国际大厦一层沙县小吃店", "Supercalifragilisticexpialidocious Branch", ""}[i%3]})
+	}
+	fullSheet := full
+	fullSheet.Slip = false
 	file := KitFile{Action: "/flows/f1/recovery-codes/kit", Back: "/flows/f1/recovery-codes", Least: 12, Address: "localhost:8080/kit"}
 	weak := file
 	weak.Form = bad("passphrase", "kit.passphrase_weak")
@@ -154,7 +162,7 @@ func secondSamples() []sample {
 		{"choose-factor-passkey", ChooseFactor{Action: "/flows/f1/factor", Passkey: true}},
 		{"enrol-passkey", enrol}, {"enrol-passkey-refused", alone},
 		{"recovery-codes", codes}, {"recovery-codes-refused", again},
-		{"kit-sheet", paper}, {"kit-slip", slip}, {"kit-slip-long", long}, {"kit-sheet-staff", staff}, {"kit-file", file}, {"kit-file-weak", weak},
+		{"kit-sheet", paper}, {"kit-slip", slip}, {"kit-slip-long", long}, {"kit-slip-full", full}, {"kit-sheet-full", fullSheet}, {"kit-sheet-staff", staff}, {"kit-file", file}, {"kit-file-weak", weak},
 		{"kit-open", KitOpen{Action: "/kit"}}, {"kit-open-wrong", KitOpen{Form: bad("kit", "kit.file_wrong"), Action: "/kit"}}, {"kit-contents", KitContents{paper}},
 		{"new-contact-phone", NewContact{Action: "/flows/f1/contact", Kind: "phone", Work: work, Back: "/account/contacts"}},
 		{"new-contact-phone-change", NewContact{Form: bad("contact", "new-contact.malformed_phone"), Action: "/flows/f1/contact", Kind: "phone", Old: "138****0001", Value: "1390000", Back: "/account/contacts"}},

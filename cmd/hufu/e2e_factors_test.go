@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -388,8 +390,9 @@ func (w *world) recoveryCodes(t *testing.T) {
 			t.Errorf("the file has no %s", code)
 		}
 	}
-	for _, way := range []string{"kit.way_sheet", "kit.way_slip"} {
+	for way, paper := range map[string][2]float64{"kit.way_sheet": {210, 297}, "kit.way_slip": {58, 250}} {
 		b.press(w.T(way)).see(200, codes[0], codes[9])
+		b.isPrintedOn(paper)
 		eval[bool](b, `window.print = () => document.body.dataset.printed = 1; true`)
 		if b.click("[data-print]"); !eval[bool](b, `"printed" in document.body.dataset`) {
 			t.Error("nothing is printed")
@@ -405,6 +408,13 @@ func (w *world) recoveryCodes(t *testing.T) {
 	eval[bool](b, `document.querySelector("[name=kept]").required = false; true`)
 	b.press(w.T("recovery-codes.done")).see(422, w.T("recovery-codes.keep"), codes[9])
 	b.open(b.url).keepsCodes().see(200, w.T("account.saved.codes"))
+
+	// Who has the paper and no file is led from where files are opened to where codes are typed, and back.
+	typed := w.tab(t, "kit-typed", w.screen())
+	typed.open(w.issuer+"/kit").see(200, w.T("kit.open_title"), w.T("kit.use"))
+	typed.press(w.T("kit.use_recover")).see(200, w.T("recover.title")).press(w.T("recover.second")).see(200)
+	typed.fill("identifier", w.people["manager"].Username).press(w.T("next")).see(200).press(w.T("way.kit")).see(200, w.T("backup.title"))
+	typed.open(w.issuer+"/kit").press(w.T("kit.use_signin")).see(200, w.T("identify.title"))
 	w.ownPages(b)
 	b.signOut()
 
@@ -413,6 +423,26 @@ func (w *world) recoveryCodes(t *testing.T) {
 	old.signOut().knock("manager").see(200, w.T("totp.title")).press(w.T("way.backup")).see(200, w.T("backup.title"))
 	old.fill("code", codes[3]).press(w.T("next")).see(200, w.T("choose-factor.lead_backup"))
 }
+
+// isPrintedOn fails unless the page is printed on one piece of paper of so many millimetres.
+func (b *tab) isPrintedOn(mm [2]float64) {
+	b.t.Helper()
+	out, err := ask(b, page.PrintToPDF, page.PrintToPDFParams{PreferCSSPageSize: new(true)})
+	b.must(err)
+	found := mediaBox.FindAllSubmatch(out.Data, -1)
+	if len(found) != 1 {
+		b.t.Errorf("%s: printed on %d pages", b.url, len(found))
+		return
+	}
+	for i, want := range mm {
+		points, err := strconv.ParseFloat(string(found[0][i+1]), 64)
+		if got := points / 72 * 25.4; err != nil || math.Abs(got-want) > 1 {
+			b.t.Errorf("%s: printed on %.0f mm, want %.0f", b.url, got, want)
+		}
+	}
+}
+
+var mediaBox = regexp.MustCompile(`/MediaBox\s*\[\s*0 0 ([\d.]+) ([\d.]+)\s*\]`)
 
 // ownPages walks through what is left of the manager's pages: a new address, another phone that he changes back, and
 // another name.

@@ -144,6 +144,9 @@ func (f *fakeProvider) notice(w http.ResponseWriter, r *http.Request) {
 	if body.Do == "confirm" && body.Digits == "47" {
 		result = "confirmed"
 	}
+	if body.Do == "stop" && f.said[i].Kind == "confirm" {
+		result = "refused"
+	}
 	if f.said[i].Seen = true; body.Do != "seen" {
 		f.said = slices.Delete(f.said, i, i+1)
 	}

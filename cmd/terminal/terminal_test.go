@@ -683,6 +683,10 @@ func TestNotices(t *testing.T) {
 			types(t, b, "/terminals/"+kind+"/notices/n2/confirm", "17")
 			has(t, page(t, b), "That wasn’t the number")
 			answered("n2 seen", "n2 confirm 17")
+			say(confirm)
+			types(t, b, "/terminals/"+kind+"/notices/n2/stop", "")
+			has(t, page(t, b), "Refused; nothing else happens.")
+			answered("n2 seen", "n2 stop")
 			for _, call := range []notice{{ID: "c1.asked", Kind: "call", Text: "Read 4821 to support."}, {ID: "c1.heard", Kind: "call", Text: "Support must read 0376."}} {
 				say(call)
 				if body := page(t, b); !strings.Contains(body, call.Text) || strings.Contains(body, call.ID+"/") || strings.Count(body, call.Text) < map[string]int{"traditional": 2}[kind] {

@@ -93,7 +93,8 @@ func newHouse(t *testing.T, s *storage.Store) *house {
 			Invite: func(_ idp.ChannelKind, lang, link, name string) (string, string, string, error) {
 				return "s", link, "h", nil
 			}, Notify: func(context.Context, idp.User, string) error { return nil }, Announce: func(context.Context, idp.User, idp.Announcement) error { return nil },
-			Tell: func(context.Context, idp.User, string, idp.Case, string) error { return nil },
+			Tell:         func(context.Context, idp.User, string, idp.Case, string) error { return nil },
+			VoidRecovery: func(context.Context, string, string, idp.Event) error { return nil },
 			Freeze: func(ctx context.Context, u idp.User, by idp.Event) error {
 				return second(s.FreezeUser(ctx, u.ID, time.Now()))
 			},

@@ -121,7 +121,7 @@ func (p *people) about(e idp.Event) templates.Cell {
 // eventTones says how what happened looks.
 var eventTones = map[string]string{
 	"signin.succeeded": "ok", "device.approved": "ok", "lock.lifted": "ok", "account.enabled": "ok", "merchant.activated": "ok", "merchant.returned": "ok", "approval.approved": "ok", "approval.failed": "warn", "approval.refused": "warn", "merchant.closed": "warn",
-	"signin.failed": "warn", "signin.refused": "warn", "device.denied": "warn", "device.wrong_digits": "warn", "lock.wait": "warn", "lock.closed": "warn", "terminal.suspended": "warn",
+	"signin.failed": "warn", "signin.refused": "warn", "recovery.refused": "warn", "device.denied": "warn", "device.wrong_digits": "warn", "lock.wait": "warn", "lock.closed": "warn", "terminal.suspended": "warn",
 	"merchant.suspended": "warn", "account.disabled": "warn", "grant.reuse_detected": "bad", "browser.copied": "bad", "password.suspected": "bad", "lock.account": "bad", "terminal.lost": "bad", "terminal.rekeyed": "warn",
 }
 

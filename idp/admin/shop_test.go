@@ -817,7 +817,7 @@ func TestShopProofs(t *testing.T) {
 	b := h.with(cashier, idp.Proof{User: cashier.ID, Method: idp.MethodPassword, Channels: []string{"memory"}, At: time.Now().Add(-3 * time.Hour)})
 	d := "/console/terminals/" + h.terminal.ID
 	b.expect(b.get("/console"), 403, zh("not-for-you.lost"), d+"/lost", "HF-E20")
-	b.expect(b.get(d+"/lost"), 200, zh("console.terminal.lost_lead"), zh("reason.hint_shop"))
+	b.expect(b.get(d+"/lost"), 200, zh("console.terminal.lost_lead"), zh("reason.hint_shop"), `href="/help/stolen-terminal"`)
 	b.expect(b.post(d+"/suspend", "reason", "broken"), 403, zh("not-for-you.title"))
 	b.expect(b.post(d+"/lost"), 303, "/console?saved=changed")
 	if text := b.expect(b.get("/console?saved=changed"), 403, zh("console.saved.changed")); strings.Contains(text, d) {

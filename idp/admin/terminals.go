@@ -244,10 +244,13 @@ func (v *visit) terminalActs(t idp.Terminal) []templates.ActLink {
 func terminalAct(name string, danger bool) func(v *visit) (templates.ConsoleForm, error) {
 	return func(v *visit) (templates.ConsoleForm, error) {
 		t, err := v.terminalOfPath()
-		key := "console.terminal." + name
+		key, help := "console.terminal."+name, ""
+		if name == "lost" {
+			help = "stolen-terminal"
+		}
 		return templates.ConsoleForm{Desk: v.desk("/console/terminals"), Title: v.t(key+"_title", t.SerialTail()), Lead: v.t(key + "_lead"), Crumbs: v.terminalCrumbs(t, v.t(key)),
 			Facts:  []templates.Fact{{Key: "console.terminal.serial", Lines: []templates.Cell{{Text: t.Serial, Mono: true}}}, {Key: "console.terminal.model", Lines: []templates.Cell{{Text: t.Model}}}, {Key: "console.col.state", Lines: []templates.Cell{{State: string(t.State)}}}},
-			Inputs: []templates.Input{v.reasonField()}, Submit: key, Danger: danger, Cancel: v.terminalPage(t)}, err
+			Inputs: []templates.Input{v.reasonField()}, Submit: key, Danger: danger, Cancel: v.terminalPage(t), Help: help}, err
 	}
 }
 

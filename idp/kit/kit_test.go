@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -107,6 +108,22 @@ func TestPublicAge(t *testing.T) {
 	}
 	if back, err := Open(encrypted(t, plain, 10), passphrase); err != nil || !equal(back, k) {
 		t.Errorf("without armor: %v", err)
+	}
+}
+
+// What the public tool itself wrote is read: age 1.3.2, "age -e -a -j batchpass" with
+// AGE_PASSPHRASE_WORK_FACTOR=16. The same tool opens ours, see docs/recovery-kit.md.
+func TestPublicTool(t *testing.T) {
+	file, err := os.ReadFile("testdata/public-tool.age")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, err := Open(file, passphrase)
+	if want := sample(); err != nil || k.User != want.User || !slices.Equal(k.Codes, want.Codes) || !slices.Equal(k.Merchant.Terminals, want.Merchant.Terminals) || !k.Made.Equal(want.Made) {
+		t.Errorf("%+v %v", k, err)
+	}
+	if _, err := Open(file, passphrase+"x"); err != ErrPassphrase {
+		t.Errorf("under another passphrase: %v", err)
 	}
 }
 

@@ -39,6 +39,15 @@ func (m *Manager) ChangeTier(ctx context.Context, a Actor, in NewTier) error {
 		if ok, err := m.Store.SetMerchantTier(ctx, in.Merchant, in.Was, in.To); err != nil || !ok {
 			return nil, orMoved(err)
 		}
+		recovering, err := m.Store.RecoveringOf(ctx, in.Merchant)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range recovering { // what ends they come to, and when, the other tier decided
+			if err := m.VoidRecovery(ctx, id, "tier", m.by(a)); err != nil {
+				return nil, err
+			}
+		}
 		data := map[string]any{"tier": string(in.To), "was": string(in.Was)}
 		return []idp.Difference{{Field: "tier", Old: []string{string(in.Was)}, New: []string{string(in.To)}}}, m.record(ctx, a, idp.Event{Name: "merchant.tier", Merchant: in.Merchant, Data: data})
 	})

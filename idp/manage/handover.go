@@ -396,11 +396,13 @@ func (m *Manager) pass(ctx context.Context, h idp.Handover, from, to idp.User, m
 		return err
 	}
 	by := m.by(system)
-	if err := m.Store.VoidRecoveries(ctx, "owner", by, from.ID, to.ID); err != nil {
+	if err := m.Store.HandoverEvent(ctx, "owner.done", h, by); err != nil { // by it the void below knows what is still withheld
 		return err
 	}
-	if err := m.Store.HandoverEvent(ctx, "owner.done", h, by); err != nil {
-		return err
+	for _, id := range []string{from.ID, to.ID} {
+		if err := m.VoidRecovery(ctx, id, "owner", by); err != nil {
+			return err
+		}
 	}
 	return m.announce(ctx, "owner.done", h, from, owner, until)
 }

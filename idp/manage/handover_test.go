@@ -3,6 +3,7 @@ package manage
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"testing"
@@ -97,6 +98,65 @@ func TestHandover(t *testing.T) {
 			h.offeredBy(owner)
 		})
 	}
+}
+
+// All of it is one act: what goes wrong at its very end leaves everything as it was, and
+// done it moves neither store nor terminal nor anybody of the staff out of the shop.
+func TestHandoverIsOneAct(t *testing.T) {
+	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
+		h, ctx := newHouse(t, s), t.Context()
+		h.must(s.MoveMerchantNo(ctx, h.merchant.No, h.owner.ID))
+		heir := h.heir()
+		session, grant, device := h.live(h.owner)
+		hand := h.offered(false)
+		h.must(h.AcceptHandover(ctx, heir, hand.ID))
+		due := h.now(hand.ID).DueAt
+		h.must(s.AddRecovery(ctx, &idp.Recovery{UserID: h.owner.ID, State: idp.RecoveryWaiting, StartedAt: time.Now(), DueAt: time.Now().Add(time.Hour), Until: time.Now().Add(2 * time.Hour)}))
+		shop := func() string {
+			stores := second1(s.Stores(ctx, h.merchant.ID))
+			terminals := second1(s.TerminalsBy(ctx, storage.TerminalFilter{Merchant: h.merchant.ID}, 10))
+			staff := []string{}
+			for _, u := range second1(s.Users(ctx, storage.UserFilter{Merchant: h.merchant.ID}, 10)) {
+				staff = append(staff, u.ID)
+			}
+			slices.Sort(staff)
+			if len(stores) != 1 || len(terminals) != 1 || len(staff) < 3 {
+				t.Fatalf("%d stores, %d terminals, %d staff", len(stores), len(terminals), len(staff))
+			}
+			return fmt.Sprint(stores, terminals[0].ID, terminals[0].StoreID, terminals[0].State, staff)
+		}
+		before, real := shop(), h.Announce
+		for fails := 1; fails <= 2; fails++ { // of the two who are told at the end
+			n := 0
+			h.Announce = func(ctx context.Context, u idp.User, a idp.Announcement) error {
+				if a.Template == "owner.done" {
+					if n++; n == fails {
+						return errors.New("no room on the disk")
+					}
+				}
+				return real(ctx, u, a)
+			}
+			if err := h.HandoversDue(ctx, due); err == nil {
+				t.Fatal("the trouble is not told")
+			}
+			old, next := second1(s.User(ctx, h.owner.ID)), second1(s.User(ctx, heir.User.ID))
+			named := second1(s.UserByIdentifier(ctx, idp.IdentifierMerchantNo, h.merchant.No))
+			if old.Role != idp.RoleOwner || old.Status != idp.UserActive || next.Role != idp.RoleManager || next.StoreID != heir.User.StoreID || next.Withholds(due) != idp.WithholdNothing || named.ID != old.ID {
+				t.Errorf("trouble %d: half done: %+v, %+v, the number names %s", fails, old, next, named.Name)
+			}
+			if ss := second1(s.Session(ctx, session)); !ss.EndedAt.IsZero() || h.ended(grant) || h.ended(device) || second1(s.RunningRecovery(ctx, old.ID)) == nil {
+				t.Errorf("trouble %d: something of the old owner ended", fails)
+			}
+			if now := h.now(hand.ID); now.State != idp.HandoverCooling || len(h.events(storage.EventFilter{Name: "owner.done"})) != 0 || slices.Contains(h.told(old), "owner.done") || shop() != before {
+				t.Errorf("trouble %d: %+v", fails, now)
+			}
+		}
+		h.Announce = real
+		h.must(h.HandoversDue(ctx, due))
+		if owner := second1(s.User(ctx, heir.User.ID)); owner.Role != idp.RoleOwner || owner.MerchantID != h.merchant.ID || shop() != before {
+			t.Errorf("%+v, the shop\n%s\nwas\n%s", owner, shop(), before)
+		}
+	})
 }
 
 // offeredBy: a new owner can hand the shop on once nothing is held any more.
@@ -416,21 +476,53 @@ func (h *house) works(a Actor, shift string) {
 func TestRecoveryEndsWithTheRole(t *testing.T) {
 	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
 		h, ctx := newHouse(t, s), t.Context()
-		owner := h.is(h.owner)
-		for cause, act := range map[string]func(ctx context.Context, id string) error{
-			"role": func(ctx context.Context, id string) error {
-				return h.ChangeRole(ctx, owner, id, idp.RoleManager, h.store.ID)
-			},
-			"left": func(ctx context.Context, id string) error { return h.RemoveStaff(ctx, owner, id) },
-		} {
-			u := h.hand(idp.RoleCashier, h.merchant, h.store, "back."+cause)
+		owner, admin := h.is(h.owner), h.as(idp.RolePolicyAdmin)
+		hand := func(login string) idp.User { return h.hand(idp.RoleCashier, h.merchant, h.store, login) }
+		elsewhere := idp.Merchant{No: "822290059430078", LegalName: "别家", Tier: idp.TierStandard, Status: idp.MerchantActive}
+		h.must(s.CreateMerchant(ctx, &elsewhere))
+		waits := func(u idp.User) idp.Recovery {
 			r := idp.Recovery{UserID: u.ID, State: idp.RecoveryWaiting, Lost: idp.LostPassword, StartedAt: time.Now(), DueAt: time.Now().Add(time.Hour), Until: time.Now().Add(2 * time.Hour)}
 			h.must(s.AddRecovery(ctx, &r))
-			h.must(act(ctx, u.ID))
-			list := h.events(storage.EventFilter{Subject: u.ID, Name: "recovery.stopped"})
-			if got := second1(s.Recovery(ctx, r.ID)); got.State != idp.RecoveryVoid || len(list) != 1 || list[0].Data["cause"] != cause {
-				t.Errorf("%s: %+v, %v", cause, got, list)
+			return r
+		}
+		other := waits(h.user(idp.RoleOwner, elsewhere.ID, "other.shop"))
+		for _, c := range []struct {
+			cause string
+			who   []idp.User
+			act   func(u idp.User)
+		}{
+			{"role", []idp.User{hand("role.one")}, func(u idp.User) { h.must(h.ChangeRole(ctx, owner, u.ID, idp.RoleManager, h.store.ID)) }},
+			{"left", []idp.User{hand("left.one")}, func(u idp.User) { h.must(h.RemoveStaff(ctx, owner, u.ID)) }},
+			{"tier", []idp.User{hand("tier.one"), h.shop[idp.RoleManager], h.owner}, func(idp.User) {
+				h.must(h.ChangeTier(ctx, admin, NewTier{h.merchant.ID, idp.TierStandard, idp.TierHighValue}))
+			}},
+			{"tier", []idp.User{hand("tier.two")}, func(idp.User) {
+				h.agreed(h.ChangeTier(ctx, admin, NewTier{h.merchant.ID, idp.TierHighValue, idp.TierStandard}))
+			}},
+			{"role", []idp.User{h.user(idp.RoleSupportAgent, "", "agent.two")}, func(u idp.User) {
+				h.agreed(h.ChangeStaffRole(ctx, admin, NewRole{u.ID, u.Role, idp.RoleAuditor}))
+			}},
+			{"owner", []idp.User{h.owner, h.shop[idp.RoleManager]}, func(idp.User) {
+				heir := h.heir()
+				id := h.offered(true).ID
+				h.must(h.AcceptHandover(ctx, heir, id))
+				h.must(h.HandoversDue(ctx, h.now(id).DueAt))
+			}},
+		} {
+			var ran []idp.Recovery
+			for _, u := range c.who {
+				ran = append(ran, waits(u))
 			}
+			c.act(c.who[0])
+			for _, r := range ran {
+				list := h.events(storage.EventFilter{Subject: r.UserID, Name: "recovery.stopped"})
+				if got := second1(s.Recovery(ctx, r.ID)); got.State != idp.RecoveryVoid || len(list) == 0 || list[0].Data["cause"] != c.cause {
+					t.Errorf("%s: %+v, %v", c.cause, got, list)
+				}
+			}
+		}
+		if got := second1(s.Recovery(ctx, other.ID)); got.State != idp.RecoveryWaiting {
+			t.Error("the recovery of another shop ended, too")
 		}
 	})
 }

@@ -49,7 +49,10 @@ type Manager struct {
 	// ShowOnTerminal shows a code on a terminal of a person's store, in the transaction that
 	// made it, and says whether one will; nil: whoever acts reads it on his own screen alone.
 	ShowOnTerminal func(ctx context.Context, u idp.User, code idp.Secret, until time.Time) (bool, error)
-	Zone           *time.Location // of the operator: where a day begins and ends
+	// VoidRecovery ends the recovery of a person that waits, if one does, and gives back what
+	// it withheld: what it was to end in was decided for who he was.
+	VoidRecovery func(ctx context.Context, user, cause string, by idp.Event) error
+	Zone         *time.Location // of the operator: where a day begins and ends
 	// Tell is Notify for what happens in a case; detail is what the template says beside its
 	// number: where a link went, masked, or which answer it is.
 	Tell func(ctx context.Context, u idp.User, template string, c idp.Case, detail string) error

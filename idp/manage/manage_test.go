@@ -94,6 +94,17 @@ func newHouse(t *testing.T, s *storage.Store) *house {
 	h.Tell = func(ctx context.Context, u idp.User, template string, c idp.Case, detail string) error {
 		return s.Queue(ctx, &idp.Message{UserID: u.ID, Channel: idp.ChannelMail, To: "a@example.com", Template: template, Subject: c.Number, Body: detail})
 	}
+	h.VoidRecovery = func(ctx context.Context, user, cause string, by idp.Event) error {
+		r, err := s.RunningRecovery(ctx, user)
+		if err != nil || r == nil {
+			return err
+		}
+		if _, err := s.EndRecovery(ctx, r.ID, idp.RecoveryVoid, time.Now()); err != nil {
+			return err
+		}
+		by.Name, by.Subject, by.Data = "recovery.stopped", user, map[string]any{"cause": cause}
+		return s.Append(ctx, by)
+	}
 	h.CaseLink = func(ctx context.Context, u idp.User, c idp.Case, to idp.Identifier) (string, error) {
 		link := "http://localhost:8080/recover/case?t=" + c.ID
 		if to.Value == "" {
@@ -327,6 +338,44 @@ func errText(err error) string {
 		return ""
 	}
 	return err.Error()
+}
+
+// While a recovery keeps everything of somebody back he lets nobody and nothing in, whatever his
+// role; what stops or only looks goes on, and a recovery that keeps less back bars none of it.
+func TestNothingIsAddedWhileRecovering(t *testing.T) {
+	h := newHouse(t, storagetest.New(t, storage.SQLite))
+	calls, barred := h.calls(), 0
+	for _, act := range Actions() {
+		for _, role := range idp.Roles {
+			u := h.shop[role]
+			if role == idp.RoleOwner {
+				u = h.owner
+			} else if role.Operator() {
+				u = h.staff[role]
+			}
+			if u.ID == "" || Check(u, act) != nil {
+				continue
+			}
+			for _, c := range []struct {
+				w     idp.Withhold
+				until time.Duration
+				bars  bool
+			}{{idp.WithholdMoney, time.Hour, slices.Contains(adding, act)}, {idp.WithholdMoney, -time.Hour, false}, {idp.WithholdPayee, time.Hour, false}} {
+				u.Withheld, u.WithheldUntil = c.w, time.Now().Add(c.until)
+				err := Check(u, act)
+				if (err != nil) != c.bars || c.bars && !strings.Contains(err.Error(), "error.withheld") {
+					t.Errorf("%s by %s under %q: %v", act, role, c.w, err)
+				}
+				if call := calls[act]; c.bars && call != nil {
+					wants(t, call(Actor{User: u, Reason: "call 0310-017"}), idp.Forbidden, "error.withheld")
+					barred++
+				}
+			}
+		}
+	}
+	if barred < len(adding) {
+		t.Errorf("only %d acts were tried", barred)
+	}
 }
 
 func TestDisablingEndsTheFamily(t *testing.T) {

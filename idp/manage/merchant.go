@@ -371,7 +371,7 @@ func (m *Manager) reviveTerminal(ctx context.Context, a Actor, id string, act Ac
 		if err := m.mayBuild(ctx, a, act, OfTerminal(t)); err != nil {
 			return err
 		}
-		if ok, err := m.Store.ReviveTerminal(ctx, id, from); err != nil || !ok {
+		if ok, err := m.Store.ReviveTerminal(ctx, id, from, time.Now()); err != nil || !ok {
 			return orMoved(err)
 		}
 		return m.record(ctx, a, terminalEvent("terminal.returned", t))

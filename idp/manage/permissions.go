@@ -2,6 +2,7 @@ package manage
 
 import (
 	"slices"
+	"time"
 
 	"hufu/idp"
 )
@@ -299,12 +300,20 @@ func Reach(u idp.User, act Action) (Target, error) {
 	return Target{}, nil
 }
 
-// Check refuses what somebody may do with nothing at all. It is for looking; an act
-// checks itself.
+// adding are the acts that bring somebody or something in, or back, or make an exception.
+// A hand-over has a rule of its own, which is stricter.
+var adding = []Action{OwnerNew, StaffNew, ManagerNew, CashierNew, UserInvite, RoleChange, StaffRole, UserHelp, UserEnable, StaffEnable, TerminalNew, TerminalBack, TerminalFound,
+	HandoverAsk, HandoverDecide, ClientNew, ClientChange, ClientEnable, ClientSecret, MerchantBack, TierDown, ApprovalDecide, CaseApprove, PolicySubmit, PolicyApprove, PolicyRollBack, PolicyEmergency}
+
+// Check refuses what somebody may do with nothing at all, and what he may not now. It is for
+// looking; an act checks itself.
 func Check(u idp.User, act Action) error {
 	r := May(u.Role, act)
 	if r.Level() == No || r.Scope() != Everything && u.MerchantID == "" {
 		return forbidden("error.forbidden")
+	}
+	if slices.Contains(adding, act) {
+		return u.Adding(time.Now())
 	}
 	return nil
 }

@@ -149,7 +149,7 @@ func (m *Manager) place(ctx context.Context, a Actor, was, to idp.User) error {
 		}
 	}
 	// What was decided for who he was holds no longer.
-	if err := errors.Join(m.Store.VoidRecoveries(ctx, "role", m.by(a), was.ID), m.dropOf(ctx, a, was, "role")); err != nil {
+	if err := errors.Join(m.VoidRecovery(ctx, was.ID, "role", m.by(a)), m.dropOf(ctx, a, was, "role")); err != nil {
 		return err
 	}
 	e := userEvent("staff.role", to)

@@ -37,7 +37,7 @@ type Provider struct {
 
 	// Stop does what people at a terminal ask who answer a notice with stop, in the
 	// transaction of their answer.
-	Stop func(ctx context.Context, n idp.TerminalNotice, at idp.Terminal) error
+	Stop func(ctx context.Context, n idp.TerminalNotice, at idp.Terminal) (stopped bool, err error)
 
 	once sync.Once
 	core *fosite.Fosite

@@ -92,10 +92,14 @@ func callNotice(c idp.Call) string { return c.ID + "." + string(c.State) }
 func (p *Provider) inWords(n idp.TerminalNotice, lang string) shownNotice {
 	f := templates.Frame{Lang: lang, Zone: p.Site.Zone, Now: time.Now()}
 	text := f.T("terminal-notice."+string(n.Kind), n.Params.Name)
-	if n.Kind == idp.NoticeStop && !n.Params.Due.IsZero() {
-		text = f.T("terminal-notice.stop_due", n.Params.Name, f.Moment(n.Params.Due))
-	}
-	if n.Kind == idp.NoticeCode {
+	switch due := n.Params.Due; {
+	case n.Kind == idp.NoticeStop && n.Params.Done:
+		text = f.T("terminal-notice.stop_done", n.Params.Name)
+	case n.Kind == idp.NoticeStop && !due.IsZero() && !f.Now.Before(due):
+		text = f.T("terminal-notice.stop_now", n.Params.Name)
+	case n.Kind == idp.NoticeStop && !due.IsZero():
+		text = f.T("terminal-notice.stop_due", n.Params.Name, f.Moment(due))
+	case n.Kind == idp.NoticeCode:
 		text = f.T("terminal-notice.code", n.Params.Name, n.Params.Code, f.Clock(n.Until))
 		n.Params.Code = "" // it names the notice of a stop alone
 	}
@@ -148,13 +152,17 @@ func (p *Provider) answered(ctx context.Context, id string, t idp.Terminal, do s
 		if err != nil {
 			return err
 		}
-		result = string(n.Answer)
-		err = p.Store.Append(ctx, idp.Event{Name: "terminal.answered", Subject: n.UserID, Merchant: t.MerchantID, Store: t.StoreID, Terminal: t.ID, Network: web.Network(ctx),
-			Policy: p.Policy.Now().Version, Data: map[string]any{"notice": n.ID, "kind": string(n.Kind), "answer": result}})
-		if err != nil || n.Answer != idp.NoticeStopped {
-			return err
+		if result = string(n.Answer); n.Answer == idp.NoticeStopped {
+			stopped, err := p.Stop(ctx, n, t)
+			if err != nil {
+				return err
+			}
+			if !stopped {
+				result = "refused"
+			}
 		}
-		return p.Stop(ctx, n, t)
+		return p.Store.Append(ctx, idp.Event{Name: "terminal.answered", Subject: n.UserID, Merchant: t.MerchantID, Store: t.StoreID, Terminal: t.ID, Network: web.Network(ctx),
+			Policy: p.Policy.Now().Version, Data: map[string]any{"notice": n.ID, "kind": string(n.Kind), "answer": result}})
 	})
 	return result, err
 }

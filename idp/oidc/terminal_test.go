@@ -80,12 +80,12 @@ func TestTerminalNotices(t *testing.T) {
 			t.Errorf("no notice is %s", raw)
 		}
 		var stopped []string
-		w.p.Stop = func(ctx context.Context, n idp.TerminalNotice, at idp.Terminal) error {
+		w.p.Stop = func(ctx context.Context, n idp.TerminalNotice, at idp.Terminal) (bool, error) {
 			if !storage.InTx(ctx) || at.ID != w.terminal.ID || n.UserID != w.owner.ID {
 				t.Errorf("stopped with %+v at %+v", n, at)
 			}
 			stopped = append(stopped, n.ID)
-			return nil
+			return n.Kind == idp.NoticeStop, nil
 		}
 		confirm, stop := w.notice(idp.NoticeConfirm, w.terminal.ID), w.notice(idp.NoticeStop, "")
 		w.notice(idp.NoticeConfirm, "another")
@@ -130,9 +130,16 @@ func TestTerminalNotices(t *testing.T) {
 			t.Errorf("a second pick: %d", status)
 		}
 		instead := w.notice(idp.NoticeConfirm, "")
-		if status, said := w.answers(token, instead.ID, `{"do":"stop"}`); status != 200 || said != "stopped" || len(stopped) != 2 {
+		if status, said := w.answers(token, instead.ID, `{"do":"stop"}`); status != 200 || said != "refused" || len(stopped) != 2 {
 			t.Errorf("%d %s %v", status, said, stopped)
 		}
+		read := w.notice(idp.NoticeCode, "")
+		for _, text := range []string{`{"do":"stop"}`, `{"do":"confirm","digits":"47"}`} {
+			if status, _ := w.answers(token, read.ID, text); status != 404 || len(stopped) != 2 {
+				t.Errorf("what is only read was answered with %s: %d", text, status)
+			}
+		}
+		w.must(w.store.VoidTerminalNotice(t.Context(), read.ID, time.Now()))
 		if n := w.events("terminal.answered"); n != 4 {
 			t.Errorf("%d events", n)
 		}
@@ -149,16 +156,18 @@ func TestTerminalNoticeAnsweredOnce(t *testing.T) {
 		token := w.onTerminal()["access_token"].(string)
 		var mu sync.Mutex
 		stopped := 0
-		w.p.Stop = func(context.Context, idp.TerminalNotice, idp.Terminal) error { return errors.New("not now") }
+		w.p.Stop = func(context.Context, idp.TerminalNotice, idp.Terminal) (bool, error) {
+			return false, errors.New("not now")
+		}
 		n := w.notice(idp.NoticeStop, "")
 		if status, _ := w.answers(token, n.ID, `{"do":"stop"}`); status != 500 || w.events("terminal.answered") != 0 {
 			t.Errorf("a stop that failed: %d", status)
 		}
-		w.p.Stop = func(context.Context, idp.TerminalNotice, idp.Terminal) error {
+		w.p.Stop = func(context.Context, idp.TerminalNotice, idp.Terminal) (bool, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			stopped++
-			return nil
+			return true, nil
 		}
 		var wg sync.WaitGroup
 		for range 16 {
@@ -254,6 +263,24 @@ func TestTerminalIsSeen(t *testing.T) {
 		w.shown(token)
 		if !seen().Equal(first.Add(time.Minute)) {
 			t.Errorf("seen %s after the first time", seen().Sub(first))
+		}
+	})
+}
+
+// What a terminal says of a recovery is true when it is read.
+func TestTerminalNoticeWords(t *testing.T) {
+	timed(t, func(t *testing.T, w *world) {
+		due := time.Now().Add(time.Hour)
+		for _, c := range []struct {
+			at   time.Time
+			done bool
+			says string
+		}{{time.Now(), false, "生效。不是本人"}, {due.Add(-time.Second), false, "生效。不是本人"}, {due, false, "已经等完"}, {due.Add(time.Hour), true, "已经找回"}} {
+			time.Sleep(time.Until(c.at))
+			n := idp.TerminalNotice{Kind: idp.NoticeStop, Params: idp.NoticeParams{Name: "林薇", Due: due, Done: c.done, Code: "0417"}}
+			if got := w.p.inWords(n, "zh-CN"); !strings.Contains(got.Text, c.says) || !strings.Contains(got.Text, "林薇") || !strings.Contains(got.Text, "“停止”") || got.Code != "0417" {
+				t.Errorf("%v: %+v", c, got)
+			}
 		}
 	})
 }

@@ -36,6 +36,8 @@ type Returns struct {
 	Code     Bucket        `json:"code"`                 // wrong codes of an account
 	Start    Bucket        `json:"start"`                // by typed name
 	Search   Bucket        `json:"search"`               // for user names, by network
+	Ask      Bucket        `json:"ask"`                  // the terminals of a shop for a confirmation, by account
+	AskShop  Bucket        `json:"ask_shop"`             // and by merchant
 	Starts   int           `json:"starts" range:"1..20"` // more within StartsIn are a risk
 	StartsIn time.Duration `json:"starts_in" range:"1h..7d"`
 	Enrol    time.Duration `json:"enrol" range:"5m..1h"`    // of the code with which an owner or manager lets staff in
@@ -245,6 +247,18 @@ func (r Recovery) Decide(f RecoveryFacts) RecoveryPlan {
 		return RecoveryPlan{Row: 18, Level: level, How: ByPeople}
 	}
 	return plan
+}
+
+// Mends says whether any of the proofs that count under these rules begin to mend a loss. What
+// people decide does under all rules.
+func (r Recovery) Mends(lost idp.Lost) bool {
+	f := RecoveryFacts{Lost: lost, Enrolled: true, Demanded: true}
+	for _, by := range idp.Evidences {
+		if by != idp.ByCase {
+			f.Shown = append(f.Shown, idp.Shown{By: by, ID: string(by)})
+		}
+	}
+	return r.Decide(f).How != Nothing
 }
 
 // staff is row 17: operator staff, beyond their own spare passkey or kit.

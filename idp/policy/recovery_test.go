@@ -3,6 +3,7 @@ package policy_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -333,6 +334,30 @@ func TestRecoveryWaits(test *testing.T) {
 		got += fmt.Sprintf("%g %g", half.Wait.Hours(), held.Hold.Hours())
 		if got != want {
 			test.Errorf("%s: %s, want %s", tier, got, want)
+		}
+	}
+}
+
+// A loss is offered to be mended where some proof that counts begins to.
+func TestMends(t *testing.T) {
+	r := policy.Default().Settings.Recovery
+	for proofs, want := range map[string][2]bool{ // password, second factor
+		"":                   {false, false},
+		"case":               {false, false},
+		"terminal":           {false, false},
+		"password":           {false, false},
+		"phone":              {true, false},
+		"kit":                {true, false},
+		"terminal,computer":  {true, false},
+		"phone,terminal":     {true, true},
+		"password,mail":      {true, true},
+		"password,kit":       {true, true},
+		"password,terminal":  {false, false},
+		"password,totp,case": {false, true},
+	} {
+		r.Proofs = strings.FieldsFunc(proofs, func(c rune) bool { return c == ',' })
+		if got := [2]bool{r.Mends(idp.LostPassword), r.Mends(idp.LostSecond)}; got != want {
+			t.Errorf("%q: %v, want %v", proofs, got, want)
 		}
 	}
 }

@@ -32,7 +32,10 @@ type demoWorld struct {
 	*httptest.Server
 	Service *server.Server
 	Issuer  string
-	dir     string                   // its data
+	dir     string // its data
+	cfg     server.Config
+	beside  []*server.Server         // on the same database, see restart
+	host    string                   // that requests of its browsers claim to be for, see inProcess; "" for the true one
 	keys    map[string]*dpoptest.Key // of terminals
 	marks   *sql.Stmt                // see watch
 	support []idp.Credential         // keys of rogues, see hire
@@ -90,7 +93,7 @@ func startWorld(t *testing.T, cfg server.Config, dir string) *demoWorld {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = service.Close() })
-	w := &demoWorld{Service: service, Issuer: cfg.Issuer, dir: dir, key: dpoptest.New()}
+	w := &demoWorld{Service: service, Issuer: cfg.Issuer, dir: dir, cfg: cfg, key: dpoptest.New()}
 	text, err := os.ReadFile(filepath.Join(dir, "demo.json"))
 	if err != nil {
 		t.Fatal(err)
@@ -193,7 +196,7 @@ func (b *browser) post(address string, form url.Values) *browser {
 	}
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.Header.Set("Sec-Fetch-Site", "same-origin")
-	if form.Get("client_id") == "terminal" {
+	if b.key != nil || form.Get("client_id") == "terminal" {
 		r.Header.Set("DPoP", cmp.Or(b.key, b.world.key).Proof(http.MethodPost, address, ""))
 	}
 	return b.do(r)

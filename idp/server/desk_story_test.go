@@ -141,18 +141,23 @@ func (b *browser) withKey() *browser {
 	return b
 }
 
-// Who is called by a thief in his name stops it from the notice: the case cannot be approved.
+// Who is called by a thief in his name stops it from the notice: the case is refused, and none
+// that is opened while he is frozen is approved before the one of the freeze has its answer.
 func TestSupportDeskStopped(t *testing.T) {
 	eachHour(t, func(t *testing.T, w *demoWorld) {
 		agent := w.from(t, "203.0.113.2")
 		agent.open("/sign-in").signIn("support_agent")
-		agent.open("/console/cases/new").submit("login", "lin.wei", "lost", "both", "send_to", "thief@example.net", "reason", "来电 0310-018").see(200, "工单已经开好")
-		page := agent.URL.Path
 		u := w.Users["owner"]
-		for field, value := range map[string]string{"birthday": u.Birthday, "document_tail": u.DocumentTail} {
-			agent.post(page+"/evidence", url.Values{"field": {field}, "value": {value}, "reason": {"来电 0310-018"}}).see(200, "对上了")
+		called := func() (page string) {
+			agent.open("/console/cases/new").submit("login", "lin.wei", "lost", "both", "send_to", "thief@example.net", "reason", "来电 0310-018").see(200, "工单已经开好")
+			page = agent.URL.Path
+			for field, value := range map[string]string{"birthday": u.Birthday, "document_tail": u.DocumentTail} {
+				agent.post(page+"/evidence", url.Values{"field": {field}, "value": {value}, "reason": {"来电 0310-018"}}).see(200, "对上了")
+			}
+			agent.post(page+"/submit", url.Values{"reason": {"来电 0310-018"}})
+			return page
 		}
-		agent.post(page+"/submit", url.Values{"reason": {"来电 0310-018"}})
+		page := called()
 		link, _ := w.linkOf(t, "lin.wei", "case.recovery", stopLink)
 		w.from(t, "203.0.113.9").open(link).submit("token").see(200, "冻结")
 		if !w.user(t, "lin.wei").Frozen || len(w.cases(t, "lin.wei")) != 2 {
@@ -160,7 +165,13 @@ func TestSupportDeskStopped(t *testing.T) {
 		}
 		super := w.from(t, "203.0.113.3")
 		super.open("/sign-in").signIn("support_supervisor").withKey()
-		super.open(page).submit("typed", "", "reason", "复核 0310-018").see(200, templates.T("zh-CN", "error.case_frozen"))
+		super.open(page).submit("typed", "", "reason", "复核 0310-018").see(200, "没有批准")
+		super.post(page+"/approve", url.Values{"reason": {"复核 0310-018"}})
+		if c := w.cases(t, "lin.wei"); len(c) != 2 || c[0].Approved() || c[1].Approved() {
+			t.Errorf("%+v", c)
+		}
+		page = called()
+		super.open(page).see(200, templates.T("zh-CN", "error.case_frozen"))
 		super.post(page+"/approve", url.Values{"reason": {"复核 0310-018"}}).see(422, templates.T("zh-CN", "error.case_frozen"))
 		if n := len(w.notices(t, "lin.wei", "case.link")); n != 0 {
 			t.Errorf("%d links", n)
@@ -254,6 +265,10 @@ func TestFreezeByCall(t *testing.T) {
 		agent.post(lost, url.Values{"reason": {why}}).see(403, templates.T("zh-CN", "error.needs_match"))
 		agent.post(page+"/stop", url.Values{"reason": {why}}).see(422, templates.T("zh-CN", "error.case_evidence", 1))
 		agent.post(page+"/evidence", url.Values{"field": {"birthday"}, "value": {w.Users["owner"].Birthday}, "reason": {why}}).see(200, "对上了")
+		agent.post(lost, url.Values{"reason": {why}}).see(200, "")
+		if got := must2(w.Service.Store.Terminal(t.Context(), terminal.ID))(t); got.State != idp.TerminalLost {
+			t.Errorf("%+v", got)
+		}
 		agent.open(page+"/stop").see(200, templates.T("zh-CN", "console.case.stop_lead")).post(page+"/stop", url.Values{"reason": {why}}).see(200, "")
 		frozen := w.events(t, "lin.wei", "account.frozen")
 		if !w.user(t, "lin.wei").Frozen || len(frozen) != 1 || len(w.notices(t, "lin.wei", "frozen")) != 2 {
@@ -266,10 +281,6 @@ func TestFreezeByCall(t *testing.T) {
 		}
 		if owner.open("/account"); owner.URL.Path == "/account" {
 			t.Error("his session lives on")
-		}
-		agent.post(lost, url.Values{"reason": {why}}).see(200, "")
-		if got := must2(w.Service.Store.Terminal(t.Context(), terminal.ID))(t); got.State != idp.TerminalLost {
-			t.Errorf("%+v", got)
 		}
 	})
 }

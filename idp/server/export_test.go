@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"hufu/idp"
+	"hufu/idp/manage"
 	"hufu/idp/phc"
 	"hufu/idp/policy"
 )
@@ -31,6 +33,16 @@ func (s *Server) Hash(h *phc.Hasher) { *s.flows.Hasher = *h }
 // TellRecoveries does what the job of that name does, once.
 func (s *Server) TellRecoveries(ctx context.Context) (time.Time, error) {
 	return s.flows.TellRecoveries(ctx)
+}
+
+// StopAt does what a tap at a terminal does.
+func (s *Server) StopAt(ctx context.Context, n idp.TerminalNotice, at idp.Terminal) (bool, error) {
+	return s.flows.StopAt(ctx, n, at)
+}
+
+// Manager does what the console does, without its pages.
+func (s *Server) Manager() *manage.Manager {
+	return &manage.Manager{Store: s.Store, Policy: s.policy, Notify: s.flows.Notice, Announce: s.flows.Announce, VoidRecovery: s.flows.VoidRecovery}
 }
 
 // Policy is what is in force.

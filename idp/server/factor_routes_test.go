@@ -1,9 +1,11 @@
 package server_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -51,7 +53,7 @@ var classes = map[string]class{
 	"POST /flows/{flow}/{step}/way": step, "POST /flows/{flow}/{step}/challenge": step, "POST /flows/{flow}/new-password/check": step,
 	"GET /flows/{flow}/recovery-codes/sheet": step, "GET /flows/{flow}/recovery-codes/slip": step, "GET /flows/{flow}/recovery-codes/file": step,
 	"GET /flows/{flow}/recovery-codes/kit": step, "POST /flows/{flow}/recovery-codes/kit": step, "GET /kit": open, "POST /kit": open,
-	"GET /recover": open, "POST /recover": open, "GET /recover/other": open, "GET /recover/done": open, "GET /recover/case": link, "POST /recover/case": link, "POST /flows/{flow}/recover-wait/stop": step,
+	"GET /recover": open, "POST /recover": open, "GET /recover/other": open, "GET /recover/done": open, "GET /recover/void": open, "GET /recover/case": link, "POST /recover/case": link, "POST /flows/{flow}/recover-wait/stop": step,
 	"GET /account/recovery": own, "POST /account/recovery": own, // whose account nobody recovers
 	"/authorize": money, "/token": client, "/revoke": client, "/userinfo": client, "/introspect": client, "/device_authorization": client, "/par": client,
 	"/terminal/notices": client, "/terminal/notices/{id}": client,
@@ -140,6 +142,7 @@ type target struct {
 	form    url.Values // whatever a form of his could hold
 	secrets []string   // what no page shows of him before he is in
 	ask     asked      // a device that waits for him
+	spare   []string   // routes that every leaves alone
 	grants  map[string]string
 }
 
@@ -213,7 +216,7 @@ func (w *demoWorld) every(t *testing.T, b *browser, p target, flow string, skip 
 			path = pattern
 		}
 		c := classOf(pattern)
-		if slices.Contains(skip, c) {
+		if slices.Contains(skip, c) || slices.Contains(p.spare, pattern) {
 			continue
 		}
 		paths := []string{path}
@@ -467,9 +470,29 @@ func (w *demoWorld) oneFactorStops(t *testing.T, b *browser, p target) {
 // list kept by hand would miss the newest, so the names are compared with the code.
 var preparing = map[string]string{
 	"identify": "a signature", "newPassword": "nothing secret is compared with strangers' words", "newContact": "nothing secret", "recoveryCodes": "nothing secret",
-	"passwordStep": "stops", "second": "stops", "introduce": "stops", "proveContact": "stops",
-	"stillMine": "stops", "nameCode": "stops", "recoverProof": "stops",
+	"passwordStep": "stops: password", "second": "stops: second", "introduce": "stops: introduce", "proveContact": "stops: contact-code",
+	"stillMine": "stops: still-mine", "nameCode": "stops: name-code", "recoverProof": "stops: recover-proof",
 }
+
+// The steps that every walks are all there are.
+func TestStepNamesAreAll(t *testing.T) {
+	files, err := filepath.Glob("../../flows/*.go")
+	must(t, err)
+	found := []string{"none", "recover-proof"} // the second by its constant
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		must(t, err)
+		for _, m := range namesStep.FindAllStringSubmatch(string(text), -1) {
+			found = append(found, m[1])
+		}
+	}
+	slices.Sort(found)
+	if all := slices.Sorted(slices.Values(stepNames)); !slices.Equal(all, found) {
+		t.Errorf("steps %v, but every walks %v", found, all)
+	}
+}
+
+var namesStep = regexp.MustCompile(`(?m)^func \((?:\w+ )?\w+\) Name\(\) string +\{ return "([\w-]+)" \}`)
 
 func TestEverySecretIsCounted(t *testing.T) {
 	files, err := filepath.Glob("../../flows/*.go")
@@ -497,6 +520,7 @@ type guess struct {
 	field string
 	wrong func(n int) string
 	right func() string
+	tries int // that are wrong first; six, unless it is said
 }
 
 // After a handful of wrong answers the right one does nothing either, at every step that
@@ -515,16 +539,45 @@ func TestEverySecretStops(t *testing.T) {
 		moves.open("/sign-in").signIn("stop.new").open("/account/contact/new?kind=email").at("contact").submit("contact", "stop.newer@example.com").at("contact-code")
 		onPaper := w.from(t, "203.0.113.6").try("stop.paper", storyPassword).at("second").submit("way", "backup").at("second")
 		app := w.from(t, "203.0.113.2").try("stop.totp", storyPassword).at("second")
-		for step, g := range map[string]guess{
-			"introduce":                     {shy, "code", digits, func() string { return w.sent(t, "stop.pw@example.com") }},
-			"password":                      {w.from(t, "203.0.113.1").name("stop.pw"), "password", func(n int) string { return fmt.Sprint("not it ", n) }, func() string { return storyPassword }},
-			"contact-code":                  {moves, "code", digits, func() string { return w.sent(t, "stop.newer@example.com") }},
-			"second, a code that was sent":  {sms, "code", digits, func() string { return w.sent(t, "+8613900000071") }},
-			"second, a code of an app":      {app, "code", func(n int) string { return w.wrongCode(t, "stop.totp", n) }, func() string { return w.code(t, "stop.totp") }},
-			"second, a code from the paper": {onPaper, "code", func(n int) string { return spare[n] }, func() string { return codes[0] }},
-		} {
+		w.add(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "stop.name", Phone: "+8613900000072"}, somebody{Login: "stop.shop"},
+			somebody{User: idp.User{Role: idp.RoleOwner}, Login: "stop.back", Phone: "+8613900000073", Mail: "stop.back@example.com", TOTP: true}, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "stop.kit", TOTP: true},
+			somebody{User: idp.User{Role: idp.RoleOwner}, Login: "stop.app", Mail: "stop.app@example.com", TOTP: true}, somebody{Login: "stop.word"}, somebody{Login: "stop.mine", Mail: "stop.mine@example.com", TOTP: true})
+		store, shopUser := w.Service.Store, w.user(t, "stop.shop").ID
+		must(t, store.SetShopCode(t.Context(), shopUser, w.user(t, "lin.wei").ID, store.ShopCodeMAC(shopUser, "48219130"), time.Now().Add(15*time.Minute)))
+		kit, eight := w.addCodes(t, w.user(t, "stop.kit"), 1), func(n int) string { return fmt.Sprintf("%08d", 11111111*(n%9+1)+n/9) }
+		door := func(n int, lost, login, way string) *browser {
+			return w.from(t, fmt.Sprintf("203.0.113.%d", n)).lost(lost, login).asked(way).at("recover-proof")
+		}
+		named := w.from(t, "203.0.113.21")
+		if named.open("/recover").submit("lost", "username").submit("contact", "13900000072"); !named.has("code") {
+			named.submit("resend")
+		}
+		mine := w.from(t, "203.0.113.22")
+		mine.open("/sign-in").signIn("stop.mine").post("/account/contact/confirm", url.Values{"id": {w.contact(t, "stop.mine", idp.IdentifierEmail).ID}}).at("still-mine")
+		byApp := w.from(t, "203.0.113.23").lost("password", "stop.app").shows("introduce:email", "stop.app@example.com").by("totp").at("recover-proof")
+		table := map[string]guess{
+			"name-code":                      {b: named.at("name-code"), field: "code", wrong: eight, right: func() string { return w.recoveryCode(t, "+8613900000072") }},
+			"still-mine":                     {b: mine, field: "code", wrong: digits, right: func() string { return w.sent(t, "stop.mine@example.com") }},
+			"recover-proof, a code by phone": {b: door(24, "both", "stop.back", "introduce:phone"), field: "code", wrong: eight, right: func() string { return w.recoveryCode(t, "+8613900000073") }},
+			"recover-proof, the kit":         {b: door(25, "both", "stop.kit", "kit"), field: "code", wrong: func(n int) string { return spare[n] }, right: func() string { return kit[0] }},
+			"recover-proof, an app":          {b: byApp, field: "code", wrong: func(n int) string { return w.wrongCode(t, "stop.app", n) }, right: func() string { return w.code(t, "stop.app") }},
+			"recover-proof, the password":    {b: door(26, "second", "stop.word", "password"), field: "password", wrong: func(n int) string { return fmt.Sprint("not it ", n) }, right: func() string { return storyPassword }},
+			"recover-proof, told in a shop":  {b: door(27, "both", "stop.shop", "shop"), field: "code", wrong: eight, right: func() string { return "48219130" }, tries: 11},
+			"introduce":                      {b: shy, field: "code", wrong: digits, right: func() string { return w.sent(t, "stop.pw@example.com") }},
+			"password":                       {b: w.from(t, "203.0.113.1").name("stop.pw"), field: "password", wrong: func(n int) string { return fmt.Sprint("not it ", n) }, right: func() string { return storyPassword }},
+			"contact-code":                   {b: moves, field: "code", wrong: digits, right: func() string { return w.sent(t, "stop.newer@example.com") }},
+			"second, a code that was sent":   {b: sms, field: "code", wrong: digits, right: func() string { return w.sent(t, "+8613900000071") }},
+			"second, a code of an app":       {b: app, field: "code", wrong: func(n int) string { return w.wrongCode(t, "stop.totp", n) }, right: func() string { return w.code(t, "stop.totp") }},
+			"second, a code from the paper":  {b: onPaper, field: "code", wrong: func(n int) string { return spare[n] }, right: func() string { return codes[0] }},
+		}
+		for name, how := range preparing {
+			if step, ok := strings.CutPrefix(how, "stops: "); ok && !slices.ContainsFunc(slices.Collect(maps.Keys(table)), func(row string) bool { at, _, _ := strings.Cut(row, ","); return at == step }) {
+				t.Errorf("nobody guesses at %s of %s here", step, name)
+			}
+		}
+		for step, g := range table {
 			page := g.b.URL.Path
-			for n := range 6 {
+			for n := range cmp.Or(g.tries, 6) {
 				g.try(page, g.wrong(n))
 			}
 			g.try(page, g.right())
@@ -537,6 +590,14 @@ func TestEverySecretStops(t *testing.T) {
 				t.Errorf("%s is in", login)
 			}
 		}
+		for login, n := range map[string]int{"stop.back": 0, "stop.kit": 0, "stop.app": 1, "stop.word": 0, "stop.shop": 0} {
+			if got := len(w.events(t, login, "recovery.proof")); got != n {
+				t.Errorf("%s: %d proofs, want %d", login, got, n)
+			}
+		}
+		if n := len(w.events(t, "stop.name", "username.told")) + len(w.events(t, "stop.mine", "channel.confirmed")); n != 0 {
+			t.Errorf("%d names told or channels confirmed", n)
+		}
 	})
 }
 
@@ -548,16 +609,18 @@ func (g guess) try(page, answer string) {
 	}
 }
 
+// spell writes a code with the digits of another script, and something between them.
+func spell(code string, zero rune, between string) string {
+	var out []string
+	for _, d := range code {
+		out = append(out, string(zero+d-'0'))
+	}
+	return strings.Join(out, between)
+}
+
 // The digits of a code may come in other scripts and with blanks between: it is the same
 // code, so it is used up by one spelling for all, and a wrong one counts however written.
 func TestCodesInOtherScripts(t *testing.T) {
-	spell := func(code string, zero rune, between string) string {
-		var out []string
-		for _, d := range code {
-			out = append(out, string(zero+d-'0'))
-		}
-		return strings.Join(out, between)
-	}
 	eachHour(t, func(t *testing.T, w *demoWorld) {
 		w.add(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "script.one", TOTP: true}, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "script.two", TOTP: true})
 		code := w.code(t, "script.one")

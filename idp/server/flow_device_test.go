@@ -443,7 +443,34 @@ func TestStopAtTerminal(t *testing.T) {
 		ask := w.atTerminal(t)
 		owner := w.user(t, "lin.wei")
 		n := idp.TerminalNotice{MerchantID: owner.MerchantID, UserID: owner.ID, Kind: idp.NoticeStop, CreatedAt: time.Now(), Until: time.Now().Add(time.Hour), Params: idp.NoticeParams{Name: owner.Name}}
-		must(t, store.QueueTerminalNotice(ctx, &n, 0))
+		// Whoever knows a name has the terminals ask: to refuse that is no stop.
+		stranger := w.from(t, "192.0.2.71")
+		confirm := func() (id string) {
+			t.Helper()
+			for _, n := range must2(store.TerminalNotices(ctx, must2(store.TerminalBySerial(ctx, w.Terminals["smart"].Serial))(t), time.Now()))(t) {
+				if n.Kind == idp.NoticeConfirm && n.UserID == owner.ID {
+					id = n.ID
+				}
+			}
+			return id
+		}
+		stranger.lost("both", "lin.wei").by("terminal").see(200, "在店里的终端上确认")
+		if device := ask("POST", "/terminal/notices/"+confirm(), `{"do":"stop"}`); device.Status != 200 || !strings.Contains(device.Body, "refused") {
+			t.Fatalf("%d %s", device.Status, device.Body)
+		}
+		stranger.submit("").see(422, "终端旁的人拒绝了")
+		if w.user(t, "lin.wei").Frozen || len(w.cases(t, "lin.wei")) != 0 || len(w.events(t, "lin.wei", "case.opened")) != 0 {
+			t.Fatal("a stranger who shows nothing has the owner frozen")
+		}
+		// While a recovery runs it stops that, whatever the notice.
+		r := idp.Recovery{UserID: owner.ID, State: idp.RecoveryWaiting, Lost: idp.LostPassword, StartedAt: time.Now(), DueAt: time.Now().Add(time.Hour), Until: time.Now().Add(2 * time.Hour)}
+		must(t, store.AddRecovery(ctx, &r))
+		stranger.submit("resend")
+		if device := ask("POST", "/terminal/notices/"+confirm(), `{"do":"stop"}`); device.Status != 200 || !strings.Contains(device.Body, "stopped") || must2(store.Recovery(ctx, r.ID))(t).State != idp.RecoveryStopped {
+			t.Fatalf("%d %s", device.Status, device.Body)
+		}
+		must2(store.UnfreezeUser(ctx, owner.ID))(t)
+		must(t, store.QueueTerminalNotice(ctx, &n, 0)) // the stop took all of his back
 		if device := ask("GET", "/terminal/notices", ""); device.Status != 200 || !strings.Contains(device.Body, "有人正在找回林薇的账户") {
 			t.Fatalf("%d %s", device.Status, device.Body)
 		}
@@ -451,10 +478,10 @@ func TestStopAtTerminal(t *testing.T) {
 			t.Fatalf("%d %s", device.Status, device.Body)
 		}
 		frozen := w.events(t, "lin.wei", "account.frozen")
-		if owner = w.user(t, "lin.wei"); !owner.Frozen || len(frozen) != 1 || frozen[0].Terminal == "" || frozen[0].Actor != "" {
+		if owner = w.user(t, "lin.wei"); !owner.Frozen || len(frozen) != 2 || frozen[0].Terminal == "" || frozen[0].Actor != "" {
 			t.Errorf("frozen %v, %+v", owner.Frozen, frozen)
 		}
-		if len(w.notices(t, "lin.wei", "frozen")) == 0 || len(w.events(t, "lin.wei", "case.opened")) != 1 {
+		if len(w.notices(t, "lin.wei", "frozen")) == 0 || len(w.events(t, "lin.wei", "case.opened")) != 2 {
 			t.Error("not told, or no case")
 		}
 		if device := ask("POST", "/terminal/notices/"+n.ID, `{"do":"stop"}`); device.Status != 404 {

@@ -66,14 +66,17 @@ func (w *demoWorld) from(t *testing.T, address string) *browser {
 		t.Fatal(err)
 	}
 	b := w.browser(t)
-	b.client.Jar, b.client.Transport = jar, &inProcess{w.Service.Handler(), address}
+	now := func(rw http.ResponseWriter, r *http.Request) { w.Service.Handler().ServeHTTP(rw, r) } // of today's server, see restart
+	b.client.Jar, b.client.Transport = jar, &inProcess{http.HandlerFunc(now), address, w.host}
 	return b
 }
 
-// inProcess hands requests to a handler as its server would.
+// inProcess hands requests to a handler as its server would; with a host, they say that they
+// are for it, in every way that a request can.
 type inProcess struct {
 	handler http.Handler
 	address string
+	host    string
 }
 
 func (p *inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -81,6 +84,13 @@ func (p *inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	in.RequestURI, in.RemoteAddr = r.URL.RequestURI(), p.address+":40000"
 	if in.Host == "" {
 		in.Host = r.URL.Host
+	}
+	if p.host != "" {
+		in.Host = p.host
+		in.Header.Set("Forwarded", "host="+p.host+";proto=http")
+		for _, name := range []string{"X-Forwarded-Host", "X-Forwarded-Server", "X-Host", "X-Original-Host"} {
+			in.Header.Set(name, p.host)
+		}
 	}
 	if in.Body == nil {
 		in.Body = http.NoBody

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"encoding/json"
 	"log/slog"
 	"net/url"
 	"regexp"
@@ -45,6 +46,18 @@ func (w *demoWorld) merchantOf(t *testing.T, no, name string) idp.Merchant {
 	return m
 }
 
+// terminalOf adds a terminal in a new store of somebody's shop.
+func (w *demoWorld) terminalOf(t *testing.T, login, store, serial string) idp.Terminal {
+	t.Helper()
+	st := idp.Store{MerchantID: w.user(t, login).MerchantID, Name: store}
+	must(t, w.Service.Store.CreateStore(t.Context(), &st))
+	d := idp.Terminal{Serial: serial, Model: "HF-E20", Kind: idp.TerminalESign, MerchantID: st.MerchantID, StoreID: st.ID, State: idp.TerminalNew}
+	must(t, w.Service.Store.CreateTerminal(t.Context(), &d))
+	must2(w.Service.Store.ActivateTerminal(t.Context(), d.ID, time.Now()))(t)
+	must(t, w.Service.Store.SeeTerminal(t.Context(), must2(w.Service.Store.Terminal(t.Context(), d.ID))(t), time.Now()))
+	return must2(w.Service.Store.Terminal(t.Context(), d.ID))(t)
+}
+
 // propose walks the form; the proofs are a minute old.
 func (s shop) propose(t *testing.T) string {
 	t.Helper()
@@ -63,6 +76,8 @@ func TestHandoverStory(t *testing.T) {
 	eachHour(t, func(t *testing.T, w *demoWorld) {
 		s := w.handedShop(t)
 		app := w.grant(t, "old.owner", "merchant-app", "", "openid", "offline_access")
+		till := w.terminalOf(t, "old.owner", "东门店", "HFE20990000017")
+		w.person(t, somebody{User: idp.User{Role: idp.RoleCashier, Name: "小留", MerchantID: till.MerchantID, StoreID: till.StoreID}, Login: "stays.on"})
 		page := s.propose(t)
 		s.owner.open("/console/hand-over").see(200, "等新店主同意") // there is one: it leads there
 		s.owner.open("/account").see(200, "店铺交接正在进行")
@@ -106,7 +121,11 @@ func TestHandoverStory(t *testing.T) {
 		s.owner.open("/account").see(200, "登录名").signIn("old.owner").see(403, "离")
 		heir := w.from(t, "203.0.113.3")
 		heir.open("/sign-in").submit("identifier", "822290059430077").submit("password", storyPassword).submit("code", w.code(t, "new.owner")).see(200, "何新") // the number names him now
-		heir.open("/console/users").see(200, "林旧").open("/console/stores").see(200, "")
+		heir.open("/console/users").see(200, "林旧").see(200, "小留").open("/console/stores").see(200, "东门店").open("/console/terminals").see(200, "HF-E20")
+		heir.open("/console/terminals/"+till.ID).see(200, till.Serial).see(200, "东门店")
+		if now := must2(w.Service.Store.Terminal(t.Context(), till.ID))(t); now.MerchantID != till.MerchantID || now.StoreID != till.StoreID || now.State != idp.TerminalActive {
+			t.Errorf("%+v, was %+v", now, till)
+		}
 		for _, login := range []string{"old.owner", "new.owner"} {
 			if n := len(w.notices(t, login, "owner.done")); n != 2 {
 				t.Errorf("%s: %d notices of the end", login, n)
@@ -250,7 +269,9 @@ var shopCode = regexp.MustCompile(`\b\d{4} \d{4}\b`)
 func TestLeaverStory(t *testing.T) {
 	eachHour(t, func(t *testing.T, w *demoWorld) {
 		s := w.handedShop(t)
-		cashier := w.person(t, somebody{User: idp.User{Role: idp.RoleCashier, Name: "小走", MerchantID: w.user(t, "old.owner").MerchantID}, Login: "leaver.one", Phone: "+8613900000111", Mail: "leaver.one@example.com"})
+		till := w.terminalOf(t, "old.owner", "东门店", "HFE20990000018")
+		w.Terminals["leaver"] = struct{ Serial string }{till.Serial}
+		cashier := w.person(t, somebody{User: idp.User{Role: idp.RoleCashier, Name: "小走", MerchantID: till.MerchantID, StoreID: till.StoreID}, Login: "leaver.one", Phone: "+8613900000111", Mail: "leaver.one@example.com"})
 		b := w.from(t, "203.0.113.9")
 		b.open("/sign-in").signIn("leaver.one").see(200, "小走")
 		china := time.FixedZone("UTC+8", 8*60*60)
@@ -267,20 +288,49 @@ func TestLeaverStory(t *testing.T) {
 		app := w.quietApp("merchant_app")
 		elsewhere := w.from(t, "203.0.113.10")
 		token := app.signIn(t, elsewhere, "leaver.one")
+		approved := w.grant(t, "leaver.one", "terminal", till.ID, "terminal")
+		time.Sleep(time.Until(end) - 5*time.Minute)
+		asked := w.asks(t, "leaver", "BCDFGHJK")
+		atTill := w.from(t, "203.0.113.11")
+		atTill.open("/device?user_code=BCDFGHJK").signIn("leaver.one").submit("do", "approve", "match", "42").see(200, "已经批准")
 		time.Sleep(time.Until(end) - 100*time.Millisecond)
 		next := app.refresh(t, elsewhere, token.Refresh)
 		if next.Refresh == "" {
 			t.Fatalf("just before the end: %+v", next)
 		}
+		sees := func() int {
+			return elsewhere.once("GET", "/userinfo", nil, "Authorization", "Bearer "+next.Access).StatusCode
+		}
+		known := func() string {
+			elsewhere.post("/introspect", url.Values{"client_id": {"settlement"}, "client_secret": {w.Clients["settlement"].Secret}, "token": {next.Access}})
+			return elsewhere.Body
+		}
+		if sees() != 200 || !strings.Contains(known(), `"active":true`) {
+			t.Fatalf("just before the end: userinfo %d, %s", sees(), known())
+		}
 		time.Sleep(100 * time.Millisecond) // within the second in which the keeper has looked
 		if late := app.refresh(t, elsewhere, next.Refresh); late.Error != "invalid_grant" || w.user(t, "leaver.one").Status != idp.UserActive {
 			t.Errorf("at the end: %+v", late)
+		}
+		if sees() != 401 || !strings.Contains(known(), `"active":false`) {
+			t.Errorf("at the end: userinfo %d, %s", sees(), known())
+		}
+		device := tokenAnswer{}
+		atTill.post("/token", url.Values{"grant_type": {"urn:ietf:params:oauth:grant-type:device_code"}, "client_id": {"terminal"}, "device_code": {asked.device}})
+		if must(t, json.Unmarshal([]byte(atTill.Body), &device)); device.Access != "" || device.Error == "" {
+			t.Errorf("a device that he had approved gets %+v", device)
 		}
 		b.open("/account").see(200, "登录名").signIn("leaver.one").see(403, "")
 		time.Sleep(2 * time.Second)
 		w.from(t, "192.0.2.9").open("/healthz")
 		if u := w.user(t, "leaver.one"); u.Status != idp.UserLeft || len(w.events(t, "leaver.one", "account.left")) != 1 || len(w.notices(t, "leaver.one", "account.left")) != 2 {
 			t.Errorf("%+v", u)
+		}
+		if w.live(t, approved) {
+			t.Error("the terminal that he had approved is signed in still")
+		}
+		for _, g := range must2(w.Service.Store.Grants(t.Context(), cashier.ID))(t) {
+			t.Errorf("lives on: %+v", g)
 		}
 	})
 }

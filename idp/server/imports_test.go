@@ -1,8 +1,13 @@
 package server_test
 
 import (
+	"bytes"
+	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -68,5 +73,47 @@ func TestImportsAreThoseOfThePicture(t *testing.T) {
 	}
 	if seen != len(table) {
 		t.Errorf("the table has %d packages, the project %d", len(table), seen)
+	}
+}
+
+var (
+	heldRow  = regexp.MustCompile(`(?m)^\| (I?\d+) \|.*\|(.*)\|$`)
+	testName = regexp.MustCompile("`(Test\\w+)`")
+	testFunc = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+)
+
+// Every lesson and every invariant of recovery names tests that hold it, and they are there.
+func TestRecoveryNamesItsTests(t *testing.T) {
+	there := map[string]bool{}
+	must(t, filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, m := range testFunc.FindAllSubmatch(text, -1) {
+			there[string(m[1])] = true
+		}
+		return err
+	}))
+	text, err := os.ReadFile("../../docs/recovery.md")
+	must(t, err)
+	_, text, _ = bytes.Cut(text, []byte("### What went wrong elsewhere"))
+	missing := strings.Fields("1 2 5 9 10 16 17 18 19 20")
+	for i := range 23 {
+		missing = append(missing, fmt.Sprintf("I%d", i+1))
+	}
+	for _, row := range heldRow.FindAllSubmatch(text, -1) {
+		names := testName.FindAllSubmatch(row[2], -1)
+		for _, m := range names {
+			if !there[string(m[1])] {
+				t.Errorf("%s is held by %s, which is no test", row[1], m[1])
+			}
+		}
+		if len(names) > 0 {
+			missing = slices.DeleteFunc(missing, func(name string) bool { return name == string(row[1]) })
+		}
+	}
+	if len(missing) > 0 {
+		t.Errorf("nothing holds %v", missing)
 	}
 }

@@ -13,5 +13,5 @@ import (
 func Offline(cfg Config, store *storage.Store, lists policy.Lists) *manage.Manager {
 	live := policy.NewLive(policy.Default())
 	engine := &flows.Engine{Store: store, Site: &web.Site{Issuer: cfg.Issuer, Operator: cfg.Operator, Zone: cfg.Location()}, Policy: live}
-	return &manage.Manager{Store: store, Policy: live, Lists: lists, Issuer: cfg.Issuer, Operator: cfg.Operator, Notify: engine.Notice, Tell: engine.CaseNotice, CaseLink: engine.CaseLink}
+	return &manage.Manager{Store: store, Policy: live, Lists: lists, Issuer: cfg.Issuer, Operator: cfg.Operator, Notify: engine.Notice, Tell: engine.CaseNotice, CaseLink: engine.CaseLink, VoidRecovery: engine.VoidRecovery}
 }

@@ -275,8 +275,21 @@ func (h *held) started(r idp.Recovery) {
 		h.fail("proofs of one group replace the factor (I2)")
 	}
 	h.toldOf(r)
+	h.purse()
 	if h.began = true; h.f != nil {
 		h.f.waits = true
+	}
+}
+
+// purse: no token that the owner's applications get while it waits moves money. What they
+// hold lives on, to be ended with the recovery (I13).
+func (h *held) purse() {
+	store, ctx, now := h.w.Service.Store, h.t.Context(), time.Now()
+	g := idp.Grant{UserID: h.own.ID, ClientID: h.w.Clients["merchant_app"].ID, Scopes: []string{"openid", "payments:read", "payments:refund", "settlement:manage"}, CreatedAt: now, AuthTime: now, ExpiresAt: now.Add(30 * 24 * time.Hour)}
+	must(h.t, store.CreateGrant(ctx, &g))
+	scopes, why := idp.Redeemable(must2(store.Parties(ctx, g.ID))(h.t), now)
+	if why != "" || slices.ContainsFunc(scopes, idp.MoneyScope) || !slices.Contains(scopes, "payments:read") {
+		h.fail("while it waits a token is good for %v %s", scopes, why)
 	}
 }
 
@@ -697,7 +710,12 @@ func (k *heist) strong() bool {
 func (k *heist) people() {
 	store, ctx := k.w.Service.Store, k.t.Context()
 	open := must2(store.Cases(ctx, storage.CaseFilter{User: k.own.ID, State: idp.CaseOpen}, 20))(k.t)
-	if !slices.ContainsFunc(open, func(c idp.Case) bool { return !c.DueAt.After(k.own.user.FrozenAt.Add(24 * time.Hour)) }) {
+	due := func(c idp.Case) bool { return !c.DueAt.After(k.own.user.FrozenAt.Add(24 * time.Hour)) }
+	switch {
+	case slices.ContainsFunc(open, due):
+	case k.thing == "agent": // who refused it, as one may; he calls again, and another takes the call
+		k.ways["home by a second call"]++
+	default:
 		k.fail("frozen without a case that is due within a day: %+v (I12)", open)
 	}
 	k.ways["home by people"]++

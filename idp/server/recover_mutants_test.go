@@ -24,6 +24,7 @@ var mutants = []mutant{
 	{"people do not decide after a stop", "flows/recover_wait.go", `		return "disputed", nil`, `		return "", nil`},
 	{"one group replaces the factor, too", "idp/policy/recovery.go", "later, later, people}, passwordOnly: true, voids: true,", "later, later, people}, voids: true,"},
 	{"money moves while a recovery waits", "flows/recover_wait.go", "s.user.Withholds(now).Worse(plan.Withheld), r.Until", "idp.WithholdNothing, r.Until"},
+	{"tokens move money while a recovery waits", "idp/client.go", "return p.User.Withholds(now).Allows(scopes), \"\"", "return scopes, \"\""},
 	{"what a stopped recovery kept back stays kept back", "flows/recover_wait.go", "	if err := e.release(ctx, u.ID, now); err != nil { // the freeze", "	if err := error(nil); err != nil { // the freeze"},
 }
 

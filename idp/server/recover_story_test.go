@@ -291,12 +291,17 @@ func TestRecoveryGivesBackWhatItKept(t *testing.T) {
 func TestForgottenName(t *testing.T) {
 	eachHour(t, func(t *testing.T, w *demoWorld) {
 		w.ripe(t, somebody{User: idp.User{Role: idp.RoleManager}, Login: "name.one", TOTP: true, Phone: "+8613900010006", Mail: "name.one@example.com"}, "203.0.113.26")
+		last := w.events(t, "name.one", "signin.succeeded")[0].At
+		w.from(t, "203.0.113.26").try("name.one", storyPassword).at("second") // is no sign-in
 		b := w.from(t, "203.0.113.26")
 		b.open("/recover").submit("lost", "username").see(200, "忘了用户名").submit("contact", "13900010006")
 		if b.has("resend") && !b.has("code") {
 			b.submit("resend")
 		}
-		b.submit("code", w.recoveryCode(t, "+8613900010006")).see(200, "name.one")
+		b.submit("code", w.recoveryCode(t, "+8613900010006")).see(200, "name.one").see(200, "上次登录")
+		if at := last.In(time.FixedZone("", 8*3600)).Format(time.RFC3339); !strings.Contains(b.Body, at) {
+			t.Errorf("the last sign-in was %s:\n%s", at, b.text())
+		}
 		if n := len(w.events(t, "name.one", "username.told")); n != 1 {
 			t.Errorf("%d events", n)
 		}

@@ -149,6 +149,11 @@ func (m *Manager) SetCookie(w http.ResponseWriter, token string) {
 	http.SetCookie(w, m.cookie(sessionCookie, token, 0))
 }
 
+// TakeCookie takes it back.
+func (m *Manager) TakeCookie(w http.ResponseWriter) {
+	http.SetCookie(w, m.cookie(sessionCookie, "", -1))
+}
+
 // End ends one session of a user with the grants that do not reach beyond it, and
 // writes the event.
 func (m *Manager) End(ctx context.Context, u idp.User, id, reason string) error {
@@ -176,7 +181,7 @@ func (m *Manager) SignOut(ctx context.Context, w http.ResponseWriter, r *http.Re
 			return err
 		}
 	}
-	http.SetCookie(w, m.cookie(sessionCookie, "", -1))
+	m.TakeCookie(w)
 	// What was begun here ends too: the next person at this browser meets nothing of it.
 	if hash, ok := m.Binding(r); ok {
 		if err := m.Store.DropFlows(ctx, hash); err != nil {

@@ -1,0 +1,327 @@
+package server_test
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"hufu/idp"
+	"hufu/idp/manage"
+	"hufu/idp/session"
+	"hufu/templates"
+)
+
+// asked are the live notices of a person at a terminal of his shop.
+func (w *demoWorld) asked(t *testing.T, login string) (out []idp.TerminalNotice) {
+	t.Helper()
+	list, err := w.Service.Store.TerminalNotices(t.Context(), w.till(t), time.Now())
+	must(t, err)
+	return slices.DeleteFunc(list, func(n idp.TerminalNotice) bool { return n.UserID != w.user(t, login).ID })
+}
+
+// till is a terminal of the shop that works, for long and lately.
+func (w *demoWorld) till(t *testing.T) idp.Terminal {
+	t.Helper()
+	store, ctx := w.Service.Store, t.Context()
+	till := must2(store.TerminalBySerial(ctx, w.Terminals["smart"].Serial))(t)
+	if till.State == idp.TerminalNew {
+		must2(store.ActivateTerminal(ctx, till.ID, time.Now().Add(-30*24*time.Hour)))(t)
+	}
+	must(t, store.SeeTerminal(ctx, till, time.Now()))
+	return must2(store.Terminal(ctx, till.ID))(t)
+}
+
+// tillID is its id, whatever has become of it.
+func (w *demoWorld) tillID(t *testing.T) string {
+	t.Helper()
+	return must2(w.Service.Store.TerminalBySerial(t.Context(), w.Terminals["smart"].Serial))(t).ID
+}
+
+// confirms is who stands at the till and picks the digits that the page shows.
+func (b *browser) confirms(login string) *browser {
+	b.t.Helper()
+	digits := b.big()
+	for _, n := range b.world.asked(b.t, login) {
+		for _, c := range n.Params.Choices {
+			if n.Kind == idp.NoticeConfirm && digits == strconv.Itoa(c) {
+				must2(b.world.Service.Store.AnswerTerminalNotice(b.t.Context(), n.ID, b.world.till(b.t), idp.NoticeConfirmed, c, time.Now()))(b.t)
+				return b.submit("")
+			}
+		}
+	}
+	b.t.Fatal("no terminal asks")
+	return b
+}
+
+// A recovery that another role makes void leaves nothing behind: what it kept back works
+// again, no terminal offers to stop it, and who heard of it hears that it is over.
+func TestVoidRecoveryLeavesNothing(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		w.ripe(t, somebody{Login: "void.one", Phone: "+8613900020001", Mail: "void.one@example.com"}, "203.0.113.81")
+		b := w.from(t, "203.0.113.81")
+		b.lost("password", "void.one").shows("introduce:phone", "+8613900020001").submit("do", "go").see(200, "还要等")
+		if len(w.asked(t, "void.one")) != 1 || w.user(t, "void.one").Withholds(time.Now()) != idp.WithholdMoney {
+			t.Fatal("nothing to stop it by, or nothing withheld")
+		}
+		owner := w.from(t, "203.0.113.82")
+		owner.open("/console/users/"+w.user(t, "void.one").ID+"/role").signIn("owner").see(200, "角色")
+		owner.post(owner.URL.Path, url.Values{"role": {"manager"}, "store": {""}}).see(200, "")
+		u := w.user(t, "void.one")
+		if u.Role != idp.RoleManager || w.recoveries(t, "void.one")[0].State != idp.RecoveryVoid {
+			t.Fatalf("%+v", w.recoveries(t, "void.one"))
+		}
+		if u.Withholds(time.Now()) != idp.WithholdNothing {
+			t.Errorf("withheld %q until %v", u.Withheld, u.WithheldUntil)
+		}
+		if n := w.asked(t, "void.one"); len(n) != 0 {
+			t.Errorf("terminals still ask: %+v", n)
+		}
+		if n := len(w.notices(t, "void.one", "recovery.void")); n != 2 {
+			t.Errorf("%d notices, want phone and mail", n)
+		}
+		if n := len(w.notices(t, w.Users["owner"].Username, "recovery.other_void")); n != 2 {
+			t.Errorf("%d notices to the owner of the shop", n)
+		}
+		if e := w.events(t, "void.one", "recovery.stopped"); len(e) != 1 || e[0].Data["cause"] != "role" || e[0].Actor != w.user(t, w.Users["owner"].Username).ID {
+			t.Errorf("%+v", e)
+		}
+		b.open(b.URL.String()).see(200, "这个找回作废了")
+	})
+}
+
+// Strangers who know a name have the terminals of its shop ask, but not without end: one
+// question a flow, a few an hour of account and shop, and never in the place of what the
+// terminals say of others, nor of the owner who has shown something.
+func TestTerminalsAreAskedSparingly(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "spare.one", TOTP: true, Phone: "+8613900020011", Mail: "spare.one@example.com"}, "203.0.113.83")
+		names := []string{"spare.one", "13900020011", "spare.one@example.com"}
+		for i := range 8 { // others of the shop
+			p := somebody{Login: "spare.two." + strconv.Itoa(i), NoSignIn: true}
+			w.person(t, p)
+			names = append(names, p.Login)
+		}
+		store, u, till := w.Service.Store, w.user(t, "spare.one"), w.till(t)
+		live := func() (all []idp.TerminalNotice) {
+			return must2(store.TerminalNotices(t.Context(), till, time.Now()))(t)
+		}
+		mine := w.from(t, "203.0.113.83")
+		mine.lost("both", "spare.one").shows("introduce:phone", "+8613900020011")
+		b := w.from(t, "192.0.2.83")
+		b.lost("both", "spare.one").by("terminal")
+		for range 30 {
+			b.submit("resend").see(200, "在店里的终端上确认")
+			if n := len(live()); n > 1 {
+				t.Fatalf("%d questions of one flow", n)
+			}
+		}
+		for i, name := range names {
+			for range 3 {
+				w.from(t, "192.0.2."+strconv.Itoa(90+i)).lost("both", name).by("terminal").see(200, "在店里的终端上确认")
+			}
+		}
+		if n := len(live()); n < 4 || n > 8 {
+			t.Errorf("%d questions at once", n)
+		}
+		if n := len(w.asked(t, "spare.one")); n > 4 {
+			t.Errorf("%d of one account", n)
+		}
+		must(t, store.QueueTerminalNotice(t.Context(), &idp.TerminalNotice{MerchantID: u.MerchantID, UserID: u.ID, Kind: idp.NoticeCode, CreatedAt: time.Now(), Until: time.Now().Add(time.Hour)}, 0))
+		if !slices.ContainsFunc(live(), func(n idp.TerminalNotice) bool { return n.Kind == idp.NoticeCode }) {
+			t.Error("the code of the shop is crowded out")
+		}
+		mine.by("terminal").confirms("spare.one").see(200, "可以继续了")
+	})
+}
+
+// Whoever stops an account stops what people were to do for it, too: an open case that is to
+// bring somebody back is refused, and the link of one that was approved is void for good.
+func TestStopEndsTheCase(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		ctx, store := t.Context(), w.Service.Store
+		for i, by := range []string{"link", "session"} {
+			login, phone := "case."+by, "+861390002003"+strconv.Itoa(i)
+			old, _ := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: login, TOTP: true, Phone: phone, Mail: login + "@example.com"}, "203.0.113.85")
+			u, now := w.user(t, login), time.Now()
+			c := idp.Case{Kind: idp.CaseRecovery, UserID: u.ID, Merchant: u.MerchantID, OpenedAt: now, DueAt: now.Add(time.Hour), Data: map[string]any{"lost": "both"}}
+			must(t, store.OpenCase(ctx, &c))
+			must2(store.ReadyCase(ctx, c.ID, now, now.Add(time.Hour)))(t)
+			c.Outcome, c.DecidedBy, c.ClosedAt = idp.OutcomeApproved, "two", now
+			must2(store.DecideCase(ctx, c))(t)
+			token := idp.NewToken()
+			must(t, store.CreateLink(ctx, session.Hash(token), idp.Link{Kind: idp.LinkCase, UserID: u.ID, Object: c.ID, CreatedAt: now, ExpiresAt: now.Add(24 * time.Hour)}))
+			open := idp.Case{Kind: idp.CaseRecovery, UserID: u.ID, Merchant: u.MerchantID, OpenedAt: now, DueAt: now.Add(time.Hour), Data: map[string]any{"lost": "both"}}
+			must(t, store.OpenCase(ctx, &open))
+			must(t, w.Service.Manager().Notify(ctx, u, "case.recovery"))
+			link, _ := w.linkOf(t, login, "case.recovery", stopLink)
+			old.open("/sign-in").signIn(login)
+			thief := w.from(t, "198.51.100.85")
+			thief.open("/recover/case?t="+token).see(200, "接着找回账户")
+			if by == "link" {
+				w.from(t, "203.0.113.86").open(link).submit("token").see(200, "冻结了")
+			} else {
+				old.post("/account/freeze", nil).see(200, "冻结了")
+			}
+			if got := must2(store.Case(ctx, open.ID))(t); got.State != idp.CaseClosed || got.Outcome != idp.OutcomeRefused {
+				t.Errorf("%s: %+v", by, got)
+			}
+			if e := w.events(t, login, "case.refused"); len(e) != 1 || e[0].Data["case"] != open.Number {
+				t.Errorf("%s: %+v", by, e)
+			}
+			own := slices.DeleteFunc(w.cases(t, login), func(c idp.Case) bool { return c.State != idp.CaseOpen })
+			if len(own) != 1 || own[0].Kind != idp.CaseFreeze {
+				t.Errorf("%s: open %+v, want the case of the freeze", by, own)
+			}
+			time.Sleep(time.Minute)
+			old.open("/sign-in")
+			if by == "link" {
+				old.signIn(login)
+				time.Sleep(time.Minute)
+			}
+			old.post("/account/unfreeze", nil).see(200, "密码").submit("password", storyPassword).submit("code", w.code(t, login)).see(200, "解除")
+			thief.submit("token").see(410, "")
+			w.from(t, "198.51.100.86").open("/recover/case?t="+token).see(410, "")
+			if n := len(w.recoveries(t, login)); w.user(t, login).Frozen || n != 0 {
+				t.Errorf("%s: %d recoveries", by, n)
+			}
+		}
+		// A case that a thief has opened meanwhile ends by the same link, of an account that is frozen already.
+		u, now := w.user(t, "case.link"), time.Now()
+		link, _ := w.linkOf(t, "case.link", "case.recovery", stopLink)
+		w.from(t, "203.0.113.86").open(link).submit("token").see(200, "冻结了")
+		later := idp.Case{Kind: idp.CaseRecovery, UserID: u.ID, Merchant: u.MerchantID, OpenedAt: now, DueAt: now.Add(time.Hour), Data: map[string]any{"lost": "both"}}
+		must(t, store.OpenCase(ctx, &later))
+		w.from(t, "203.0.113.86").open(link).submit("token").see(200, "冻结")
+		if got := must2(store.Case(ctx, later.ID))(t); got.Outcome != idp.OutcomeRefused {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// A terminal that was lost or suspended speaks for nobody until it has worked for a week again,
+// however long it had before.
+func TestReturnedTerminalProvesNothing(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		_, kit := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "again.one", TOTP: true, Phone: "+8613900020041", Mail: "again.one@example.com"}, "203.0.113.87")
+		m, actor := w.Service.Manager(), manage.Actor{User: w.user(t, w.Users["owner"].Username), Reason: "在抽屉里"}
+		recovers := func() *browser {
+			b := w.from(t, "203.0.113.87")
+			return b.lost("both", "again.one").proves("again.one", "terminal", kit)
+		}
+		w.till(t)
+		recovers().see(200, "还差一样").proves("again.one", "phone", kit).see(200, "可以继续了")
+		for _, c := range []struct{ away, back func() error }{
+			{func() error { return m.LoseTerminal(t.Context(), actor, w.tillID(t)) }, func() error { return m.FoundTerminal(t.Context(), actor, w.tillID(t)) }},
+			{func() error { return m.SuspendTerminal(t.Context(), actor, w.tillID(t)) }, func() error { return m.ReturnTerminal(t.Context(), actor, w.tillID(t)) }},
+		} {
+			time.Sleep(10 * time.Hour)
+			must(t, c.away())
+			must(t, c.back())
+			w.till(t) // its next sign-in was approved, and it is seen
+			recovers().proves("again.one", "phone", kit).see(200, templates.T("zh-CN", "recover.void.terminal")).see(200, "要等一段时间")
+			time.Sleep(6 * 24 * time.Hour)
+			w.till(t)
+			recovers().see(200, templates.T("zh-CN", "recover.void.terminal"))
+			time.Sleep(25 * time.Hour)
+			w.till(t)
+			recovers().proves("again.one", "phone", kit).see(200, "可以继续了")
+		}
+	})
+}
+
+// Whose account is being recovered lets nobody in meanwhile: no staff, role, code for the shop or
+// new terminal, and a page says why; terminals that work go on, and so does he once he has
+// withdrawn it. After a recovery at once that keeps less back all of that works.
+func TestNothingIsAddedWhileItWaits(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		old, _ := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "adds.one", TOTP: true, Phone: "+8613900020051", Mail: "adds.one@example.com"}, "203.0.113.88")
+		w.add(t, somebody{Login: "adds.hand"})
+		w.till(t)
+		hand := w.user(t, "adds.hand").ID
+		thief := w.from(t, "198.51.100.88")
+		thief.lost("password", "adds.one").shows("introduce:phone", "+8613900020051").submit("do", "go").see(200, "还要等")
+		time.Sleep(time.Minute)
+		old.open("/sign-in").signIn("adds.one")
+		pages := []string{"/console/staff/new", "/console/users/" + hand + "/role", "/console/users/" + hand + "/help"}
+		for _, path := range pages {
+			old.open(path).see(403, "不能加人、改角色、启用终端")
+			old.post(path, url.Values{"role": {"manager"}, "store": {""}, "name": {"新人"}, "username": {"adds.new"}, "phone": {"13800000088"}, "reason": {"来帮忙"}}).see(403, "不能加人、改角色、启用终端")
+		}
+		if u := w.user(t, "adds.hand"); u.Role != idp.RoleCashier {
+			t.Error("the role was changed")
+		}
+		fresh := w.asks(t, "", "BCDFGHJK")
+		old.open("/device?user_code=BCDFGHJK").see(403, "不能加人、改角色、启用终端")
+		old.post("/device", url.Values{"user_code": {"BCDFGHJK"}, "do": {"approve"}, "match": {"42"}}).see(403, "不能加人、改角色、启用终端")
+		if s := w.state(t, fresh); s != idp.DevicePending {
+			t.Errorf("a new device is %s", s)
+		}
+		daily := w.asks(t, "smart", "CCDFGHJK")
+		old.open("/device?user_code=CCDFGHJK").see(200, "批准这台").submit("do", "approve", "match", "42").see(200, "已经批准")
+		if s := w.state(t, daily); s == idp.DevicePending {
+			t.Errorf("the terminal of every day is %s", s)
+		}
+		old.post("/account/recovery", nil).see(200, "找回已经取消")
+		for _, path := range pages {
+			old.open(path).see(200, "")
+		}
+		must(t, w.Service.Store.Withhold(t.Context(), w.user(t, "adds.one").ID, idp.WithholdPayee, time.Now().Add(time.Hour)))
+		for _, path := range pages {
+			old.open(path).see(200, "")
+		}
+	})
+}
+
+// The terminals of the shop say it each time that its person is told: at the start, half way,
+// before the end, when the wait is over and when it is done, also of one at once; and at each
+// time a tap freezes.
+func TestTerminalsAreTold(t *testing.T) {
+	eachJob(t, func(t *testing.T, w *demoWorld) {
+		w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "told.one", TOTP: true, Phone: "+8613900020061", Mail: "told.one@example.com"}, "203.0.113.89")
+		code := idp.TerminalNotice{MerchantID: w.user(t, "told.one").MerchantID, UserID: w.user(t, "told.one").ID, Kind: idp.NoticeCode, CreatedAt: time.Now(), Until: time.Now().Add(40 * 24 * time.Hour)}
+		must(t, w.Service.Store.QueueTerminalNotice(t.Context(), &code, 0))
+		b := w.from(t, "203.0.113.89")
+		last := ""
+		says := func(what string, done bool) idp.TerminalNotice {
+			t.Helper()
+			list := slices.DeleteFunc(w.asked(t, "told.one"), func(n idp.TerminalNotice) bool { return n.ID == code.ID })
+			if len(list) != 1 || list[0].ID == last || list[0].Kind != idp.NoticeStop || !list[0].SeenAt.IsZero() || list[0].Params.Done != done || len(list[0].Params.Code) != 4 {
+				t.Fatalf("%s: %+v", what, list)
+			}
+			last = list[0].ID
+			must2(w.Service.Store.SeeTerminalNotice(t.Context(), last, w.till(t), time.Now()))(t)
+			return list[0]
+		}
+		b.lost("password", "told.one").shows("introduce:phone", "+8613900020061").submit("do", "go").see(200, "还要等")
+		says("start", false)
+		r := w.recoveries(t, "told.one")[0]
+		for _, c := range []struct {
+			what string
+			at   time.Duration
+		}{{"middle", 12*time.Hour + time.Minute}, {"soon", 23*time.Hour + time.Minute}, {"due", 24*time.Hour + time.Minute}} {
+			time.Sleep(time.Until(r.StartedAt.Add(c.at)))
+			says(c.what, false)
+			if n := len(w.asked(t, "told.one")); n != 2 {
+				t.Errorf("%s: %d notices, want the code of the shop, too", c.what, n)
+			}
+		}
+		b.open(b.URL.String()).chooses().see(200, "找回来了")
+		says("done", true)
+		time.Sleep(8 * 24 * time.Hour)
+		if n := len(w.asked(t, "told.one")); n != 0 {
+			t.Errorf("%d notices a week later", n)
+		}
+		entry := w.Users["told.one"]
+		entry.Password = newPassword
+		w.Users["told.one"] = entry
+		b = w.from(t, "203.0.113.89")
+		b.lost("password", "told.one").shows("introduce:phone", "+8613900020061").by("totp").submit("code", w.code(t, "told.one")).submit("do", "go")
+		b.submit("password", "another lantern orchid 9 kettle", "again", "another lantern orchid 9 kettle").see(200, "找回来了")
+		n := says("at once", true)
+		if stopped := must2(w.Service.StopAt(t.Context(), n, w.till(t)))(t); !stopped || !w.user(t, "told.one").Frozen {
+			t.Error("a tap at the end does not freeze")
+		}
+	})
+}
