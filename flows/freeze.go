@@ -20,6 +20,7 @@ type freezeCause struct {
 	link   bool            // by a link of a notice: by whoever holds it
 	at     *idp.Terminal   // by the people at a terminal of his merchant, who saw its notice
 	flow   string          // of the recovery that it stopped
+	by     *idp.Event      // what every event of it says, where support acts for him
 }
 
 const openCases = 20 // of a person, that are looked at for one to go on with
@@ -267,10 +268,15 @@ func (e *Engine) returns(ctx context.Context, user string) ([]idp.Case, error) {
 	return slices.DeleteFunc(open, func(c idp.Case) bool { return !c.Returns() }), err
 }
 
-// frozenBy is the start of an event of a freeze: its actor is the person, or nobody.
+// frozenBy is the start of an event of a freeze: its actor is the person, nobody, or support.
 func (e *Engine) frozenBy(ctx context.Context, u idp.User, c freezeCause) idp.Event {
 	if c.acting != nil && !c.link {
 		return e.act(ctx, c.acting)
+	}
+	if c.by != nil {
+		by := *c.by
+		by.Subject, by.Merchant, by.Store = u.ID, u.MerchantID, u.StoreID
+		return by
 	}
 	by := idp.Event{Subject: u.ID, Merchant: u.MerchantID, Store: u.StoreID, Network: web.Network(ctx), Policy: e.Policy.Now().Version}
 	if c.at != nil {
@@ -353,6 +359,13 @@ func (e *Engine) StopAt(ctx context.Context, n idp.TerminalNotice, at idp.Termin
 	r := (&http.Request{}).WithContext(ctx)
 	_, err := e.freeze(r, n.UserID, freezeCause{at: &at})
 	return err == nil, err
+}
+
+// FreezeFor freezes a person for whom support acts, in the name of by.
+func (e *Engine) FreezeFor(ctx context.Context, u idp.User, by idp.Event) error {
+	r := (&http.Request{}).WithContext(ctx) // where support sits is nothing for his letter
+	_, err := e.freeze(r, u.ID, freezeCause{by: &by})
+	return err
 }
 
 // freezePage asks before a person freezes himself.

@@ -211,8 +211,8 @@ func (d *drill) rogueAgent(s *scene) {
 		return d.visitor().open(link).submit("token").see(http.StatusOK, "frozen.title").err
 	})
 	s.step("drill.agent.supervisor", func() error {
-		supervisor.open(page).submit("typed", "", "reason", why.Get("reason")).see(http.StatusOK, "error.case_frozen")
-		return supervisor.post(page+"/approve", why).see(http.StatusUnprocessableEntity, "error.case_frozen").err
+		supervisor.open(page).submit("typed", "", "reason", why.Get("reason")).see(http.StatusOK, "state.refused")
+		return supervisor.post(page+"/approve", why).see(http.StatusUnprocessableEntity, "error.moved").err
 	})
 	s.step("drill.agent.nothing", func() error {
 		if link, err := d.sent(thief, caseLink); err == nil {

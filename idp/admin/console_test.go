@@ -95,6 +95,9 @@ func newHouse(t *testing.T, s *storage.Store) *house {
 			}, Notify: func(context.Context, idp.User, string) error { return nil }, Announce: func(context.Context, idp.User, idp.Announcement) error { return nil },
 			Tell:         func(context.Context, idp.User, string, idp.Case, string) error { return nil },
 			VoidRecovery: func(context.Context, string, string, idp.Event) error { return nil },
+			Freeze: func(ctx context.Context, u idp.User, by idp.Event) error {
+				return second(s.FreezeUser(ctx, u.ID, time.Now()))
+			},
 			CaseLink: func(ctx context.Context, u idp.User, c idp.Case, to idp.Identifier) (string, error) {
 				return "", s.Queue(ctx, &idp.Message{UserID: u.ID, Channel: idp.ChannelMail, To: to.Value, Template: "case.link"})
 			},

@@ -184,6 +184,7 @@ func (v *visit) caseActs(c idp.Case, u idp.User) (out []templates.ActLink, err e
 	offer(manage.CaseAnswer, true, "answer", false)
 	offer(manage.CaseEvidence, c.ReadyAt.IsZero() && (c.Kind != idp.CaseNotMe || u.Frozen), "submit", false)
 	offer(manage.CaseApprove, v.Manage.MayApprove(v.r.Context(), v.actor(), c, u) == nil, "approve", false)
+	offer(manage.CaseStop, !u.Frozen, "stop", true)
 	offer(manage.CaseRefuse, true, "refuse", true)
 	return out, nil
 }

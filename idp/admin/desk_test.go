@@ -30,6 +30,11 @@ func compared(h *house) {
 	}
 }
 
+// matched lets a field of the house's case match.
+func matched(h *house) {
+	h.must(second(h.c.Store.WriteEvidence(h.t.Context(), h.notme.ID, idp.Match{Field: idp.FieldSerial, Matched: true, By: h.owner.ID, At: time.Now()}, 3)))
+}
+
 // waiting lets it wait for an approval.
 func waiting(h *house) {
 	compared(h)
@@ -70,6 +75,7 @@ var deskForms = map[string]filled{
 	"/console/cases/{id}/address":   {recovering, values("send_to", "other@example.com")},
 	"/console/cases/{id}/answer":    {recovering, values("answer", "never")},
 	"/console/cases/{id}/submit":    {compared, values()},
+	"/console/cases/{id}/stop":      {compared, values()},
 	"/console/cases/{id}/approve":   {waiting, values()},
 	"/console/cases/{id}/refuse":    {waiting, values()},
 }
@@ -219,6 +225,8 @@ func TestApprovalIsGrave(t *testing.T) {
 	admin.expect(admin.get(staff), 200, zh("case.staff"), zh("state.ready"), templates.T("zh-CN", "console.case.not_yours", zh("error.case_opener")))
 	super := h.as(h.staff[idp.RoleSupportSupervisor], 0)
 	super.look(auditor.ID)
+	super.expect(super.post(staff+"/approve", "met", "1", "reason", "met him at the office"), 403, zh("error.case_no_team"))
+	h.must(h.c.Store.SetTeam(t.Context(), super.staff[idp.RoleSupportSupervisor].ID, "late"))
 	super.expect(super.get(staff+"/approve"), 200, zh("console.case.met_tick"))
 	super.expect(super.post(staff+"/approve", "met", "1", "reason", "met him at the office"), 303, "?saved=approved")
 	if c, err := h.c.Store.Case(t.Context(), cases[0].ID); err != nil || !c.Approved() || !c.Met() {

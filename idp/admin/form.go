@@ -80,6 +80,7 @@ var forms = []form{
 	{"/console/cases/{id}/evidence", manage.CaseEvidence, true, (*visit).casePathOpen, (*visit).askEvidence, (*visit).compare},
 	{"/console/cases/{id}/call", manage.CaseCall, true, (*visit).casePathOpen, caseAct("call", false), (*visit).startCall},
 	{"/console/cases/{id}/digits", manage.CaseCall, true, (*visit).casePathOpen, (*visit).askDigits, (*visit).hear},
+	{"/console/cases/{id}/stop", manage.CaseStop, true, (*visit).casePathOpen, caseAct("stop", true), caseDo((*manage.Manager).StopCaller, "changed")},
 	{"/console/cases/{id}/address", manage.CaseEvidence, true, (*visit).casePathOpen, (*visit).askAddress, (*visit).address},
 	{"/console/cases/{id}/answer", manage.CaseAnswer, true, (*visit).casePathOpen, (*visit).askAnswer, (*visit).answer},
 	{"/console/cases/{id}/submit", manage.CaseEvidence, true, (*visit).casePathOpen, caseAct("submit", false), caseDo((*manage.Manager).SubmitCase, "changed")},

@@ -465,7 +465,7 @@ var filledForms = map[string]filled{
 		return url.Values{"merchant_no": {h.merchant.No}, "store": {h.store.ID}, "serial": {"HF777"}, "model": {"HF-S1"}, "kind": {"smart"}, "reason": {"call 0310"}}
 	}},
 	"/console/terminals/{id}/suspend": {nil, values()},
-	"/console/terminals/{id}/lost":    {nil, values()},
+	"/console/terminals/{id}/lost":    {matched, values()},
 	"/console/terminals/{id}/return":  {terminalIs(idp.TerminalSuspended), values()},
 	"/console/terminals/{id}/found":   {terminalIs(idp.TerminalLost), values()},
 	"/console/terminals/{id}/retire":  {nil, values()},

@@ -261,6 +261,7 @@ func TestEveryActOfEveryKind(t *testing.T) {
 			}},
 			{"call", func(a Actor, id string) error { return d.StartCall(ctx, a, id) }},
 			{"hear", func(a Actor, id string) error { return d.HearCall(ctx, a, id, "none", "1234") }},
+			{"stop", func(a Actor, id string) error { return d.StopCaller(ctx, a, id) }},
 			{"answer", func(a Actor, id string) error { return d.AnswerCase(ctx, a, id, "never") }},
 			{"submit", func(a Actor, id string) error { return d.SubmitCase(ctx, a, id) }},
 			{"refuse", func(a Actor, id string) error { return d.RefuseCase(ctx, a, id) }},
@@ -737,5 +738,29 @@ func TestLookAtAShopIsTold(t *testing.T) {
 		if got := d.templates(d.owner); !slices.Equal(got, []string{"merchant.viewed"}) {
 			t.Errorf("told %v", got)
 		}
+	})
+}
+
+// A freeze by a call needs something that the caller said and that matched, in this case.
+func TestStopCaller(t *testing.T) {
+	storagetest.Each(t, func(t *testing.T, s *storage.Store) {
+		d, ctx := newDesk(t, s), t.Context()
+		c := d.opened()
+		wants(t, d.StopCaller(ctx, d.agent, c.ID), idp.Conflict, "error.case_evidence")
+		d.must(second(d.CompareEvidence(ctx, d.agent, c.ID, idp.FieldBirthday, "1979-01-02")))
+		wants(t, d.StopCaller(ctx, d.agent, c.ID), idp.Conflict, "error.case_evidence")
+		if must(s.User(ctx, d.owner.ID)).Frozen {
+			t.Fatal("frozen by who knows nothing")
+		}
+		d.must(second(d.CompareEvidence(ctx, d.agent, c.ID, idp.FieldBirthday, ownDay)))
+		for _, a := range []Actor{d.admin, d.as(idp.RoleAuditor), d.is(d.owner)} {
+			wants(t, d.StopCaller(ctx, a, c.ID), idp.Forbidden, "error.forbidden")
+		}
+		d.must(d.StopCaller(ctx, d.agent, c.ID))
+		list := d.events(storage.EventFilter{Subject: d.owner.ID, Name: "account.frozen"})
+		if !must(s.User(ctx, d.owner.ID)).Frozen || len(list) != 1 || list[0].Actor != d.agent.User.ID || list[0].Reason == "" {
+			t.Errorf("%+v", list)
+		}
+		wants(t, d.StopCaller(ctx, d.agent, c.ID), idp.Conflict, "error.moved")
 	})
 }

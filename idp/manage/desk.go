@@ -242,6 +242,50 @@ func (m *Manager) recordCall(ctx context.Context, a Actor, c idp.Case, u idp.Use
 	return m.record(ctx, a, e)
 }
 
+// StopCaller freezes whom a case is about: he says so on the telephone, and something that he
+// said has matched.
+func (m *Manager) StopCaller(ctx context.Context, a Actor, id string) error {
+	return m.act(ctx, &a, CaseStop, id, func(ctx context.Context, c idp.Case, u idp.User) error {
+		if u.Frozen {
+			return moved()
+		}
+		if ok, err := m.matched(ctx, c); err != nil || !ok {
+			return or(err, idp.Errorf(idp.Conflict, "error.case_evidence", 1))
+		}
+		return m.Freeze(ctx, u, m.by(a))
+	})
+}
+
+// matched says whether any evidence of one of some cases matched.
+func (m *Manager) matched(ctx context.Context, cases ...idp.Case) (bool, error) {
+	for _, c := range cases {
+		all, err := m.Store.CaseEvidence(ctx, c.ID)
+		if err != nil || idp.Matches(all) > 0 {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
+// calledFor: what support does for a shop because somebody of it calls needs an open case of
+// its in which something that he said has matched. Who acts for his own shop needs none, nor
+// does a policy administrator, whom nobody calls.
+func (m *Manager) calledFor(ctx context.Context, a Actor, merchant string) error {
+	if a.User.Role != idp.RoleSupportAgent && a.User.Role != idp.RoleSupportSupervisor {
+		return nil
+	}
+	open, err := m.Store.Cases(ctx, storage.CaseFilter{Merchant: merchant, State: idp.CaseOpen}, openMost)
+	if err != nil {
+		return err
+	}
+	if ok, err := m.matched(ctx, open...); err != nil || !ok {
+		return or(err, forbidden("error.needs_match"))
+	}
+	return nil
+}
+
+const openMost = 100 // open cases of a shop that are looked at
+
 // Documents are what evidence is compared with, and never shown again: the last six
 // characters of the identity document and the day of birth. "" leaves what was kept.
 type Documents struct{ Tail, Birthday idp.Secret }

@@ -60,6 +60,9 @@ type Manager struct {
 	// sends it; to nobody if to is empty.
 	CaseLink func(ctx context.Context, u idp.User, c idp.Case, to idp.Identifier) (link string, err error)
 
+	// Freeze freezes a person and opens a case of it, in the name of by.
+	Freeze func(ctx context.Context, u idp.User, by idp.Event) error
+
 	board board
 }
 

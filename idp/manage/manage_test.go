@@ -78,6 +78,10 @@ func newHouse(t *testing.T, s *storage.Store) *house {
 		Invite: func(_ idp.ChannelKind, lang, link, name string) (string, string, string, error) {
 			return "Welcome", name + " " + link, "<p>" + link, nil
 		}}}
+	h.Freeze = func(ctx context.Context, u idp.User, by idp.Event) error {
+		by.Name, by.Subject = "account.frozen", u.ID
+		return errors.Join(second(s.FreezeUser(ctx, u.ID, time.Now())), s.Append(ctx, by))
+	}
 	h.NewKeys = func() ([]storage.SigningKey, error) {
 		return []storage.SigningKey{{ID: idp.NewID(), Alg: "ES256", State: "active", Public: []byte("{}"), Private: []byte("k"), CreatedAt: time.Now()}}, nil
 	}
@@ -180,7 +184,7 @@ func TestTableOfPermissions(t *testing.T) {
 		UserInvite: "ms-rrr-", UserLock: "---rrr-", UserUnlock: "---r-r-", UserEnd: "ms-rrr-", UserDisable: "MS-r-r-", UserEnable: "MS-r-r-", StaffEnable: "---4---", StaffRole: "---4---", StaffLeave: "---4---",
 		ClientRead: "---✓--✓", ClientNew: "---4---", ClientChange: "---4---", ClientDisable: "---4---", ClientEnable: "---4---", ClientSecret: "---4---", EventRead: "m--✓-✓✓", EventSubject: "ms-✓✓✓✓", ExplainRead: "----✓✓-", KitCheck: "---✓✓✓✓",
 		MessageRead: "---✓✓✓✓", MessageResend: "---rrr-", CaseRead: "m--✓✓✓✓",
-		CaseOpen: "---rrr-", CaseWork: "---✓✓✓-", CaseEvidence: "---rrr-", CaseCall: "----✓✓-", CaseAnswer: "---rrr-", CaseRefuse: "---rrr-", CaseApprove: "---r-r-",
+		CaseOpen: "---rrr-", CaseWork: "---✓✓✓-", CaseEvidence: "---rrr-", CaseCall: "----✓✓-", CaseStop: "----rr-", CaseAnswer: "---rrr-", CaseRefuse: "---rrr-", CaseApprove: "---r-r-",
 		UserDocuments: "---r-r-", UserReveal: "----rr-", StaffTeam: "---r---",
 		PolicyRead: "---✓--✓", PolicyDraft: "---✓---", PolicySubmit: "---r---", PolicyEnd: "---r---", PolicyApprove: "---4---", PolicyRollBack: "---4---", PolicyEmergency: "---r---", PolicyExport: "---r--r",
 		KeyRead: "---✓--✓", HealthRead: "---✓-✓✓", KeyRotate: "---4---", ApprovalRead: "---✓-✓✓", ApprovalDecide: "---r-r-", ApprovalEnd: "---✓-✓-", ApprovalCollect: "---✓---", Export: "m--r--r",
@@ -273,6 +277,7 @@ func (h *house) calls() map[Action]func(a Actor) error {
 		CaseWork:      func(a Actor) error { return h.TakeCase(ctx, a, "none") },
 		CaseEvidence:  func(a Actor) error { _, err := h.CompareEvidence(ctx, a, "none", "", ""); return err },
 		CaseCall:      func(a Actor) error { return h.StartCall(ctx, a, "none") },
+		CaseStop:      func(a Actor) error { return h.StopCaller(ctx, a, "none") },
 		CaseAnswer:    func(a Actor) error { return h.AnswerCase(ctx, a, "none", "") },
 		CaseRefuse:    func(a Actor) error { return h.RefuseCase(ctx, a, "none") },
 		CaseApprove:   func(a Actor) error { return h.ApproveCase(ctx, a, "none", false) },
@@ -665,6 +670,16 @@ func TestTerminalStates(t *testing.T) {
 			t.Error("its request is still pending")
 		}
 		wants(t, h.SuspendTerminal(ctx, admin, h.terminal.ID), idp.Conflict, "error.moved")
+		called := idp.Case{Kind: idp.CaseNotMe, UserID: h.owner.ID, Merchant: h.merchant.ID, OpenedAt: time.Now(), DueAt: time.Now()}
+		h.must(s.OpenCase(ctx, &called))
+		said := func(is bool) {
+			h.must(second(s.WriteEvidence(ctx, called.ID, idp.Match{Field: idp.FieldSerial, Matched: is, By: agent.User.ID, At: time.Now()}, 3)))
+		}
+		wants(t, h.LoseTerminal(ctx, agent, h.terminal.ID), idp.Forbidden, "error.needs_match")
+		said(false)
+		wants(t, h.LoseTerminal(ctx, agent, h.terminal.ID), idp.Forbidden, "error.needs_match")
+		wants(t, h.LoseTerminal(ctx, h.as(idp.RoleSupportSupervisor), h.terminal.ID), idp.Forbidden, "error.needs_match")
+		said(true)
 		h.must(h.LoseTerminal(ctx, agent, h.terminal.ID))
 		h.must(h.RetireTerminal(ctx, admin, h.terminal.ID))
 		wants(t, h.LoseTerminal(ctx, agent, h.terminal.ID), idp.Conflict, "error.moved")
@@ -702,7 +717,7 @@ func TestLooksAreTold(t *testing.T) {
 	if n := len(h.events(storage.EventFilter{Merchant: h.merchant.ID, Name: "merchant.viewed"})); n != 1 {
 		t.Errorf("%d looks at the merchant", n)
 	}
-	if got := h.messages(h.owner); len(got) != 2 || got[0].Template != "merchant.viewed" || got[1].Template != "account.viewed" { // of support, not of who audits
+	if got := h.told(h.owner); !slices.Equal(got, []string{"merchant.viewed", "account.viewed"}) { // of support, not of who audits
 		t.Errorf("told %v", got)
 	}
 	if ok, err := h.Looked(ctx, h.as(idp.RolePolicyAdmin), h.owner.ID); ok || err != nil {

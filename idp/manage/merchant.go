@@ -293,7 +293,8 @@ func (m *Manager) SuspendTerminal(ctx context.Context, a Actor, id string) error
 	return m.endTerminal(ctx, a, id, TerminalStop, "terminal.suspended", idp.TerminalSuspended, idp.TerminalActive)
 }
 
-// LoseTerminal marks a terminal lost; its tokens die.
+// LoseTerminal marks a terminal lost; its tokens die. Support does so for a caller of whom
+// something has matched.
 func (m *Manager) LoseTerminal(ctx context.Context, a Actor, id string) error {
 	return m.endTerminal(ctx, a, id, TerminalLost, "terminal.lost", idp.TerminalLost, idp.TerminalActive, idp.TerminalSuspended)
 }
@@ -315,6 +316,11 @@ func (m *Manager) endTerminal(ctx context.Context, a Actor, id string, act Actio
 		}
 		if err := Allowed(a.User, act, OfTerminal(t)); err != nil {
 			return err
+		}
+		if act == TerminalLost {
+			if err := m.calledFor(ctx, a, t.MerchantID); err != nil {
+				return err
+			}
 		}
 		if !slices.Contains(from, t.State) {
 			return moved()

@@ -78,6 +78,7 @@ const (
 	CaseWork        Action = "case.work"     // take it, give it back
 	CaseEvidence    Action = "case.evidence" // compare; ask for an approval
 	CaseCall        Action = "case.call"     // the two-way code
+	CaseStop        Action = "case.stop"     // freeze whom the case is about, for he says so on the telephone
 	CaseAnswer      Action = "case.answer"   // one of the prepared answers, to bound channels
 	CaseRefuse      Action = "case.refuse"   // or keep the freeze
 	CaseApprove     Action = "case.approve"  // a link, or the end of a freeze
@@ -214,6 +215,7 @@ var table = map[Action]row{
 	CaseWork:        {No, No, No, Yes, Yes, Yes, No},
 	CaseEvidence:    {No, No, No, Reason, Reason, Reason, No},
 	CaseCall:        {No, No, No, No, Yes, Yes, No},
+	CaseStop:        {No, No, No, No, Reason, Reason, No},
 	CaseAnswer:      {No, No, No, Reason, Reason, Reason, No},
 	CaseRefuse:      {No, No, No, Reason, Reason, Reason, No},
 	CaseApprove:     {No, No, No, Reason, No, Reason, No},

@@ -3,6 +3,7 @@ package server_test
 import (
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -246,4 +247,40 @@ func TestStaffComesBack(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Whoever calls and says something that matches has his account frozen and his terminal marked
+// lost by support alone; before that the same pages refuse.
+func TestFreezeByCall(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		owner, agent := w.from(t, "203.0.113.1"), w.from(t, "203.0.113.2")
+		owner.open("/sign-in").signIn("owner").see(200, "林薇")
+		agent.open("/sign-in").signIn("support_agent")
+		const why = "来电 0310-022，手机被抢"
+		agent.open("/console/cases/new").submit("login", "lin.wei", "lost", "both", "send_to", "139 0001 0009", "reason", why).see(200, "工单已经开好")
+		page := agent.URL.Path
+		terminal := must2(w.Service.Store.TerminalBySerial(t.Context(), w.Terminals["smart"].Serial))(t)
+		lost := "/console/terminals/" + terminal.ID + "/lost"
+		agent.open("/console/merchants/"+terminal.MerchantID).submit("typed", "", "reason", why)
+		agent.post(lost, url.Values{"reason": {why}}).see(403, templates.T("zh-CN", "error.needs_match"))
+		agent.post(page+"/stop", url.Values{"reason": {why}}).see(422, templates.T("zh-CN", "error.case_evidence", 1))
+		agent.post(page+"/evidence", url.Values{"field": {"birthday"}, "value": {w.Users["owner"].Birthday}, "reason": {why}}).see(200, "对上了")
+		agent.post(lost, url.Values{"reason": {why}}).see(200, "")
+		if got := must2(w.Service.Store.Terminal(t.Context(), terminal.ID))(t); got.State != idp.TerminalLost {
+			t.Errorf("%+v", got)
+		}
+		agent.open(page+"/stop").see(200, templates.T("zh-CN", "console.case.stop_lead")).post(page+"/stop", url.Values{"reason": {why}}).see(200, "")
+		frozen := w.events(t, "lin.wei", "account.frozen")
+		if !w.user(t, "lin.wei").Frozen || len(frozen) != 1 || len(w.notices(t, "lin.wei", "frozen")) != 2 {
+			t.Fatalf("frozen %+v, told %v", frozen, w.notices(t, "lin.wei", "frozen"))
+		}
+		cases := w.cases(t, "lin.wei") // opened at the same time
+		freeze := cases[slices.IndexFunc(cases, func(c idp.Case) bool { return c.Kind != idp.CaseRecovery })]
+		if freeze.Kind != idp.CaseFreeze || freeze.OpenedBy != w.user(t, "fang.qing").ID || frozen[0].Actor != freeze.OpenedBy {
+			t.Errorf("%+v", freeze)
+		}
+		if owner.open("/account"); owner.URL.Path == "/account" {
+			t.Error("his session lives on")
+		}
+	})
 }

@@ -99,7 +99,7 @@ func New(ctx context.Context, cfg Config, log *slog.Logger) (*Server, error) {
 	}
 	provider := &oidc.Provider{Store: store, Site: s.site, Policy: s.policy, Issuer: cfg.Issuer, Tokens: &web.Flood{PerMinute: cfg.Limits.RequestsPerMinute}, Log: log}
 	sessions.Copied, provider.Stop = engine.Copied, engine.StopAt
-	manager := &manage.Manager{Store: store, Policy: s.policy, Lists: engine.Lists, Issuer: cfg.Issuer, Invite: invitation(cfg.Operator), NewKeys: oidc.NewKeys, Notify: engine.Notice, Announce: engine.Announce, Zone: cfg.Location(), ShowOnTerminal: engine.ShowShopCode, Tell: engine.CaseNotice, CaseLink: engine.CaseLink, VoidRecovery: engine.VoidRecovery, Wake: make(chan struct{}, 1)}
+	manager := &manage.Manager{Store: store, Policy: s.policy, Lists: engine.Lists, Issuer: cfg.Issuer, Invite: invitation(cfg.Operator), NewKeys: oidc.NewKeys, Notify: engine.Notice, Announce: engine.Announce, Zone: cfg.Location(), ShowOnTerminal: engine.ShowShopCode, Tell: engine.CaseNotice, CaseLink: engine.CaseLink, Freeze: engine.FreezeFor, VoidRecovery: engine.VoidRecovery, Wake: make(chan struct{}, 1)}
 	keep := &keeper{Server: s, manage: manager}
 	if err := keep.found(ctx); err != nil {
 		return nil, errors.Join(err, store.Close())
