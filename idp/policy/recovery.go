@@ -36,8 +36,8 @@ type Returns struct {
 	Code     Bucket        `json:"code"`                 // wrong codes of an account
 	Start    Bucket        `json:"start"`                // by typed name
 	Search   Bucket        `json:"search"`               // for user names, by network
-	Ask      Bucket        `json:"ask"`                  // the terminals of a shop for a confirmation, by account
-	AskShop  Bucket        `json:"ask_shop"`             // and by merchant
+	Ask      Bucket        `json:"questions"`            // the terminals of a shop for a confirmation, by account
+	AskShop  Bucket        `json:"questions_shop"`       // and by merchant
 	Starts   int           `json:"starts" range:"1..20"` // more within StartsIn are a risk
 	StartsIn time.Duration `json:"starts_in" range:"1h..7d"`
 	Enrol    time.Duration `json:"enrol" range:"5m..1h"`    // of the code with which an owner or manager lets staff in
