@@ -74,14 +74,14 @@ func (s *Store) Turn(ctx context.Context, name string, pause time.Duration, now 
 	return last, n == 1, err
 }
 
-// JobRuns lists the newest run of each job, by its name.
+// JobRuns lists the newest run of each job, by its name; turns are no runs.
 func (s *Store) JobRuns(ctx context.Context) ([]JobRun, error) {
 	var rows []struct {
 		Name, Replica string
 		At, Took      int64
 		Failed        bool
 	}
-	err := s.db(ctx).Raw("SELECT * FROM job_runs j WHERE NOT EXISTS (SELECT 1 FROM job_runs k WHERE k.name = j.name AND (k.at > j.at OR k.at = j.at AND k.replica > j.replica)) ORDER BY name").Scan(&rows).Error
+	err := s.db(ctx).Raw("SELECT * FROM job_runs j WHERE replica <> '' AND NOT EXISTS (SELECT 1 FROM job_runs k WHERE k.name = j.name AND k.replica <> '' AND (k.at > j.at OR k.at = j.at AND k.replica > j.replica)) ORDER BY name").Scan(&rows).Error
 	var out []JobRun
 	for _, r := range rows {
 		out = append(out, JobRun{Name: r.Name, Replica: r.Replica, At: fromMicros(r.At), Took: time.Duration(r.Took) * time.Microsecond, Failed: r.Failed})
