@@ -180,18 +180,22 @@ func (w *world) signsInTerminal(t *testing.T, bench *tab) {
 	bench.waits(1, w.S("terminal", "state.signed-in", "林薇"))
 }
 
+// ended are the recoveries of the stories before, of which the terminal says that they are done.
+const ended = 2
+
 // The phone alone begins a wait of which the terminals tell, and the link of a message stops it.
 func (w *world) phoneAlone(t *testing.T, bench *tab) {
-	p, told := w.people["manager"], bench.noticed() // of what was done before
+	p := w.people["manager"]
+	bench.notices(ended)
 	b := w.lost(t, "recover.both_do", p.Username).press(w.T("way.sms")).coded(p.Phone)
 	b.see(200, w.T("recover-hub.plan_wait"), w.T("recover-hub.during")).press(w.T("recover-hub.do_wait"))
 	b.see(200, w.T("recover-wait.waiting"), w.T("recover-wait.told"), w.T("recover-wait.stop"))
 	b.press(w.T("recover-wait.again")).see(200, w.T("recover-wait.waiting"))
-	bench.notices(told + 1)
+	bench.notices(ended + 1)
 	mail := w.tab(t, "mail", phone)
 	mail.open(linkIn(w.letter(t, p.Email, regexp.MustCompile(`/stop\?t=`)), "/stop?t=")).see(200, w.T("freeze.title")).press(w.T("freeze.do")).see(200, w.T("frozen.title"), w.T("frozen.case"))
 	b.press(w.T("recover-wait.again")).see(200, w.T("recover-wait.stopped"))
-	bench.notices(told)
+	bench.notices(ended)
 
 	// Another begins: people decide.
 	again := w.lost(t, "recover.both_do", p.Username).press(w.T("way.mail")).coded(p.Email).see(200, w.T("recover-hub.plan_case"), w.T("recover-hub.case_frozen"))
@@ -200,11 +204,11 @@ func (w *world) phoneAlone(t *testing.T, bench *tab) {
 
 // The phone, and the shop's people who pick its digits on the terminal, are enough at once.
 func (w *world) phoneAndTerminal(t *testing.T, bench *tab) {
-	p, told := w.people["owner"], bench.noticed()
+	p := w.people["owner"]
 	b := w.lost(t, "recover.both_do", p.Username).press(w.T("way.sms")).coded(p.Phone).see(200, w.T("recover-hub.plan_wait"))
 	b.press(w.T("way.terminal")).see(200, w.T("recover-terminal.title")).press(w.T("recover-terminal.do")).see(422, w.T("recover-terminal.waiting"))
 	digits := eval[string](b, `document.querySelector("p.big").lastChild.textContent.trim()`)
-	bench.notices(told+1).pressIn("smart", digits).see(200, w.S("terminal", "notice.confirmed"))
+	bench.notices(ended+1).pressIn("smart", digits).see(200, w.S("terminal", "notice.confirmed"))
 	b.press(w.T("recover-terminal.do")).see(200, w.T("recover-hub.plan_now"), w.T("recover.by.terminal"))
 	b.press(w.T("recover-hub.do_now")).choosesPassword("owner").see(200, w.T("choose-factor.title")).press(w.T("factor.totp")).bindsApp("owner")
 	b.back("owner").see(200, w.T("totp.title"))
@@ -214,21 +218,15 @@ func (w *world) phoneAndTerminal(t *testing.T, bench *tab) {
 // notices waits until the smart terminal shows so many, which people can stop.
 func (b *tab) notices(n int) *tab {
 	b.t.Helper()
-	waitFor(b.t, fmt.Sprint(n, " notices on the terminal"), func() bool { return b.noticed() == n })
+	waitFor(b.t, fmt.Sprint(n, " notices on the terminal"), func() bool {
+		ctx, cancel := b.patient()
+		defer cancel()
+		got, err := chromedp.Run(ctx, chromedp.Evaluate[int](`document.querySelectorAll("#smart form[action$='/stop']").length`))
+		return err == nil && got == n
+	})
 	b.read()
 	b.look()
 	return b
-}
-
-// noticed is how many it shows now, -1 while the page changes.
-func (b *tab) noticed() int {
-	ctx, cancel := b.patient()
-	defer cancel()
-	n, err := chromedp.Run(ctx, chromedp.Evaluate[int](`document.querySelectorAll("#smart form[action$='/stop']").length`))
-	if err != nil {
-		return -1
-	}
-	return n
 }
 
 // newKit makes a new kit for the owner, and keeps its file.

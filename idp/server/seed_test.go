@@ -54,16 +54,22 @@ func TestMain(m *testing.M) {
 func sown(t *testing.T, d storage.Dialect, quiet bool) (dsn, dir string) {
 	t.Helper()
 	s := seeds[quiet][d]
-	s.Lock()
-	if s.template == nil {
-		s.make(t, d, quiet)
-	}
-	s.Unlock()
+	s.ready(t, d, quiet)
 	dir = t.TempDir()
 	for name, text := range s.files {
 		must(t, os.WriteFile(filepath.Join(dir, name), text, 0o600))
 	}
 	return s.template.DSN(t), dir
+}
+
+// ready makes the world that is copied, once. Where that fails nobody waits for it.
+func (s *seed) ready(t *testing.T, d storage.Dialect, quiet bool) {
+	t.Helper()
+	s.Lock()
+	defer s.Unlock()
+	if s.template == nil {
+		s.make(t, d, quiet)
+	}
 }
 
 func (s *seed) make(t *testing.T, d storage.Dialect, quiet bool) {
