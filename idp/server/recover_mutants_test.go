@@ -21,7 +21,7 @@ var mutants = []mutant{
 	{"what proves nothing counts", "idp/policy/recovery.go", `return s.Void != "" || !slices.Contains`, "return !slices.Contains"},
 	{"a flow is open to every browser", "storage/flow.go", "token_hash = ? AND browser_hash = ? AND expires_at", "token_hash = ? AND (browser_hash = ? OR 1 = 1) AND expires_at"},
 	{"sessions and grants outlive a recovery", "flows/recover_end.go", `	if err := e.Store.EndAll(ctx, *s.user, storage.Keep{}, "recovery", by); err != nil {`, `	if err := e.Store.Tx(ctx, func(context.Context) error { by.Flow, _ = "", storage.Keep{}; return nil }); err != nil {`},
-	{"people do not decide after a stop", "flows/recover_wait.go", `		return "disputed", nil`, `		return "", nil`},
+	{"people do not decide while the account is frozen", "flows/recover_wait.go", `		return "frozen", nil`, `		return "", nil`},
 	{"one group replaces the factor, too", "idp/policy/recovery.go", "later, later, people}, passwordOnly: true, voids: true,", "later, later, people}, voids: true,"},
 	{"money moves while a recovery waits", "flows/recover_wait.go", "s.user.Withholds(now).Worse(plan.Withheld), r.Until", "idp.WithholdNothing, r.Until"},
 	{"tokens move money while a recovery waits", "idp/client.go", "return p.User.Withholds(now).Allows(scopes), \"\"", "return scopes, \"\""},
