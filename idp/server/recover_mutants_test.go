@@ -25,6 +25,7 @@ var mutants = []mutant{
 	{"one group replaces the factor, too", "idp/policy/recovery.go", "later, later, people}, passwordOnly: true, voids: true,", "later, later, people}, voids: true,"},
 	{"money moves while a recovery waits", "flows/recover_wait.go", "s.user.Withholds(now).Worse(plan.Withheld), r.Until", "idp.WithholdNothing, r.Until"},
 	{"tokens move money while a recovery waits", "idp/client.go", "return p.User.Withholds(now).Allows(scopes), \"\"", "return scopes, \"\""},
+	{"whoever worked on a case decides it", "idp/manage/case.go", "	if err := or(ofDesk(c), m.isApart(ctx, a, c)); err != nil {", "	if err := ofDesk(c); err != nil {"},
 	{"what a stopped recovery kept back stays kept back", "flows/recover_wait.go", "	if err := e.release(ctx, u.ID, now); err != nil { // the freeze", "	if err := error(nil); err != nil { // the freeze"},
 }
 
