@@ -127,7 +127,7 @@ func (e *Engine) Notice(ctx context.Context, u idp.User, template string) error 
 
 // tellAdministrators tells those who answer for the operator's own staff.
 func (e *Engine) tellAdministrators(ctx context.Context, template string) error {
-	admins, err := e.Store.Users(ctx, storage.UserFilter{Roles: []idp.Role{idp.RolePolicyAdmin}, Status: string(idp.UserActive)}, 1000)
+	admins, err := e.Store.Users(ctx, storage.Administrators, 1000)
 	for _, u := range admins {
 		if err := e.Notice(ctx, u, template); err != nil {
 			return err

@@ -107,6 +107,9 @@ type UserFilter struct {
 	Locked, Frozen                 bool // only such ones
 }
 
+// Administrators are those who answer for the operator's own staff and for policy.
+var Administrators = UserFilter{Roles: []idp.Role{idp.RolePolicyAdmin}, Status: string(idp.UserActive)}
+
 // Users lists a page of users in the order of their ids, after the given one.
 func (s *Store) Users(ctx context.Context, f UserFilter, limit int) ([]idp.User, error) {
 	q := s.db(ctx).Where("id > ?", f.After).Order("id").Limit(limit)

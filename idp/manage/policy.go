@@ -293,7 +293,7 @@ func (m *Manager) ActivateInEmergency(ctx context.Context, a Actor, id string, r
 }
 
 func (m *Manager) tellAdministrators(ctx context.Context, template string) error {
-	admins, err := m.Store.Users(ctx, storage.UserFilter{Roles: []idp.Role{idp.RolePolicyAdmin}, Status: string(idp.UserActive)}, 1000)
+	admins, err := m.Store.Users(ctx, storage.Administrators, 1000)
 	if err != nil {
 		return err
 	}
@@ -344,7 +344,7 @@ func (m *Manager) usable(ctx context.Context, e idp.Edition) error {
 	if err != nil {
 		return err
 	}
-	admins, err := m.Store.Users(ctx, storage.UserFilter{Roles: []idp.Role{idp.RolePolicyAdmin}, Status: string(idp.UserActive)}, 1000)
+	admins, err := m.Store.Users(ctx, storage.Administrators, 1000)
 	if err != nil {
 		return err
 	}
