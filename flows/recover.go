@@ -355,11 +355,9 @@ func (recoverHub) Submit(ctx context.Context, s *State, form url.Values) error {
 	if !s.proven() {
 		return idp.FieldError("", "recover.show_first")
 	}
-	u, err := s.engine.Store.HoldUser(ctx, s.User)
-	if err != nil {
+	if err := s.holdBoth(ctx); err != nil {
 		return err
 	}
-	s.user = &u
 	plan, facts, err := s.decide(ctx)
 	if err != nil {
 		return err
@@ -385,6 +383,24 @@ func (recoverHub) Submit(ctx context.Context, s *State, form url.Values) error {
 	}
 	s.found().Plan = &plan
 	return nil
+}
+
+// holdBoth reads the person and his merchant as they are and keeps them so until what is decided
+// of them is written: a freeze, a lock or another tier comes before it, and counts, or after
+// it, and finds it. The merchant first, as whoever changes that does.
+func (s *State) holdBoth(ctx context.Context) error {
+	if s.user.MerchantID != "" {
+		m, err := s.engine.Store.HoldMerchant(ctx, s.user.MerchantID)
+		if err != nil {
+			return err
+		}
+		s.merchant = &m
+	}
+	u, err := s.engine.Store.HoldUser(ctx, s.User)
+	if err == nil {
+		s.user = &u
+	}
+	return err
 }
 
 // lostFactors are the factors of which the person says which are gone: those that he has

@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -102,12 +103,16 @@ func (s *State) shopAnswered(ctx context.Context, form url.Values) error {
 	if err != nil {
 		return err
 	}
-	right, err := e.Store.UseShopCode(ctx, s.User, e.Store.ShopCodeMAC(s.User, code), now)
+	mac := e.Store.ShopCodeMAC(s.User, code)
+	right, err := e.Store.HasShopCode(ctx, s.User, mac, now)
 	if err != nil {
 		return err
 	}
 	if err := e.guess(ctx, s, methodShop, factor.Answer{Right: right, Reason: "code.wrong"}); err != nil {
-		return err
+		return err // whoever may not guess now has not used it up
+	}
+	if used, err := e.Store.UseShopCode(ctx, s.User, mac, now); err != nil || !used {
+		return cmp.Or(err, errFaster)
 	}
 	s.found().Extra = append(s.found().Extra, idp.Shown{By: idp.ByShop, ID: s.User, At: now})
 	s.Facts.Way, s.Facts.Begun, s.token = "", "", idp.NewToken()

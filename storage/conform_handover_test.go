@@ -117,6 +117,11 @@ func (c *conformity) shopCodes(ctx context.Context) {
 	u, other := c.newcomer(ctx, idp.RoleCashier, "小林"), c.newcomer(ctx, idp.RoleCashier, "小王")
 	mac, until := c.s.ShopCodeMAC(u.ID, "12345678"), c.now.Add(15*time.Minute)
 	c.did(nil, "ShopCodeMAC")
+	has := func(user string, mac []byte, at time.Time) bool {
+		ok, err := c.s.HasShopCode(ctx, user, mac, at)
+		c.did(err, "HasShopCode")
+		return ok
+	}
 	use := func(user string, mac []byte, at time.Time) bool {
 		ok, err := c.s.UseShopCode(ctx, user, mac, at)
 		c.did(err, "UseShopCode")
@@ -135,6 +140,7 @@ func (c *conformity) shopCodes(ctx context.Context) {
 		return !slices.ContainsFunc(list, func(n idp.TerminalNotice) bool { return n.UserID == u.ID })
 	}
 	c.is(shown() && !hidden(), "a code is shown")
+	c.is(!has(u.ID, c.s.ShopCodeMAC(other.ID, "12345678"), c.now) && !has(other.ID, mac, c.now) && !has(u.ID, mac, until) && has(u.ID, mac, c.now), "a code of its person, in time, is not used by looking")
 	c.is(!use(u.ID, c.s.ShopCodeMAC(other.ID, "12345678"), c.now) && !use(other.ID, mac, c.now) && !use(u.ID, mac, until) && use(u.ID, mac, c.now) && !use(u.ID, mac, c.now), "a code once, by its person, in time")
 	c.is(hidden(), "a used code is still shown")
 	set()

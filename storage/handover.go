@@ -208,6 +208,13 @@ func (s *Store) hideShopCodes(ctx context.Context, now time.Time, users ...strin
 	return s.exec(ctx, "UPDATE terminal_notices SET until = ? WHERE kind = ? AND until > ? AND user_id IN ?", micros(now), string(idp.NoticeCode), micros(now), users)
 }
 
+// HasShopCode says whether a code is the one of a person now; [Store.UseShopCode] decides.
+func (s *Store) HasShopCode(ctx context.Context, user string, mac []byte, now time.Time) (bool, error) {
+	var n int64
+	err := s.db(ctx).Raw("SELECT count(*) FROM shop_codes WHERE user_id = ? AND mac = ? AND expires_at > ?", user, mac, micros(now)).Scan(&n).Error
+	return n == 1, err
+}
+
 // UseShopCode uses the code of a person up; false when it is another, was used or is too
 // old.
 func (s *Store) UseShopCode(ctx context.Context, user string, mac []byte, now time.Time) (bool, error) {

@@ -2,7 +2,10 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"gorm.io/gorm"
 
 	"hufu/idp"
 	"hufu/idp/seal"
@@ -54,6 +57,23 @@ func (s *Store) Merchant(ctx context.Context, id string) (idp.Merchant, error) {
 	var row merchantRow
 	if err := s.db(ctx).Where("id = ?", id).Take(&row).Error; err != nil {
 		return idp.Merchant{}, notFound(err)
+	}
+	return s.toMerchant(row)
+}
+
+// HoldMerchant reads a merchant and keeps its row from being changed by others until the
+// transaction ends: what is begun under one tier is seen by whoever brings another.
+func (s *Store) HoldMerchant(ctx context.Context, id string) (idp.Merchant, error) {
+	if !InTx(ctx) {
+		return idp.Merchant{}, errors.New("storage: HoldMerchant outside a transaction")
+	}
+	var row merchantRow
+	res := s.db(ctx).Raw("SELECT * FROM merchants WHERE id = ?"+s.holding(), id).Scan(&row)
+	if res.Error == nil && row.ID == "" {
+		res.Error = gorm.ErrRecordNotFound
+	}
+	if res.Error != nil {
+		return idp.Merchant{}, notFound(res.Error)
 	}
 	return s.toMerchant(row)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"hufu/idp"
+	"hufu/idp/policy"
 )
 
 // The owner forgot his password before eight: phone and app code at once, everything else
@@ -456,6 +457,18 @@ func TestRecoveryByTheShop(t *testing.T) {
 		}
 		stranger := w.from(t, "203.0.113.43")
 		stranger.lost("both", "no.such").by("shop").submit("code", "48219130").see(422, "")
+
+		w.ripe(t, somebody{Login: "shop.two", TOTP: true}, "203.0.113.44")
+		two := w.user(t, "shop.two")
+		mac := store.ShopCodeMAC(two.ID, "48219131")
+		must(t, store.SetShopCode(t.Context(), two.ID, w.user(t, "lin.wei").ID, mac, time.Now().Add(15*time.Minute)))
+		b = w.from(t, "203.0.113.44")
+		b.lost("both", "shop.two").by("shop")
+		w.left(t, "recover", []byte(two.ID), policy.Default().Returns.Code) // a thief has guessed
+		b.submit("code", "48219131").see(422, "验证码不对") // not looked at, and nobody learns that
+		if has, err := store.HasShopCode(t.Context(), two.ID, mac, time.Now()); err != nil || !has {
+			t.Error("a code that was not looked at is used up", err)
+		}
 	})
 }
 

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"context"
 	"net/url"
 	"slices"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 
 	"hufu/idp"
 	"hufu/idp/manage"
+	"hufu/idp/policy"
 	"hufu/idp/session"
 	"hufu/templates"
 )
@@ -429,6 +431,37 @@ func TestRecoveryHindered(t *testing.T) {
 					t.Errorf("%s: %s", login, b.text())
 				}
 			}
+		}
+	})
+}
+
+// A wait that begins while another tier is being brought is as long as that tier wants it.
+func TestWaitBesideAnotherTier(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		w.ripe(t, somebody{Login: "beside.one", Phone: "+8613900020051", Mail: "beside.one@example.com"}, "203.0.113.88")
+		b := w.from(t, "203.0.113.88")
+		b.lost("password", "beside.one").shows("introduce:phone", "+8613900020051").see(200, "要等一段时间")
+		store, u := w.Service.Store, w.user(t, "beside.one")
+		tier := must2(store.Merchant(t.Context(), u.MerchantID))(t).Tier
+		begun := make(chan struct{})
+		must(t, store.Tx(t.Context(), func(ctx context.Context) error {
+			err := w.Service.Manager().ChangeTier(ctx, manage.Actor{User: w.user(t, w.Users["policy_admin"].Username), Reason: "更高的风险等级"}, manage.NewTier{Merchant: u.MerchantID, Was: tier, To: idp.TierHighValue})
+			go func() {
+				defer close(begun)
+				b.submit("do", "go")
+			}()
+			for range 400 { // until the other has read what it decides from, and waits for this one
+				if _, err := store.User(t.Context(), u.ID); err != nil {
+					return err
+				}
+			}
+			return err
+		}))
+		<-begun
+		b.see(200, "还要等")
+		high := policy.Default().Recovery.High
+		if r := w.recoveries(t, "beside.one"); len(r) != 1 || r[0].DueAt.Sub(r[0].StartedAt) != high {
+			t.Errorf("want a wait of %v: %+v", high, r)
 		}
 	})
 }
