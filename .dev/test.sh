@@ -85,29 +85,32 @@ else
 fi
 step "fuzzing, ${FUZZTIME:-2s} each"
 fuzz_short
-# The stories of the whole server take longest: they run beside the other packages, without those that the race detector
-# has seen.
-plain=$(go list ./... | grep -v '/idp/server$')
+# What the race detector has seen is not run again without it.
+plain=$(go list ./...)
 seen='^$'
 if can_race; then
-	# shellcheck disable=SC2086 # one word a package
-	raced=$(go list $RACE_PACKAGES)
-	plain=$(printf '%s\n' "$plain" | grep -vxF "$raced" || true)
 	seen=$RACE_STORIES
 	step "go test -race, for $RACE_PACKAGES"
+	# shellcheck disable=SC2086 # one word a package
+	CGO_ENABLED=1 go test -race -timeout 15m $RACE_PACKAGES
+	step "go test -race, for the tests of many at once in $STORY_PACKAGES"
 	# shellcheck disable=SC2086
-	CGO_ENABLED=1 go test -race -timeout 15m $raced
-	step "go test -race, for the stories of many at once"
-	CGO_ENABLED=1 go test -race -timeout 15m -run "$RACE_STORIES" ./idp/server
-	step "go test, for the other packages"
+	CGO_ENABLED=1 go test -race -timeout 60m -run "$RACE_STORIES" $STORY_PACKAGES
+	# shellcheck disable=SC2086
+	plain=$(printf '%s\n' "$plain" | grep -vxF "$(go list $RACE_PACKAGES)")
+	step "go test, for the others"
 else
 	step "go test, without the race detector: it needs a C compiler (and RACE_PACKAGES not empty)"
 fi
+# The packages with many stories run beside the others.
+# shellcheck disable=SC2086
+plain=$(printf '%s\n' "$plain" | grep -vxF "$(go list $STORY_PACKAGES)")
 failed=0
-go test -timeout 20m -skip "$seen" ./idp/server >"$work/server.log" 2>&1 &
-server=$!
+# shellcheck disable=SC2086
+go test -p 1 -timeout 20m -skip "$seen" $STORY_PACKAGES >"$work/stories.log" 2>&1 &
+stories=$!
 # shellcheck disable=SC2086
 go test -timeout 20m $plain || failed=1
-wait "$server" || failed=1
-cat "$work/server.log"
+wait "$stories" || failed=1
+cat "$work/stories.log"
 exit "$failed"
