@@ -67,6 +67,7 @@ func doorSamples() []sample {
 			Rules: PasswordRules{Told: true, Score: 1, Lines: []PasswordRule{{Name: "min_length", Args: []any{10}, Told: true, Met: true}, {Name: "patterns", Told: true, Met: true},
 				{Name: "personal", Told: true, Why: []FieldError{{Key: "password.phone"}, {Key: "password.pinyin"}}}, {Name: "min_score", Told: true, Why: []FieldError{{Key: "password.weak"}}}}}}},
 		{"new-password-join", NewPassword{Form: bad("again", "new-password.differ"), Action: "/flows/f1/new-password", Login: "lin.wei", Name: "林薇", Least: 12}},
+		{"new-password-lost", NewPassword{Action: "/flows/f1/new-password", Login: "138****0001", Least: 10, Lost: true, Username: "lin.wei"}},
 		{"totp", TOTP{Action: "/flows/f1/totp", Login: "lin.wei", Ways: ways, TrustDays: 30}},
 		{"totp-refused", TOTP{Form: withHint(bad("code", "otp.reused"), "otp.hint"), Action: "/flows/f1/totp", Login: "lin.wei", Ways: ways}},
 		{"code-phone", Code{Action: "/flows/f1/code", Where: "138****0001", Channel: "phone", ResendAction: "/flows/f1/resend", Digits: 6, Minutes: 5, Ways: ways[1:]}},
