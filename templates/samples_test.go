@@ -181,7 +181,7 @@ func secondSamples() []sample {
 		{"undo-mail", Undo{Form: bad("", "public.s2", noon), Action: "/undo", Token: "t0k3n", Kind: "email", Old: "l***i@example.com", At: noon.Add(-time.Hour), Until: due}},
 		{"undone-phone", Undone{Kind: "phone", Old: "138****0001"}}, {"undone-mail", Undone{Kind: "email", Old: "l***i@example.com"}},
 		{"undone-gone", Undone{Kind: "phone", Old: "138****0001", Gone: true}},
-		{"link-gone", LinkGone{Explain: "482-913-0576"}},
+		{"link-gone-freeze", LinkGone{Kind: "freeze", Explain: "482-913-0576"}}, {"link-gone-undo", LinkGone{Kind: "undo", Explain: "482-913-0576"}}, {"link-gone-case", LinkGone{Kind: "case", Explain: "482-913-0576"}},
 		{"confirm", Confirm{TitleKey: "account.remove", TextKey: "account.undo", Args: []any{"138****0001", "12:00"}, ButtonKey: "account.remove", Action: "/account/factors/remove",
 			Hidden: map[string]string{"credential": "c1"}, Danger: true, Back: "/account/factors", Tab: "factors"}},
 		{"confirm-refused", Confirm{Form: bad("", "public.s2", noon), TitleKey: "account.end_all", ButtonKey: "account.end_all", Action: "/account/sessions/end-others"}},
