@@ -465,3 +465,37 @@ func TestWaitBesideAnotherTier(t *testing.T) {
 		}
 	})
 }
+
+// What asks at a shop's terminals for somebody ends with his freeze, a recovery or none.
+func TestFreezeEndsWhatTerminalsAsk(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		mine, _ := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "quiet.one", TOTP: true, Phone: "+8613900020061", Mail: "quiet.one@example.com"}, "203.0.113.89")
+		w.till(t)
+		b := w.from(t, "203.0.113.90")
+		b.lost("both", "quiet.one").by("terminal").see(200, "在店里的终端上确认")
+		if n := w.asked(t, "quiet.one"); len(n) != 1 {
+			t.Fatalf("asked %+v", n)
+		}
+		mine.open("/sign-in").signIn("quiet.one").post("/account/freeze", nil)
+		if !w.user(t, "quiet.one").Frozen {
+			t.Fatal(mine.text())
+		}
+		if n := w.asked(t, "quiet.one"); len(n) != 0 {
+			t.Errorf("still asked: %+v", n)
+		}
+	})
+}
+
+// Where a recovery could not be told of, that is tried again soon.
+func TestRemindersAreTriedAgain(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if next, err := w.Service.TellRecoveries(ctx); err == nil || time.Until(next) > time.Minute {
+			t.Errorf("%v, again in %v", err, time.Until(next))
+		}
+		if next, err := w.Service.TellRecoveries(t.Context()); err != nil || time.Until(next) != time.Hour {
+			t.Errorf("%v, again in %v", err, time.Until(next))
+		}
+	})
+}
