@@ -240,13 +240,20 @@ func (s *State) movedRecovery(ctx context.Context, r, was idp.Recovery) error {
 	return s.engine.tellRecovery(ctx, *s.user, "recovery.moved", letter)
 }
 
-// as says whether r shows as much as a recovery that runs was begun with.
+// as says whether r shows as much as a recovery that runs was begun with. The link of a case
+// works once, so where its browser is gone a newer case stands for it; and beside a case a known
+// computer, which may be that browser, was worth nothing.
 func as(r, running idp.Recovery) bool {
 	if r.Lost != running.Lost {
 		return false
 	}
 	for _, was := range running.Shown {
-		if was.Void == "" && !slices.ContainsFunc(r.Shown, func(v idp.Shown) bool { return v.By == was.By && v.ID == was.ID && v.Void == "" }) {
+		if was.Void != "" || was.By == idp.ByComputer && running.Case != "" {
+			continue
+		}
+		if !slices.ContainsFunc(r.Shown, func(v idp.Shown) bool {
+			return v.By == was.By && v.Void == "" && (v.ID == was.ID || v.By == idp.ByCase && v.At.After(was.At))
+		}) {
 			return false
 		}
 	}

@@ -269,9 +269,9 @@ func (v *visit) newCase() (templates.ConsoleForm, error) {
 	} else {
 		p.Note = &templates.Note{Icon: "user", Text: v.t("console.case.found")}
 	}
-	lost := choices(v, "desk.lost.", string(idp.LostBoth), string(idp.LostUsername), string(idp.LostPassword), string(idp.LostSecond), string(idp.LostBoth), idp.CaseFreeze)
+	lost := choices(v, "desk.lost.", string(idp.LostBoth), string(idp.LostPassword), string(idp.LostSecond), string(idp.LostBoth), idp.CaseFreeze)
 	p.Inputs = append(p.Inputs, templates.Input{Name: "says", Label: "console.case.says", Hint: "console.case.says_hint", Most: 64, Optional: true},
-		templates.Input{Name: "lost", Label: "console.case.lost", Kind: "select", Options: lost},
+		templates.Input{Name: "lost", Label: "console.case.lost", Hint: "console.case.lost_hint", Kind: "select", Options: lost},
 		templates.Input{Name: "send_to", Label: "console.case.to", Hint: "console.case.to_hint", Optional: true})
 	if v.may(manage.CaseApprove) {
 		p.Inputs = append(p.Inputs, templates.Input{Name: "met", Label: "console.case.met_tick", Hint: "console.case.met_hint", Kind: "tick"})

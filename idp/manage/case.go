@@ -19,7 +19,7 @@ type NewCase struct {
 	Login              string // any name of his; else
 	MerchantNo, Serial string
 	Says               string // who he says he is
-	Lost               string // an [idp.Lost], or "freeze": he wants to be let out of one
+	Lost               string // an [idp.Lost] but a user name, which the door tells; or "freeze": he wants to be let out of one
 	To                 string // phone or e-mail that a link goes to
 	Met                bool   // one of the operator's own, and in person
 }
@@ -48,7 +48,7 @@ func (m *Manager) OpenCase(ctx context.Context, a Actor, in NewCase) (idp.Case, 
 		bad.add(err)
 		writeTo(&c, a, to)
 	}
-	if lost := idp.Lost(in.Lost); c.Returns() && !slices.Contains([]idp.Lost{idp.LostUsername, idp.LostPassword, idp.LostSecond, idp.LostBoth}, lost) {
+	if lost := idp.Lost(in.Lost); c.Returns() && !slices.Contains([]idp.Lost{idp.LostPassword, idp.LostSecond, idp.LostBoth}, lost) {
 		bad.add(idp.FieldError("lost", "error.choose"))
 	}
 	if err := bad.err(); err != nil {

@@ -359,6 +359,58 @@ func TestRecoveryGoesOnElsewhere(t *testing.T) {
 	})
 }
 
+// Whose browser is gone while the recovery of his case waits gets another case, and its link goes on
+// with that recovery: it ends no later by it, and names the newer one. An older case, a code on
+// a channel and a used link take nothing over.
+func TestCaseGoesOnElsewhere(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		const login, phone = "case.else", "+8613900020075"
+		known, _ := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: login, TOTP: true, Phone: phone, Mail: login + "@example.com"}, "203.0.113.91")
+		u := w.user(t, login)
+		linked := func(b *browser) (c idp.Case, token string) {
+			t.Helper()
+			c = w.approved(t, u)
+			token = w.linkTo(t, u, idp.LinkCase, c.ID)
+			b.open("/recover/case?t="+token).submit("token").see(200, "要等一段时间")
+			return c, token
+		}
+		older := w.from(t, "198.51.100.91")
+		linked(older)
+		time.Sleep(time.Minute)
+		_, token := linked(known)
+		known.submit("do", "go").see(200, "还要等")
+		r := w.recoveries(t, login)[0]
+		if r.Row != 13 || !slices.ContainsFunc(r.Shown, func(v idp.Shown) bool { return v.By == idp.ByComputer }) {
+			t.Fatalf("%+v", r)
+		}
+		runs := templates.T("zh-CN", "recover.running")
+		older.submit("do", "go").see(422, runs)
+		w.from(t, "198.51.100.92").lost("both", login).shows("introduce:phone", phone).submit("do", "go").see(422, runs)
+		w.from(t, "198.51.100.93").post("/recover/case", url.Values{"token": {token}}).see(410, "")
+		if got := w.recoveries(t, login); len(got) != 1 || got[0].Flow != r.Flow || got[0].Case != r.Case {
+			t.Errorf("%+v, was %+v", got, r)
+		}
+		time.Sleep(10 * time.Hour)
+		second := w.from(t, "198.51.100.94")
+		c, _ := linked(second)
+		second.submit("do", "go").see(200, "还要等")
+		if got := w.recoveries(t, login)[0]; got.ID != r.ID || got.Flow == r.Flow || got.Case != c.ID || !got.DueAt.Equal(r.DueAt) || !got.Until.Equal(r.Until) {
+			t.Errorf("%+v, was %+v", got, r)
+		}
+		if n := len(w.notices(t, login, "recovery.moved")); n != 2 {
+			t.Errorf("%d notices that it moved", n)
+		}
+		known.open(known.URL.String()).see(200, "在别的浏览器里接着办了")
+		time.Sleep(time.Until(r.DueAt) + time.Minute)
+		second.open(second.URL.String()).chooses().submit("factor", "totp")
+		enrol(t, second)
+		second.see(200, "找回来了")
+		if got := w.recoveries(t, login); len(got) != 1 || got[0].State != idp.RecoveryDone || got[0].Case != c.ID {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
 // Row 11 leaves the second factor, but a passkey that is named lost lets in whoever finds it: it
 // ends. What is not named stays, and who has lost the password alone is asked for none.
 func TestLostPasskeyEnds(t *testing.T) {
