@@ -178,9 +178,11 @@ func (s *State) wait(ctx context.Context, plan policy.RecoveryPlan, f policy.Rec
 		return err
 	}
 	if running != nil {
-		if !as(r, *running) {
-			return s.refuseRunning(ctx, *running)
+		if running, err = s.succeeds(ctx, r, *running); err != nil {
+			return err
 		}
+	}
+	if running != nil {
 		r.ID, r.StartedAt = running.ID, running.StartedAt
 		if r.DueAt = running.StartedAt.Add(plan.Wait); r.DueAt.After(running.DueAt) { // it never moves away
 			r.DueAt = running.DueAt
@@ -212,6 +214,25 @@ func (s *State) wait(ctx context.Context, plan policy.RecoveryPlan, f policy.Rec
 		return s.movedRecovery(ctx, r, *running)
 	}
 	return s.begunRecovery(ctx, r, running == nil)
+}
+
+// succeeds is the recovery that r goes on with, nil where r takes the place of the one that ran.
+func (s *State) succeeds(ctx context.Context, r, running idp.Recovery) (*idp.Recovery, error) {
+	switch {
+	case as(r, running):
+		return &running, nil
+	case overrules(r.Shown, running):
+		e := s.engine
+		return nil, e.VoidRecovery(ctx, s.User, "overruled", idp.Event{Flow: s.ID, Network: web.Network(ctx), Policy: e.Policy.Now().Version})
+	}
+	return nil, s.refuseRunning(ctx, running)
+}
+
+// overrules: what two people have approved takes the place of what somebody, with less, had
+// begun. It waits as long as it would have without that.
+func overrules(shown []idp.Shown, running idp.Recovery) bool {
+	byCase := func(v idp.Shown) bool { return v.By == idp.ByCase && v.Void == "" }
+	return slices.ContainsFunc(shown, byCase) && !slices.ContainsFunc(running.Shown, byCase)
 }
 
 // refuseRunning: somebody with less, or other, proofs comes while a recovery waits.
@@ -251,13 +272,23 @@ func as(r, running idp.Recovery) bool {
 		if was.Void != "" || was.By == idp.ByComputer && running.Case != "" {
 			continue
 		}
-		if !slices.ContainsFunc(r.Shown, func(v idp.Shown) bool {
-			return v.By == was.By && v.Void == "" && (v.ID == was.ID || v.By == idp.ByCase && v.At.After(was.At))
-		}) {
+		if !slices.ContainsFunc(r.Shown, func(v idp.Shown) bool { return instead(v, was) }) {
 			return false
 		}
 	}
 	return true
+}
+
+// instead says whether v is what was shown before, or stands for it.
+func instead(v, was idp.Shown) bool {
+	return v.By == was.By && v.Void == "" && (v.ID == was.ID || v.By == idp.ByCase && v.At.After(was.At))
+}
+
+// more says whether something counts by now that did not when a recovery began.
+func more(shown, before []idp.Shown) bool {
+	return slices.ContainsFunc(shown, func(v idp.Shown) bool {
+		return v.Void == "" && !slices.ContainsFunc(before, func(was idp.Shown) bool { return was.Void == "" && instead(v, was) })
+	})
 }
 
 func caseOf(shown []idp.Shown) string {

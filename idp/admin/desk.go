@@ -141,7 +141,7 @@ func (v *visit) caseNotes(c idp.Case, u idp.User, fields []manage.FieldState, ca
 	}
 	need := v.Manage.Policy.Now().Desk.Matches
 	switch {
-	case c.Kind == idp.CaseNotMe && !u.Frozen:
+	case !c.Returns() && !u.Frozen:
 		add("", "info", v.t("console.case.next_read"))
 	case !c.ReadyAt.IsZero():
 		add("", "info", v.t("console.case.next_approve"))
@@ -182,7 +182,7 @@ func (v *visit) caseActs(c idp.Case, u idp.User) (out []templates.ActLink, err e
 	offer(manage.CaseCall, true, "call", false)
 	offer(manage.CaseEvidence, c.Returns() && c.ReadyAt.IsZero(), "address", false)
 	offer(manage.CaseAnswer, true, "answer", false)
-	offer(manage.CaseEvidence, c.ReadyAt.IsZero() && (c.Kind != idp.CaseNotMe || u.Frozen), "submit", false)
+	offer(manage.CaseEvidence, c.ReadyAt.IsZero() && (c.Returns() || u.Frozen), "submit", false)
 	offer(manage.CaseApprove, v.Manage.MayApprove(v.r.Context(), v.actor(), c, u) == nil, "approve", false)
 	offer(manage.CaseStop, !u.Frozen, "stop", true)
 	offer(manage.CaseRefuse, true, "refuse", true)

@@ -529,3 +529,97 @@ func TestWaitBesideAnotherTier(t *testing.T) {
 		}
 	})
 }
+
+// What asks at a shop's terminals for somebody ends with his freeze, a recovery or none.
+func TestFreezeEndsWhatTerminalsAsk(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		mine, _ := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "quiet.one", TOTP: true, Phone: "+8613900020061", Mail: "quiet.one@example.com"}, "203.0.113.89")
+		w.till(t)
+		b := w.from(t, "203.0.113.90")
+		b.lost("both", "quiet.one").by("terminal").see(200, "在店里的终端上确认")
+		if n := w.asked(t, "quiet.one"); len(n) != 1 {
+			t.Fatalf("asked %+v", n)
+		}
+		mine.open("/sign-in").signIn("quiet.one").post("/account/freeze", nil)
+		if !w.user(t, "quiet.one").Frozen {
+			t.Fatal(mine.text())
+		}
+		if n := w.asked(t, "quiet.one"); len(n) != 0 {
+			t.Errorf("still asked: %+v", n)
+		}
+	})
+}
+
+// Where a recovery could not be told of, that is tried again soon.
+func TestRemindersAreTriedAgain(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if next, err := w.Service.TellRecoveries(ctx); err == nil || time.Until(next) > time.Minute {
+			t.Errorf("%v, again in %v", err, time.Until(next))
+		}
+		if next, err := w.Service.TellRecoveries(t.Context()); err != nil || time.Until(next) != time.Hour {
+			t.Errorf("%v, again in %v", err, time.Until(next))
+		}
+	})
+}
+
+// I14: a wait comes nearer by more proof alone, not because what made it long has passed.
+func TestRiskThatPassesBringsNoEndNearer(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		const login, phone = "past.one", "+8613900020081"
+		w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: login, TOTP: true, Phone: phone, Mail: "past.one@example.com"}, "203.0.113.95")
+		must(t, w.Service.Store.Append(t.Context(), idp.Event{Name: "terminal.rekeyed", Merchant: w.user(t, login).MerchantID, At: time.Now().Add(time.Hour - policy.Default().Recovery.Lately)}))
+		b := w.from(t, "203.0.113.95")
+		b.lost("both", login).shows("introduce:phone", phone).submit("do", "go").see(200, "还要等")
+		r := w.recoveries(t, login)[0]
+		if r.Level != 1 {
+			t.Fatalf("%+v", r)
+		}
+		time.Sleep(2 * time.Hour)
+		second := w.from(t, "203.0.113.95")
+		second.lost("both", login).shows("introduce:phone", phone).submit("do", "go").see(200, "还要等")
+		if got := w.recoveries(t, login)[0]; !got.DueAt.Equal(r.DueAt) || got.Level != 1 || got.Flow == r.Flow {
+			t.Errorf("%+v, was %+v", got, r)
+		}
+		second.shows("code:"+w.contact(t, login, idp.IdentifierEmail).ID, "past.one@example.com").submit("do", "go").see(200, "还要等")
+		if got := w.recoveries(t, login)[0]; !got.DueAt.Before(r.DueAt) || got.Level != 0 || got.ID != r.ID {
+			t.Errorf("%+v, was %+v", got, r)
+		}
+	})
+}
+
+// Whoever holds the stolen phone and has begun keeps the owner from nothing that two people have
+// approved: that takes its place, and waits its own time in full.
+func TestCaseOverrulesWhatHasLess(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		const login, phone = "over.one", "+8613900020082"
+		w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: login, TOTP: true, Phone: phone, Mail: "over.one@example.com"}, "203.0.113.96")
+		thief := w.from(t, "198.51.100.96")
+		thief.lost("both", login).shows("introduce:phone", phone).submit("do", "go").see(200, "还要等")
+		first := w.recoveries(t, login)[0]
+		time.Sleep(10 * time.Hour)
+		u, b := w.user(t, login), w.from(t, "203.0.113.96")
+		c := w.approved(t, u)
+		b.open("/recover/case?t="+w.linkTo(t, u, idp.LinkCase, c.ID)).submit("token").see(200, "要等一段时间")
+		if strings.Contains(b.text(), templates.T("zh-CN", "recover.running")) {
+			t.Error("the page speaks of what is overruled")
+		}
+		b.submit("do", "go").see(200, "还要等")
+		all := w.recoveries(t, login)
+		if len(all) != 2 || all[0].Case != c.ID || all[0].State != idp.RecoveryWaiting || all[1].State != idp.RecoveryVoid || all[0].DueAt.Sub(time.Now()) < policy.Default().Recovery.Raised {
+			t.Fatalf("%+v", all)
+		}
+		if ev := w.events(t, login, "recovery.stopped"); len(ev) != 1 || ev[0].Reason != "overruled" || ev[0].Data["recovery"] != first.ID {
+			t.Errorf("%+v", ev)
+		}
+		if n := len(w.notices(t, login, "recovery.void")); n != 2 {
+			t.Errorf("%d notices", n)
+		}
+		thief.open(thief.URL.String()).see(200, "作废")
+		w.from(t, "198.51.100.97").lost("both", login).shows("introduce:phone", phone).submit("do", "go").see(422, templates.T("zh-CN", "recover.running"))
+		if u := w.user(t, login); u.Withholds(time.Now()) != idp.WithholdMoney || !u.WithheldUntil.Equal(all[0].Until) {
+			t.Errorf("withheld %q until %v, want %v", u.Withheld, u.WithheldUntil, all[0].Until)
+		}
+	})
+}
