@@ -423,17 +423,20 @@ func (recoverWait) Choose(s *State, way string) bool {
 	return true
 }
 
-func (recoverWait) Show(ctx context.Context, s *State) (templates.Content, error) {
+func (recoverWait) Show(ctx context.Context, s *State) (_ templates.Content, err error) {
 	s.explains()
 	if why := s.hindered(); why != "" {
-		return templates.RecoverHub{Form: s.Form, Lost: string(s.lost()), Refused: why}, nil
+		p := templates.RecoverHub{Form: s.Form, Lost: string(s.lost()), Refused: why}
+		p.FreezeCase, err = s.engine.openCase(ctx, *s.user)
+		return p, err
 	}
 	if s.recovery == nil {
 		p := templates.RecoverCase{CaseNumber: s.found().Case, Form: s.Form}
-		if s.user != nil && s.user.Role.Operator() {
-			p.Staff = true
+		if s.user != nil {
+			p.Staff, p.Frozen = s.user.Role.Operator(), s.user.Frozen
+			p.FreezeCase, err = s.engine.openCase(ctx, *s.user)
 		}
-		return p, nil
+		return p, err
 	}
 	r, now := *s.recovery, time.Now()
 	p := templates.RecoverWait{Form: s.Form, Again: s.path(), Stop: s.path("recover-wait", "stop"), State: string(r.State), Start: r.StartedAt, Due: r.DueAt, Until: r.Until,
@@ -475,7 +478,7 @@ func (s *State) hindered() string {
 	case why != "":
 		return closedTo(why)
 	case s.user.Frozen:
-		return "recover-hub.case_frozen"
+		return "recover-hub.frozen"
 	case s.recovery == nil:
 		return "recover-wait.void_lead"
 	}

@@ -10,6 +10,7 @@ import (
 
 	"hufu/idp"
 	"hufu/idp/policy"
+	"hufu/templates"
 )
 
 // The owner forgot his password before eight: phone and app code at once, everything else
@@ -153,10 +154,18 @@ func TestRecoveryIsStopped(t *testing.T) {
 		// The thief comes again: nothing starts.
 		again := w.from(t, "198.51.100.23")
 		again.lost("password", "stop.one").shows("introduce:email", "stop.one@example.com").see(200, "还差一样")
-		// The owner proves more; while frozen, people decide.
+		freeze := w.cases(t, "stop.one")[0]
+		if !again.has("way") || strings.Contains(again.text(), freeze.Number) || strings.Contains(again.text(), "冻结") {
+			t.Errorf("whoever has shown nothing that counts is told why people decide: %s", again.text())
+		}
+		// The owner proves more; while frozen, people decide, in the case of the freeze first.
 		time.Sleep(time.Minute)
 		mine := w.from(t, "203.0.113.23")
-		mine.lost("password", "stop.one").shows("introduce:phone", "+8613900010003").see(200, "要由客服来办").submit("do", "go").see(200, "交给客服了")
+		mine.lost("password", "stop.one").shows("introduce:phone", "+8613900010003").see(200, "要由客服来办").see(200, freeze.Number)
+		mine.submit("do", "go").see(200, "交给客服了").see(200, templates.T("zh-CN", "recover-case.frozen")).see(200, templates.T("zh-CN", "recover-case.freeze")+" "+freeze.Number)
+		if c := w.cases(t, "stop.one")[0]; c.Kind != idp.CaseRecovery || !strings.Contains(mine.text(), c.Number) {
+			t.Errorf("%+v: %s", c, mine.text())
+		}
 		// A strong return settles it.
 		time.Sleep(time.Hour)
 		old.open("/sign-in").signIn("stop.one")
@@ -593,5 +602,31 @@ func TestRecoveryAsksWhichAreLost(t *testing.T) {
 		if r := w.recoveries(t, "which.one")[0]; r.Row != 8 || len(r.Gone) != 1 || r.Gone[0] != keys["店里的钥匙"] {
 			t.Errorf("%+v", r)
 		}
+	})
+}
+
+// One more proof is offered where it helps: to come sooner, or to have less kept back; and not
+// where all works at once.
+func TestRecoveryOffersWhatHelps(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		const login, phone = "helps.one", "+8613900010097"
+		_, kit := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: login, TOTP: true, Phone: phone, Mail: login + "@example.com"}, "203.0.113.45")
+		sooner, less := templates.T("zh-CN", "recover-hub.more"), templates.T("zh-CN", "recover-hub.less")
+		offers := func(b *browser, plan, words string) {
+			t.Helper()
+			b.see(200, plan)
+			for _, w := range []string{sooner, less} {
+				if strings.Contains(b.text(), w) != (w == words) {
+					t.Errorf("want %q: %s", words, b.text())
+				}
+			}
+			if b.has("way") != (words != "") {
+				t.Errorf("ways after %q: %s", words, b.text())
+			}
+		}
+		b := w.from(t, "203.0.113.45")
+		offers(b.lost("password", login).shows("introduce:phone", phone), "要等一段时间", sooner)
+		offers(b.by("totp").submit("code", w.code(t, login)), "可以继续了", less)
+		offers(w.from(t, "203.0.113.45").lost("second", login).proves(login, "password", kit).proves(login, "kit", kit), "可以继续了", "")
 	})
 }
