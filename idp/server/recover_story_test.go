@@ -20,7 +20,7 @@ func TestForgottenPassword(t *testing.T) {
 		app := w.grant(t, "back.one", w.Clients["merchant_app"].ID, "", "payments:refund", "settlement:manage", "offline_access")
 		b := w.from(t, "203.0.113.21")
 		b.lost("password", "back.one").see(200, "怎么证明是您").shows("introduce:phone", "+8613900010001").see(200, "要等一段时间").see(200, "139****0001")
-		b.by("totp").submit("code", w.code(t, "back.one")).see(200, "可以继续了").see(200, "不能改收款账户")
+		b.by("totp").submit("code", w.code(t, "back.one")).see(200, "可以继续了").see(200, "不能改结算账户")
 		if len(w.recoveries(t, "back.one")) != 0 {
 			t.Fatal("something began before its person went on")
 		}
@@ -465,7 +465,7 @@ func TestRecoveryByTheShop(t *testing.T) {
 		b = w.from(t, "203.0.113.44")
 		b.lost("both", "shop.two").by("shop")
 		w.left(t, "recover", []byte(two.ID), policy.Default().Returns.Code) // a thief has guessed
-		b.submit("code", "48219131").see(422, "验证码不对") // not looked at, and nobody learns that
+		b.submit("code", "48219131").see(422, "验证码不对")                      // not looked at, and nobody learns that
 		if has, err := store.HasShopCode(t.Context(), two.ID, mac, time.Now()); err != nil || !has {
 			t.Error("a code that was not looked at is used up", err)
 		}
