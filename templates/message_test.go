@@ -123,6 +123,7 @@ func TestNoticesTellWhatChanged(t *testing.T) {
 		{"recovery.other", letter, []string{"the account of 王强", "Whose account: 王强", "The wait ends: " + until}, []string{"a colleague’s account is being recovered (until " + until + ")"}, "another owner"},
 		{"recovery.other_due", letter, []string{"the account of 王强", "finished before: " + until}, []string{"a colleague’s account can be recovered now (finish before " + until + ")"}, "The wait ends"},
 		{"recovery.other_case", cased, []string{"the account of 王强", "Answer by: " + until}, []string{"a colleague’s account", cased.CaseNumber}, "The wait ends"},
+		{"case.link", letter, []string{T("en", "mail.case.link.once", until)}, []string{"works once until " + until}, "24 hours"},
 		{"recovery.completed", letter, []string{"Until then the settlement account, phones, e-mails and ways to sign in stay as they are: " + until}, nil, "refunds"},
 		{"recovery.completed", back, []string{"Until then there are no refunds and no changes of settlement or sign-in; taking payments goes on: " + until}, nil, "stay as they are"},
 		{"newbrowser", typed, []string{"138****0001"}, nil, "13800010001"},

@@ -405,7 +405,7 @@ func TestRecoveryOfFreshThings(t *testing.T) {
 	eachHour(t, func(t *testing.T, w *demoWorld) {
 		w.person(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "young.one", TOTP: true, Phone: "+8613900010009"})
 		b := w.from(t, "192.0.2.50")
-		b.lost("password", "young.one").shows("introduce:phone", "+8613900010009").see(200, "绑定不到三天").see(200, "还差一样")
+		b.lost("password", "young.one").shows("introduce:phone", "+8613900010009").see(200, "刚绑定不久").see(200, "还差一样")
 		time.Sleep(4 * 24 * time.Hour)
 		b = w.from(t, "192.0.2.50")
 		b.lost("password", "young.one").shows("introduce:phone", "+8613900010009").see(200, "要由客服来办")
@@ -446,7 +446,7 @@ func TestRecoveryByTheShop(t *testing.T) {
 		must(t, store.SetShopCode(t.Context(), u.ID, w.user(t, "lin.wei").ID, store.ShopCodeMAC(u.ID, "48219130"), time.Now().Add(15*time.Minute)))
 		b, other := w.from(t, "203.0.113.41"), w.from(t, "203.0.113.42")
 		other.lost("both", "shop.one").by("shop")
-		b.lost("both", "shop.one").by("shop").submit("code", "1234").see(422, "8 位数字").submit("code", "00000000").see(422, "")
+		b.lost("both", "shop.one").by("shop").see(200, "会看到 8 位数字，15 分钟内有效").submit("code", "1234").see(422, "8 位数字").submit("code", "00000000").see(422, "")
 		b.submit("code", "4821 9130").see(200, "可以继续了").submit("do", "go").chooses().see(200, "选")
 		b.submit("factor", "totp")
 		enrol(t, b)
