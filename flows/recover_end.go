@@ -71,12 +71,12 @@ func (e *Engine) completeRecover(ctx context.Context, s *State) (*finish, error)
 	if err := e.release(ctx, s.User, now); err != nil {
 		return nil, err
 	}
-	until := time.Time{}
-	if hold := s.Facts.Recover.Plan.Hold; hold > 0 {
-		until = now.Add(hold)
+	kept, err := e.Store.User(ctx, s.User) // an earlier recovery may keep back more
+	if err != nil {
+		return nil, err
 	}
 	letter := templatesLetter(s, now)
-	letter.Object, letter.Until, letter.Withheld, letter.Explain = r.ID, until, string(r.Withheld), idp.NewExplainCode()
+	letter.Object, letter.Until, letter.Withheld, letter.Explain = r.ID, kept.WithheldUntil, string(kept.Withholds(now)), idp.NewExplainCode()
 	if err := e.event(ctx, s, idp.Event{Name: "recovery.completed", Reason: "recovery", Explain: letter.Explain, Data: recoveryData(r)}); err != nil {
 		return nil, err
 	}

@@ -45,8 +45,15 @@ func TestForgottenPassword(t *testing.T) {
 				t.Errorf("%d events %s, want %d", got, name, n)
 			}
 		}
-		if n := len(w.notices(t, "back.one", "recovery.completed")); n != 2 {
-			t.Errorf("%d notices, want phone and mail", n)
+		told := w.notices(t, "back.one", "recovery.completed")
+		if len(told) != 2 {
+			t.Errorf("%d notices, want phone and mail", len(told))
+		}
+		says := "在此之前不能改结算账户、手机、邮箱和登录方式：" + u.WithheldUntil.In(time.FixedZone("UTC+8", 8*60*60)).Format("1 月 2 日 15:04")
+		for _, m := range told {
+			if m.Channel == idp.ChannelMail && !strings.Contains(m.Body, says) {
+				t.Errorf("the letter says not %q: %s", says, m.Body)
+			}
 		}
 		// The old password is nothing any more, the new one and the app let him in.
 		time.Sleep(time.Minute)
@@ -111,6 +118,11 @@ func TestRecoveryWaits(t *testing.T) {
 		}
 		if w.holds(t, "slow.one", idp.MethodBackup) != "" {
 			t.Error("the kit lives on")
+		}
+		for _, m := range w.notices(t, "slow.one", "recovery.completed") {
+			if strings.Contains(m.Body, "在此之前") {
+				t.Errorf("nothing is kept back, but the letter says: %s", m.Body)
+			}
 		}
 		// That password with that phone is one proof: it replaces no factor, ever.
 		entry := w.Users["slow.one"]
