@@ -45,7 +45,7 @@ var (
 )
 
 var helpTopics = []helpTopic{
-	{"lost-phone", "phone", []helpPart{{"now", 4, true}, {"after", 2, false}}, []helpLink{toFreeze, toSignIn}, []string{"codes", "support"}},
+	{"lost-phone", "phone", []helpPart{{"now", 4, true}, {"after", 2, false}}, []helpLink{toSignIn, toFreeze}, []string{"codes", "support"}},
 	{"stolen-terminal", "terminal", []helpPart{{"now", 4, true}, {"safe", 2, false}}, []helpLink{toShop}, []string{"support"}},
 	{"support", "lock", []helpPart{{"never", 4, false}, {"check", 3, true}}, []helpLink{toCall}, []string{"stolen-terminal", "lost-phone"}},
 	{"second-factor", "shield", []helpPart{{"why", 2, false}, {"kinds", 3, false}, {"do", 2, true}}, []helpLink{toFactors}, []string{"codes", "new-phone"}},

@@ -21,7 +21,7 @@ func TestForgottenPassword(t *testing.T) {
 		app := w.grant(t, "back.one", w.Clients["merchant_app"].ID, "", "payments:refund", "settlement:manage", "offline_access")
 		b := w.from(t, "203.0.113.21")
 		b.lost("password", "back.one").see(200, "怎么证明是您").shows("introduce:phone", "+8613900010001").see(200, "要等一段时间").see(200, "139****0001")
-		b.by("totp").submit("code", w.code(t, "back.one")).see(200, "可以继续了").see(200, "不能改收款账户")
+		b.by("totp").submit("code", w.code(t, "back.one")).see(200, "可以继续了").see(200, "不能改结算账户")
 		if len(w.recoveries(t, "back.one")) != 0 {
 			t.Fatal("something began before its person went on")
 		}
@@ -46,8 +46,15 @@ func TestForgottenPassword(t *testing.T) {
 				t.Errorf("%d events %s, want %d", got, name, n)
 			}
 		}
-		if n := len(w.notices(t, "back.one", "recovery.completed")); n != 2 {
-			t.Errorf("%d notices, want phone and mail", n)
+		told := w.notices(t, "back.one", "recovery.completed")
+		if len(told) != 2 {
+			t.Errorf("%d notices, want phone and mail", len(told))
+		}
+		says := "在此之前不能改结算账户、手机、邮箱和登录方式：" + u.WithheldUntil.In(time.FixedZone("UTC+8", 8*60*60)).Format("1 月 2 日 15:04")
+		for _, m := range told {
+			if m.Channel == idp.ChannelMail && !strings.Contains(m.Body, says) {
+				t.Errorf("the letter says not %q: %s", says, m.Body)
+			}
 		}
 		// The old password is nothing any more, the new one and the app let him in.
 		time.Sleep(time.Minute)
@@ -112,6 +119,11 @@ func TestRecoveryWaits(t *testing.T) {
 		}
 		if w.holds(t, "slow.one", idp.MethodBackup) != "" {
 			t.Error("the kit lives on")
+		}
+		for _, m := range w.notices(t, "slow.one", "recovery.completed") {
+			if strings.Contains(m.Body, "在此之前") {
+				t.Errorf("nothing is kept back, but the letter says: %s", m.Body)
+			}
 		}
 		// That password with that phone is one proof: it replaces no factor, ever.
 		entry := w.Users["slow.one"]
@@ -416,7 +428,7 @@ func TestRecoveryOfFreshThings(t *testing.T) {
 	eachHour(t, func(t *testing.T, w *demoWorld) {
 		w.person(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "young.one", TOTP: true, Phone: "+8613900010009"})
 		b := w.from(t, "192.0.2.50")
-		b.lost("password", "young.one").shows("introduce:phone", "+8613900010009").see(200, "绑定不到三天").see(200, "还差一样")
+		b.lost("password", "young.one").shows("introduce:phone", "+8613900010009").see(200, "刚绑定不久").see(200, "还差一样")
 		time.Sleep(4 * 24 * time.Hour)
 		b = w.from(t, "192.0.2.50")
 		b.lost("password", "young.one").shows("introduce:phone", "+8613900010009").see(200, "要由客服来办")
@@ -457,7 +469,7 @@ func TestRecoveryByTheShop(t *testing.T) {
 		must(t, store.SetShopCode(t.Context(), u.ID, w.user(t, "lin.wei").ID, store.ShopCodeMAC(u.ID, "48219130"), time.Now().Add(15*time.Minute)))
 		b, other := w.from(t, "203.0.113.41"), w.from(t, "203.0.113.42")
 		other.lost("both", "shop.one").by("shop")
-		b.lost("both", "shop.one").by("shop").submit("code", "1234").see(422, "8 位数字").submit("code", "00000000").see(422, "")
+		b.lost("both", "shop.one").by("shop").see(200, "会看到 8 位数字，15 分钟内有效").submit("code", "1234").see(422, "8 位数字").submit("code", "00000000").see(422, "")
 		b.submit("code", "4821 9130").see(200, "可以继续了").submit("do", "go").chooses().see(200, "选")
 		b.submit("factor", "totp")
 		enrol(t, b)
