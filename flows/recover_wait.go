@@ -200,7 +200,7 @@ func (s *State) wait(ctx context.Context, plan policy.RecoveryPlan, f policy.Rec
 	if err != nil {
 		return err
 	}
-	if err := e.Store.Withhold(ctx, s.User, s.user.Withholds(now).Worse(plan.Withheld), r.Until); err != nil {
+	if err := e.Store.Withhold(ctx, s.User, plan.Withheld, r.Until); err != nil {
 		return err
 	}
 	if err := e.Store.KeepFlow(ctx, s.ID, r.Until); err != nil {
@@ -523,14 +523,16 @@ func (e *Engine) release(ctx context.Context, user string, now time.Time) error 
 	if err != nil {
 		return err
 	}
-	w, until := idp.WithholdNothing, time.Time{}
+	if err := e.Store.Withhold(ctx, user, idp.WithholdNothing, time.Time{}); err != nil {
+		return err
+	}
 	for _, r := range past {
 		end := r.EndedAt.Add(rules.Recovery.Usual)
 		if atOnce := r.State == idp.RecoveryDone && r.DueAt.Equal(r.StartedAt); !atOnce || r.Withheld == idp.WithholdNothing || !now.Before(end) {
 			continue
 		}
-		if w = w.Worse(r.Withheld); end.After(until) {
-			until = end
+		if err := e.Store.Withhold(ctx, user, r.Withheld, end); err != nil {
+			return err
 		}
 	}
 	given, err := e.Store.Events(ctx, storage.EventFilter{Subject: user, Name: "owner.done", Since: now.Add(-rules.Handover.Hold)}, 1)
@@ -541,11 +543,11 @@ func (e *Engine) release(ctx context.Context, user string, now time.Time) error 
 		if h.Data["to"] != user { // who gave it
 			continue
 		}
-		if w = w.Worse(idp.WithholdPayee); h.At.Add(rules.Handover.Hold).After(until) {
-			until = h.At.Add(rules.Handover.Hold)
+		if err := e.Store.Withhold(ctx, user, idp.WithholdPayee, h.At.Add(rules.Handover.Hold)); err != nil {
+			return err
 		}
 	}
-	return e.Store.Withhold(ctx, user, w, until)
+	return nil
 }
 
 // endRecovery ends a recovery that waits without a freeze: withdrawn by the owner, void

@@ -270,9 +270,9 @@ func TestRecoveryGivesBackWhatItKept(t *testing.T) {
 		time.Sleep(8 * 24 * time.Hour)
 		b := w.from(t, "203.0.113.35")
 		b.lost("password", "kept.one").shows("introduce:phone", "+8613900010012").by("kit").submit("code", kit[0]).see(200, "可以继续了").submit("do", "go").chooses().see(200, "找回来了")
-		until := w.user(t, "kept.one").WithheldUntil
-		if w.user(t, "kept.one").Withheld != idp.WithholdPayee {
-			t.Fatalf("withheld %q", w.user(t, "kept.one").Withheld)
+		until := w.user(t, "kept.one").PayeeUntil
+		if got := w.user(t, "kept.one").Withholds(time.Now()); got != idp.WithholdPayee {
+			t.Fatalf("withheld %q", got)
 		}
 		time.Sleep(time.Minute)
 		entry := w.Users["kept.one"]
@@ -282,9 +282,47 @@ func TestRecoveryGivesBackWhatItKept(t *testing.T) {
 		again.lost("both", "kept.one").shows("introduce:email", "kept.one@example.com").submit("do", "go").see(200, "还要等")
 		b.open("/sign-in").signIn("kept.one")
 		b.post("/account/recovery", nil).see(200, "找回已经取消")
-		if u := w.user(t, "kept.one"); u.Withheld != idp.WithholdPayee || !u.WithheldUntil.Equal(until) {
-			t.Errorf("withheld %q until %v, want w1 until %v still", u.Withheld, u.WithheldUntil, until)
+		if u := w.user(t, "kept.one"); u.Withholds(time.Now()) != idp.WithholdPayee || !u.PayeeUntil.Equal(until) {
+			t.Errorf("withheld %q until %v, want w1 until %v still", u.Withholds(time.Now()), u.PayeeUntil, until)
 		}
+	})
+}
+
+// What several keep back is kept back by each for its own time: the money of one that had
+// more against it no longer because a lesser one came after, and settlement as long as that says.
+func TestEachWithholdsForItsTime(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		_, kit := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "each.one", TOTP: true, Phone: "+8613900010013", Mail: "each.one@example.com"}, "203.0.113.36")
+		b := w.from(t, "198.51.100.36") // where he never was
+		b.lost("password", "each.one").shows("introduce:phone", "+8613900010013").by("kit").submit("code", kit[0]).see(200, "可以继续了").submit("do", "go").chooses().see(200, "找回来了")
+		worse := time.Now().Add(24 * time.Hour)
+		holds := func(what string, money, payee time.Time) {
+			t.Helper()
+			u := w.user(t, "each.one")
+			for at, want := range map[time.Time]idp.Withhold{money.Add(-time.Minute): idp.WithholdMoney, money.Add(time.Minute): idp.WithholdPayee, payee.Add(-time.Minute): idp.WithholdPayee, payee.Add(time.Minute): idp.WithholdNothing} {
+				if got := u.Withholds(at); got != want {
+					t.Errorf("%s: at %v %q is withheld, want %q (money until %v, settlement until %v)", what, at, got, want, money, payee)
+				}
+			}
+		}
+		time.Sleep(23 * time.Hour)
+		b = w.from(t, "203.0.113.36")
+		b.lost("password", "each.one").shows("introduce:phone", "+8613900010013").by("totp").submit("code", w.code(t, "each.one")).see(200, "可以继续了").submit("do", "go").submit("password", storyPassword+" again", "again", storyPassword+" again").see(200, "找回来了")
+		less := time.Now().Add(24 * time.Hour)
+		holds("after both", worse, less)
+
+		other := w.from(t, "203.0.113.36")
+		other.lost("both", "each.one").shows("introduce:email", "each.one@example.com").submit("do", "go").see(200, "还要等")
+		if u := w.user(t, "each.one"); u.Withholds(worse.Add(time.Hour)) != idp.WithholdMoney {
+			t.Errorf("while one waits, %q is withheld", u.Withholds(worse.Add(time.Hour)))
+		}
+		entry := w.Users["each.one"]
+		entry.Password = storyPassword + " again"
+		w.Users["each.one"] = entry
+		time.Sleep(time.Minute)
+		b.open("/sign-in").signIn("each.one")
+		b.post("/account/recovery", nil).see(200, "找回已经取消")
+		holds("after one that was withdrawn", worse, less)
 	})
 }
 
@@ -465,7 +503,7 @@ func TestRecoveryByTheShop(t *testing.T) {
 		b = w.from(t, "203.0.113.44")
 		b.lost("both", "shop.two").by("shop")
 		w.left(t, "recover", []byte(two.ID), policy.Default().Returns.Code) // a thief has guessed
-		b.submit("code", "48219131").see(422, "验证码不对") // not looked at, and nobody learns that
+		b.submit("code", "48219131").see(422, "验证码不对")                      // not looked at, and nobody learns that
 		if has, err := store.HasShopCode(t.Context(), two.ID, mac, time.Now()); err != nil || !has {
 			t.Error("a code that was not looked at is used up", err)
 		}
