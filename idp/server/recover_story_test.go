@@ -10,6 +10,7 @@ import (
 
 	"hufu/idp"
 	"hufu/idp/policy"
+	"hufu/templates"
 )
 
 // The owner forgot his password before eight: phone and app code at once, everything else
@@ -190,6 +191,8 @@ func TestRecoveryIsWithdrawn(t *testing.T) {
 		if r := w.recoveries(t, "mine.one")[0]; r.State != idp.RecoveryWithdrawn {
 			t.Errorf("%+v", r)
 		}
+		w.over(t, "mine.one", "recovery.void", "_withdrawn")
+		w.over(t, w.Users["owner"].Username, "recovery.other_void", "_withdrawn")
 		if u := w.user(t, "mine.one"); u.Frozen || u.Withholds(time.Now()) != "" {
 			t.Error("frozen or withheld")
 		}
@@ -323,6 +326,35 @@ func TestEachWithholdsForItsTime(t *testing.T) {
 		b.open("/sign-in").signIn("each.one")
 		b.post("/account/recovery", nil).see(200, "找回已经取消")
 		holds("after one that was withdrawn", worse, less)
+	})
+}
+
+// A risk that comes up while somebody chooses his new password keeps more back, and takes
+// nothing of what he has shown: the letter says until when.
+func TestRisksOfTheLastStepWithholdMore(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		_, kit := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "last.one", TOTP: true, Phone: "+8613900010014", Mail: "last.one@example.com"}, "203.0.113.37")
+		b := w.from(t, "203.0.113.37")
+		b.lost("password", "last.one").shows("introduce:phone", "+8613900010014").by("kit").submit("code", kit[0]).see(200, "不能改收款账户").submit("do", "go").see(200, "密码")
+		must(t, w.Service.Store.Append(t.Context(), idp.Event{Name: "terminal.suspended", Merchant: w.user(t, "last.one").MerchantID}))
+		must(t, w.Service.Store.Withhold(t.Context(), w.user(t, "last.one").ID, idp.WithholdPayee, time.Now().Add(90*time.Hour))) // what nothing accounts for
+		b.chooses().see(200, "找回来了")
+		u, until := w.user(t, "last.one"), time.Now().Add(24*time.Hour)
+		if u.Withholds(until.Add(-time.Minute)) != idp.WithholdMoney || u.Withholds(until.Add(time.Minute)) != idp.WithholdNothing {
+			t.Errorf("%q is withheld until %v, want money until %v", u.Withheld, u.WithheldUntil, until)
+		}
+		if r := w.recoveries(t, "last.one"); len(r) != 1 || r[0].State != idp.RecoveryDone || r[0].Withheld != idp.WithholdMoney || r[0].Level != 1 {
+			t.Errorf("%+v", r)
+		}
+		said := 0
+		for _, m := range w.notices(t, "last.one", "recovery.completed") {
+			if strings.Contains(m.Body, templates.Frame{Now: time.Now(), Zone: time.FixedZone("", 8*3600), Lang: "zh-CN"}.Moment(until)) {
+				said++
+			}
+		}
+		if said != 1 {
+			t.Errorf("%d letters say until when: %+v", said, w.notices(t, "last.one", "recovery.completed"))
+		}
 	})
 }
 
@@ -470,6 +502,8 @@ func TestRecoveryOfCashier(t *testing.T) {
 		if r := w.recoveries(t, "cash.one")[0]; r.State != idp.RecoveryExpired {
 			t.Errorf("%+v", r)
 		}
+		w.over(t, "cash.one", "recovery.void", "_expired")
+		w.over(t, w.Users["owner"].Username, "recovery.other_void", "_expired")
 		if u := w.user(t, "cash.one"); u.Withholds(time.Now()) != "" {
 			t.Error("still withheld")
 		}
@@ -563,6 +597,9 @@ func TestRecoveryGetsBetterItself(t *testing.T) {
 		rs := w.recoveries(t, "same.one")
 		if len(rs) != 2 || rs[0].State != idp.RecoveryDone || rs[1].State != idp.RecoveryVoid {
 			t.Fatalf("%+v", rs)
+		}
+		if void, done := len(w.notices(t, "same.one", "recovery.void")), len(w.notices(t, "same.one", "recovery.completed")); void != 0 || done != 2 {
+			t.Errorf("%d letters that it came to nothing, %d that it is done", void, done)
 		}
 		if u := w.user(t, "same.one"); u.Withholds(time.Now()) != idp.WithholdPayee {
 			t.Errorf("withheld %q", u.Withheld)
