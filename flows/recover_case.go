@@ -25,7 +25,7 @@ import (
 func (e *Engine) casePage(w http.ResponseWriter, r *http.Request) error {
 	token := r.URL.Query().Get("t")
 	if _, err := e.Store.Link(r.Context(), session.Hash(token), idp.LinkCase, time.Now()); err != nil {
-		return e.linkGone(w, r, err)
+		return e.linkGone(w, r, idp.LinkCase, err)
 	}
 	return e.Site.Write(w, r, http.StatusOK, templates.RecoverLink{Action: "/recover/case", Token: token})
 }
@@ -38,14 +38,14 @@ func (e *Engine) caseBegin(w http.ResponseWriter, r *http.Request) error {
 	now := time.Now()
 	l, err := e.Store.UseLink(r.Context(), session.Hash(r.PostForm.Get("token")), idp.LinkCase, now)
 	if err != nil {
-		return e.linkGone(w, r, err)
+		return e.linkGone(w, r, idp.LinkCase, err)
 	}
 	c, err := e.Store.Case(r.Context(), l.Object)
 	if err != nil {
 		return err
 	}
 	if !c.Approved() || c.UserID != l.UserID {
-		return e.linkGone(w, r, errGone)
+		return e.linkGone(w, r, idp.LinkCase, errGone)
 	}
 	lost := c.Lost()
 	if lost != idp.LostPassword && lost != idp.LostSecond {

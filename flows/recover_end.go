@@ -2,6 +2,7 @@ package flows
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -284,27 +285,28 @@ func middle(r idp.Recovery) time.Time { return r.StartedAt.Add(r.DueAt.Sub(r.Sta
 const recoveryPage = 200
 
 // TellRecoveries tells of recoveries that wait what is due to be told, once each, ends those
-// that nobody came back for, and says when to look again.
+// that nobody came back for, and says when to look again: soon, where something failed. One
+// that cannot be told of keeps nothing from the others.
 func (e *Engine) TellRecoveries(ctx context.Context) (next time.Time, err error) {
 	now := time.Now()
-	next = now.Add(time.Hour)
+	next, again := now.Add(time.Hour), now.Add(time.Minute)
 	for after := ""; ; {
-		page, err := e.Store.WaitingRecoveries(ctx, after, recoveryPage)
-		if err != nil {
-			return next, err
+		page, failed := e.Store.WaitingRecoveries(ctx, after, recoveryPage)
+		if failed != nil {
+			return again, errors.Join(err, failed)
 		}
 		for _, r := range page {
 			after = r.ID
-			at, err := e.tellOf(ctx, r, now)
-			if err != nil {
-				return next, err
+			at, failed := e.tellOf(ctx, r, now)
+			if failed != nil {
+				err, at = errors.Join(err, failed), again
 			}
 			if at.After(now) && at.Before(next) {
 				next = at
 			}
 		}
 		if len(page) < recoveryPage {
-			return next, nil
+			return next, err
 		}
 	}
 }

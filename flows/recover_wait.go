@@ -178,9 +178,11 @@ func (s *State) wait(ctx context.Context, plan policy.RecoveryPlan, f policy.Rec
 		return err
 	}
 	if running != nil {
-		if !as(r, *running) {
-			return s.refuseRunning(ctx, *running)
+		if running, err = s.succeeds(ctx, r, *running); err != nil {
+			return err
 		}
+	}
+	if running != nil {
 		r.ID, r.StartedAt = running.ID, running.StartedAt
 		if r.DueAt = running.StartedAt.Add(plan.Wait); r.DueAt.After(running.DueAt) { // it never moves away
 			r.DueAt = running.DueAt
@@ -214,6 +216,25 @@ func (s *State) wait(ctx context.Context, plan policy.RecoveryPlan, f policy.Rec
 	return s.begunRecovery(ctx, r, running == nil)
 }
 
+// succeeds is the recovery that r goes on with, nil where r takes the place of the one that ran.
+func (s *State) succeeds(ctx context.Context, r, running idp.Recovery) (*idp.Recovery, error) {
+	switch {
+	case as(r, running):
+		return &running, nil
+	case overrules(r.Shown, running):
+		e := s.engine
+		return nil, e.VoidRecovery(ctx, s.User, "overruled", idp.Event{Flow: s.ID, Network: web.Network(ctx), Policy: e.Policy.Now().Version})
+	}
+	return nil, s.refuseRunning(ctx, running)
+}
+
+// overrules: what two people have approved takes the place of what somebody, with less, had
+// begun. It waits as long as it would have without that.
+func overrules(shown []idp.Shown, running idp.Recovery) bool {
+	byCase := func(v idp.Shown) bool { return v.By == idp.ByCase && v.Void == "" }
+	return slices.ContainsFunc(shown, byCase) && !slices.ContainsFunc(running.Shown, byCase)
+}
+
 // refuseRunning: somebody with less, or other, proofs comes while a recovery waits.
 func (s *State) refuseRunning(ctx context.Context, running idp.Recovery) error {
 	if err := s.refuse(ctx, "recovering", recoveryData(running)); err != nil {
@@ -240,17 +261,34 @@ func (s *State) movedRecovery(ctx context.Context, r, was idp.Recovery) error {
 	return s.engine.tellRecovery(ctx, *s.user, "recovery.moved", letter)
 }
 
-// as says whether r shows as much as a recovery that runs was begun with.
+// as says whether r shows as much as a recovery that runs was begun with. The link of a case
+// works once, so where its browser is gone a newer case stands for it; and beside a case a known
+// computer, which may be that browser, was worth nothing.
 func as(r, running idp.Recovery) bool {
 	if r.Lost != running.Lost {
 		return false
 	}
 	for _, was := range running.Shown {
-		if was.Void == "" && !slices.ContainsFunc(r.Shown, func(v idp.Shown) bool { return v.By == was.By && v.ID == was.ID && v.Void == "" }) {
+		if was.Void != "" || was.By == idp.ByComputer && running.Case != "" {
+			continue
+		}
+		if !slices.ContainsFunc(r.Shown, func(v idp.Shown) bool { return instead(v, was) }) {
 			return false
 		}
 	}
 	return true
+}
+
+// instead says whether v is what was shown before, or stands for it.
+func instead(v, was idp.Shown) bool {
+	return v.By == was.By && v.Void == "" && (v.ID == was.ID || v.By == idp.ByCase && v.At.After(was.At))
+}
+
+// more says whether something counts by now that did not when a recovery began.
+func more(shown, before []idp.Shown) bool {
+	return slices.ContainsFunc(shown, func(v idp.Shown) bool {
+		return v.Void == "" && !slices.ContainsFunc(before, func(was idp.Shown) bool { return was.Void == "" && instead(v, was) })
+	})
 }
 
 func caseOf(shown []idp.Shown) string {
