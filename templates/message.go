@@ -42,6 +42,7 @@ type Letter struct {
 	CaseNumber  string
 	Explain     string   // explain code, for a call to support
 	Answer      string   // catalogue key: what support answers, word for word
+	Cause       string   // how a recovery came to be over: idp.RecoveryState
 	Object      string   // id of what it is about, never printed: another of the same kind is told, too
 	Items       []string // of a digest: catalogue keys
 	ItemArgs    [][]any  // of the items
@@ -62,7 +63,15 @@ func (p letterPage) Own(what string) string {
 	if what == "lead" && p.Name == "closed" && p.It.Factor == "factor.backup" && !p.It.Until.IsZero() {
 		what = "lead_all" // their tries are one for everybody
 	}
-	return p.T("mail."+p.Name+"."+what, p.of()...)
+	return p.T(p.because("mail."+p.Name+"."+what), p.of()...)
+}
+
+// because is the key of the sentence for this very cause, where there is one.
+func (p letterPage) because(key string) string {
+	if why := key + "_" + p.It.Cause; known(why) {
+		return why
+	}
+	return key
 }
 
 // of is what the sentences of a message name: the way that a notice of a lock is about, or whose account it is.
@@ -86,11 +95,11 @@ func (p letterPage) Do() string {
 	if p.Name == "closed" && p.It.Until.IsZero() {
 		return p.T("mail.closed.do_hard")
 	}
-	return p.Or("mail."+p.Name+".do", p.T("mail.me"))
+	return p.Or(p.because("mail."+p.Name+".do"), p.T("mail.me"))
 }
 
 // Sentence is what a text message says.
-func (p letterPage) Sentence() string { return p.T("sms."+p.Name, p.of()...) }
+func (p letterPage) Sentence() string { return p.T(p.because("sms."+p.Name), p.of()...) }
 
 // UntilLabel says what ends at Until.
 func (p letterPage) UntilLabel() string {

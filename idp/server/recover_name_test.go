@@ -156,7 +156,7 @@ func TestRecoveryShowsTheName(t *testing.T) {
 			"2": func(b *browser, login, _ string) {
 				u := w.user(t, login)
 				c := w.approved(t, u, idp.LostUsername)
-				b.open("/recover/case?t="+w.linkTo(t, u, idp.LinkCase, c.ID)).submit("token")
+				b.open("/recover/case?t=" + w.linkTo(t, u, idp.LinkCase, c.ID)).submit("token")
 			},
 		} {
 			login, phone := "shown.name."+i, "+861390002007"+i

@@ -211,6 +211,8 @@ func TestRecoveryIsWithdrawn(t *testing.T) {
 		if r := w.recoveries(t, "mine.one")[0]; r.State != idp.RecoveryWithdrawn {
 			t.Errorf("%+v", r)
 		}
+		w.over(t, "mine.one", "recovery.void", "_withdrawn")
+		w.over(t, w.Users["owner"].Username, "recovery.other_void", "_withdrawn")
 		if u := w.user(t, "mine.one"); u.Frozen || u.Withholds(time.Now()) != "" {
 			t.Error("frozen or withheld")
 		}
@@ -291,9 +293,9 @@ func TestRecoveryGivesBackWhatItKept(t *testing.T) {
 		time.Sleep(8 * 24 * time.Hour)
 		b := w.from(t, "203.0.113.35")
 		b.lost("password", "kept.one").shows("introduce:phone", "+8613900010012").by("kit").submit("code", kit[0]).see(200, "可以继续了").submit("do", "go").chooses().see(200, "找回来了")
-		until := w.user(t, "kept.one").WithheldUntil
-		if w.user(t, "kept.one").Withheld != idp.WithholdPayee {
-			t.Fatalf("withheld %q", w.user(t, "kept.one").Withheld)
+		until := w.user(t, "kept.one").PayeeUntil
+		if got := w.user(t, "kept.one").Withholds(time.Now()); got != idp.WithholdPayee {
+			t.Fatalf("withheld %q", got)
 		}
 		time.Sleep(time.Minute)
 		entry := w.Users["kept.one"]
@@ -303,8 +305,75 @@ func TestRecoveryGivesBackWhatItKept(t *testing.T) {
 		again.lost("both", "kept.one").shows("introduce:email", "kept.one@example.com").submit("do", "go").see(200, "还要等")
 		b.open("/sign-in").signIn("kept.one")
 		b.post("/account/recovery", nil).see(200, "找回已经取消")
-		if u := w.user(t, "kept.one"); u.Withheld != idp.WithholdPayee || !u.WithheldUntil.Equal(until) {
-			t.Errorf("withheld %q until %v, want w1 until %v still", u.Withheld, u.WithheldUntil, until)
+		if u := w.user(t, "kept.one"); u.Withholds(time.Now()) != idp.WithholdPayee || !u.PayeeUntil.Equal(until) {
+			t.Errorf("withheld %q until %v, want w1 until %v still", u.Withholds(time.Now()), u.PayeeUntil, until)
+		}
+	})
+}
+
+// What several keep back is kept back by each for its own time: the money of one that had
+// more against it no longer because a lesser one came after, and settlement as long as that says.
+func TestEachWithholdsForItsTime(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		_, kit := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "each.one", TOTP: true, Phone: "+8613900010013", Mail: "each.one@example.com"}, "203.0.113.36")
+		b := w.from(t, "198.51.100.36") // where he never was
+		b.lost("password", "each.one").shows("introduce:phone", "+8613900010013").by("kit").submit("code", kit[0]).see(200, "可以继续了").submit("do", "go").chooses().see(200, "找回来了")
+		worse := time.Now().Add(24 * time.Hour)
+		holds := func(what string, money, payee time.Time) {
+			t.Helper()
+			u := w.user(t, "each.one")
+			for at, want := range map[time.Time]idp.Withhold{money.Add(-time.Minute): idp.WithholdMoney, money.Add(time.Minute): idp.WithholdPayee, payee.Add(-time.Minute): idp.WithholdPayee, payee.Add(time.Minute): idp.WithholdNothing} {
+				if got := u.Withholds(at); got != want {
+					t.Errorf("%s: at %v %q is withheld, want %q (money until %v, settlement until %v)", what, at, got, want, money, payee)
+				}
+			}
+		}
+		time.Sleep(23 * time.Hour)
+		b = w.from(t, "203.0.113.36")
+		b.lost("password", "each.one").shows("introduce:phone", "+8613900010013").by("totp").submit("code", w.code(t, "each.one")).see(200, "可以继续了").submit("do", "go").submit("password", storyPassword+" again", "again", storyPassword+" again").see(200, "找回来了")
+		less := time.Now().Add(24 * time.Hour)
+		holds("after both", worse, less)
+
+		other := w.from(t, "203.0.113.36")
+		other.lost("both", "each.one").shows("introduce:email", "each.one@example.com").submit("do", "go").see(200, "还要等")
+		if u := w.user(t, "each.one"); u.Withholds(worse.Add(time.Hour)) != idp.WithholdMoney {
+			t.Errorf("while one waits, %q is withheld", u.Withholds(worse.Add(time.Hour)))
+		}
+		entry := w.Users["each.one"]
+		entry.Password = storyPassword + " again"
+		w.Users["each.one"] = entry
+		time.Sleep(time.Minute)
+		b.open("/sign-in").signIn("each.one")
+		b.post("/account/recovery", nil).see(200, "找回已经取消")
+		holds("after one that was withdrawn", worse, less)
+	})
+}
+
+// A risk that comes up while somebody chooses his new password keeps more back, and takes
+// nothing of what he has shown: the letter says until when.
+func TestRisksOfTheLastStepWithholdMore(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		_, kit := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "last.one", TOTP: true, Phone: "+8613900010014", Mail: "last.one@example.com"}, "203.0.113.37")
+		b := w.from(t, "203.0.113.37")
+		b.lost("password", "last.one").shows("introduce:phone", "+8613900010014").by("kit").submit("code", kit[0]).see(200, "不能改收款账户").submit("do", "go").see(200, "密码")
+		must(t, w.Service.Store.Append(t.Context(), idp.Event{Name: "terminal.suspended", Merchant: w.user(t, "last.one").MerchantID}))
+		must(t, w.Service.Store.Withhold(t.Context(), w.user(t, "last.one").ID, idp.WithholdPayee, time.Now().Add(90*time.Hour))) // what nothing accounts for
+		b.chooses().see(200, "找回来了")
+		u, until := w.user(t, "last.one"), time.Now().Add(24*time.Hour)
+		if u.Withholds(until.Add(-time.Minute)) != idp.WithholdMoney || u.Withholds(until.Add(time.Minute)) != idp.WithholdNothing {
+			t.Errorf("%q is withheld until %v, want money until %v", u.Withheld, u.WithheldUntil, until)
+		}
+		if r := w.recoveries(t, "last.one"); len(r) != 1 || r[0].State != idp.RecoveryDone || r[0].Withheld != idp.WithholdMoney || r[0].Level != 1 {
+			t.Errorf("%+v", r)
+		}
+		said := 0
+		for _, m := range w.notices(t, "last.one", "recovery.completed") {
+			if strings.Contains(m.Body, templates.Frame{Now: time.Now(), Zone: time.FixedZone("", 8*3600), Lang: "zh-CN"}.Moment(until)) {
+				said++
+			}
+		}
+		if said != 1 {
+			t.Errorf("%d letters say until when: %+v", said, w.notices(t, "last.one", "recovery.completed"))
 		}
 	})
 }
@@ -455,6 +524,8 @@ func TestRecoveryOfCashier(t *testing.T) {
 		if r := w.recoveries(t, "cash.one")[0]; r.State != idp.RecoveryExpired {
 			t.Errorf("%+v", r)
 		}
+		w.over(t, "cash.one", "recovery.void", "_expired")
+		w.over(t, w.Users["owner"].Username, "recovery.other_void", "_expired")
 		if u := w.user(t, "cash.one"); u.Withholds(time.Now()) != "" {
 			t.Error("still withheld")
 		}
@@ -548,6 +619,9 @@ func TestRecoveryGetsBetterItself(t *testing.T) {
 		rs := w.recoveries(t, "same.one")
 		if len(rs) != 2 || rs[0].State != idp.RecoveryDone || rs[1].State != idp.RecoveryVoid {
 			t.Fatalf("%+v", rs)
+		}
+		if void, done := len(w.notices(t, "same.one", "recovery.void")), len(w.notices(t, "same.one", "recovery.completed")); void != 0 || done != 2 {
+			t.Errorf("%d letters that it came to nothing, %d that it is done", void, done)
 		}
 		if u := w.user(t, "same.one"); u.Withholds(time.Now()) != idp.WithholdPayee {
 			t.Errorf("withheld %q", u.Withheld)
