@@ -119,25 +119,28 @@ func barred(u idp.User, kind idp.FlowKind, now time.Time) error {
 	case u.Frozen:
 		return errFrozen
 	case keptBack(u, kind, now):
-		return errWithheld(u)
+		return errWithheld(u, kind)
 	}
 	return nil
 }
 
-// keptBack says whether a recovery keeps a kind of change back: every one until it is
-// over, and for a time after one that had less to show, all but those of what is known.
+// keptBack says whether a recovery keeps a kind of change back.
 func keptBack(u idp.User, kind idp.FlowKind, now time.Time) bool {
-	switch u.Withholds(now) {
-	case idp.WithholdMoney:
-		return changes(kind)
-	case idp.WithholdPayee:
-		return changes(kind) && kind != idp.FlowPassword && kind != idp.FlowUsername
-	}
-	return false
+	w := u.Withholds(now)
+	return changes(kind) && w >= keeping(kind)
 }
 
-func errWithheld(u idp.User) error {
-	return &idp.Error{Kind: idp.Forbidden, Msg: "account.withheld_first", Args: []any{u.WithheldUntil}, Reason: "withheld"}
+// keeping is what keeps a kind of change back: until a recovery is over, every one, and for
+// a time after one that had less to show, all but those of what is known.
+func keeping(kind idp.FlowKind) idp.Withhold {
+	if kind == idp.FlowPassword || kind == idp.FlowUsername {
+		return idp.WithholdMoney
+	}
+	return idp.WithholdPayee
+}
+
+func errWithheld(u idp.User, kind idp.FlowKind) error {
+	return &idp.Error{Kind: idp.Forbidden, Msg: "account.withheld_first", Args: []any{u.HeldUntil(keeping(kind))}, Reason: "withheld"}
 }
 
 // withheld is keptBack for the person of a flow.
@@ -287,6 +290,8 @@ func (e *Engine) account(w http.ResponseWriter, r *http.Request, me *session.Sig
 		p.MerchantName = me.Merchant.LegalName
 		if u.Role == idp.RoleOwner || u.Role == idp.RoleManager {
 			p.ShopURL = "/console"
+		} else {
+			p.LostURL = "/console" // which lists the terminals of his store
 		}
 	}
 	if n := e.unconfirmed(names, time.Now()); n != nil && !u.Frozen {

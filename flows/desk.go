@@ -16,7 +16,7 @@ import (
 var mailOnly = map[string]bool{"account.viewed": true, "merchant.viewed": true}
 
 // CaseNotice tells a person of what happens in a case about him. detail is where a link
-// went, masked, or which answer it is. Who of the staff it was is not his to know.
+// went, masked, which answer it is, or what became of a case of which others hear. Who of the staff it was is not his to know.
 func (e *Engine) CaseNotice(ctx context.Context, u idp.User, template string, c idp.Case, detail string) error {
 	names, err := e.Store.Identifiers(ctx, u.ID)
 	if err != nil {

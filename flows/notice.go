@@ -101,7 +101,7 @@ func (e *Engine) told(ctx context.Context, to idp.Identifier, template string, l
 
 // urgent are the notices whose person can still stop what they tell of: no other notices
 // crowd their text messages out.
-var urgent = map[string]bool{"recovery.started": true, "recovery.moved": true, "recovery.due": true, "recovery.completed": true, "recovery.case": true, "recovery.other": true, "recovery.other_done": true, "frozen": true}
+var urgent = map[string]bool{"recovery.started": true, "recovery.moved": true, "recovery.due": true, "recovery.completed": true, "recovery.case": true, "recovery.other": true, "recovery.other_due": true, "recovery.other_case": true, "recovery.other_done": true, "frozen": true, "staff.recovery": true}
 
 // mayText bounds the notices by text message to one number, the urgent ones by themselves:
 // somebody who does the same to his own account again and again must not use up what all can
@@ -125,11 +125,11 @@ func (e *Engine) Notice(ctx context.Context, u idp.User, template string) error 
 	return e.notify(ctx, u, template, templates.Letter{Name: u.Name, Login: loginOf(names), At: time.Now()})
 }
 
-// tellAdministrators tells those who answer for the operator's own staff.
-func (e *Engine) tellAdministrators(ctx context.Context, template string) error {
+// tellAdministrators tells those who answer for the operator's own staff of a case of one of them.
+func (e *Engine) tellAdministrators(ctx context.Context, c idp.Case, what string) error {
 	admins, err := e.Store.Users(ctx, storage.Administrators, 1000)
 	for _, u := range admins {
-		if err := e.Notice(ctx, u, template); err != nil {
+		if err := e.CaseNotice(ctx, u, "staff.recovery", c, what); err != nil {
 			return err
 		}
 	}

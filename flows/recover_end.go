@@ -71,12 +71,12 @@ func (e *Engine) completeRecover(ctx context.Context, s *State) (*finish, error)
 	if err := e.release(ctx, s.User, now); err != nil {
 		return nil, err
 	}
-	until := time.Time{}
-	if hold := s.Facts.Recover.Plan.Hold; hold > 0 {
-		until = now.Add(hold)
+	u, err := e.Store.User(ctx, s.User) // an earlier recovery may keep back more
+	if err != nil {
+		return nil, err
 	}
-	letter := templatesLetter(s, now)
-	letter.Object, letter.Until, letter.Explain = r.ID, until, idp.NewExplainCode()
+	withheld, letter := u.Withholds(now), templatesLetter(s, now)
+	letter.Object, letter.Until, letter.Withheld, letter.Explain = r.ID, u.HeldUntil(withheld), string(withheld), idp.NewExplainCode()
 	if err := e.event(ctx, s, idp.Event{Name: "recovery.completed", Reason: "recovery", Explain: letter.Explain, Data: recoveryData(r)}); err != nil {
 		return nil, err
 	}
@@ -87,9 +87,10 @@ func (e *Engine) completeRecover(ctx context.Context, s *State) (*finish, error)
 }
 
 // concluded decides, with what is true now, that the recovery may end, and keeps that it
-// has: an immediate one by the same row of the table as when it was taken up, a delayed one
-// once, after its time and by the flow that holds it. Where what it rests on is gone it is
-// false, and a delayed one is void.
+// has: an immediate one while the table still says at once and the same is replaced, under
+// the stricter of what it said when it was taken up and says now; a delayed one once, after
+// its time and by the flow that holds it. Where what it rests on is gone it is false, and a
+// delayed one is void.
 func (e *Engine) concluded(ctx context.Context, s *State, now time.Time) (r idp.Recovery, may bool, err error) {
 	if s.Facts.Recover.Plan.How == policy.Delayed {
 		r = *s.recovery
@@ -110,13 +111,14 @@ func (e *Engine) concluded(ctx context.Context, s *State, now time.Time) (r idp.
 		return r, false, err
 	}
 	plan, was := s.settings().Recovery.Decide(facts), *s.Facts.Recover.Plan
-	if plan.How != policy.Immediate || plan.Withheld.Worse(was.Withheld) != was.Withheld || plan.Password != was.Password || plan.Second != was.Second {
+	if plan.How != policy.Immediate || plan.Password != was.Password || plan.Second != was.Second {
 		return r, false, e.event(ctx, s, idp.Event{Name: "recovery.refused", Reason: "proof.gone"})
 	}
+	plan.Withheld, plan.Kit = plan.Withheld.Worse(was.Withheld), plan.Kit || was.Kit
 	if running, err := e.Store.RunningRecovery(ctx, s.User); err != nil {
 		return r, false, err
 	} else if running != nil { // somebody with less to show had begun one
-		if _, err := e.endRecovery(ctx, *running, idp.RecoveryVoid, idp.Event{Merchant: s.user.MerchantID, Network: web.Network(ctx), Policy: e.Policy.Now().Version}); err != nil {
+		if _, err := e.endRecovery(ctx, *running, idp.RecoveryVoid, idp.Event{Network: web.Network(ctx), Policy: e.Policy.Now().Version, Data: map[string]any{"cause": causeBetter}}); err != nil {
 			return r, false, err
 		}
 	}
@@ -354,6 +356,9 @@ func (e *Engine) remindRecovery(ctx context.Context, r idp.Recovery, bit int, te
 			return err
 		}
 		letter := templates.Letter{Name: u.Name, Login: loginOf(names), At: now, Until: r.DueAt, Object: r.ID, Explain: idp.NewExplainCode()}
+		if bit == toldDue { // what counts from now on is when it must be finished
+			letter.Until = r.Until
+		}
 		if err := e.Store.Append(ctx, idp.Event{Name: "recovery.reminded", Actor: "system", Subject: u.ID, Merchant: u.MerchantID, Store: u.StoreID, Reason: "recovering", Explain: letter.Explain, Policy: e.Policy.Now().Version, Data: recoveryData(r)}); err != nil {
 			return err
 		}

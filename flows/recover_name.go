@@ -132,17 +132,22 @@ func (s *State) tellOwner(ctx context.Context, number, serial string) error {
 	})
 }
 
-// ownChannels are the bound channels that messages go to, a phone and an address at least:
-// in the place of one that there is not stands one that nobody has.
+// namedOn is to how many phones, and to how many addresses, a user name is sent.
+const namedOn = 2
+
+// ownChannels are the bound channels that a user name is sent to, those that proved something
+// last. They are as many for everybody: in the place of one that there is not stands one that
+// nobody has.
 func (e *Engine) ownChannels(names []idp.Identifier) (out []idp.Identifier) {
-	for _, n := range names {
-		if n.Channel() && e.reaches(n) {
-			out = append(out, n)
-		}
-	}
 	for _, kind := range []idp.IdentifierKind{idp.IdentifierPhone, idp.IdentifierEmail} {
-		if !slices.ContainsFunc(out, func(n idp.Identifier) bool { return n.Kind == kind }) {
-			out = append(out, idp.Identifier{ID: nobody, Kind: kind})
+		bound := slices.DeleteFunc(slices.Clone(names), func(n idp.Identifier) bool { return n.Kind != kind || !n.Channel() || !e.reaches(n) })
+		slices.SortStableFunc(bound, func(a, b idp.Identifier) int { return b.LastProvenAt.Compare(a.LastProvenAt) })
+		for i := range namedOn {
+			if i < len(bound) {
+				out = append(out, bound[i])
+			} else {
+				out = append(out, idp.Identifier{ID: nobody, Kind: kind})
+			}
 		}
 	}
 	return out

@@ -157,7 +157,7 @@ func (s *State) unheard(ctx context.Context, shown []idp.Shown, now time.Time) (
 	return len(active) == 0, err
 }
 
-// otherOwners are the other owners of a person's merchant, who hear of his recovery.
+// otherOwners are the owners of a person's merchant but himself, who hear of his recovery.
 func (e *Engine) otherOwners(ctx context.Context, u idp.User) ([]idp.User, error) {
 	if u.MerchantID == "" {
 		return nil, nil
@@ -202,7 +202,7 @@ func (s *State) wait(ctx context.Context, plan policy.RecoveryPlan, f policy.Rec
 	if err != nil {
 		return err
 	}
-	if err := e.Store.Withhold(ctx, s.User, s.user.Withholds(now).Worse(plan.Withheld), r.Until); err != nil {
+	if err := e.Store.Withhold(ctx, s.User, plan.Withheld, r.Until); err != nil {
 		return err
 	}
 	if err := e.Store.KeepFlow(ctx, s.ID, r.Until); err != nil {
@@ -334,24 +334,31 @@ func recoveryData(r idp.Recovery) map[string]any {
 	return map[string]any{"recovery": r.ID, "row": r.Row, "level": r.Level, "lost": string(r.Lost), "due_at": r.DueAt, "groups": groups, "withheld": string(r.Withheld)}
 }
 
-// tellRecovery tells the person on every channel, and the other owners, whose shop it is too.
+// toOwners is what the owners of the shop are told of a recovery, where it is not that one waits.
+var toOwners = map[string]string{"recovery.due": "recovery.other_due", "recovery.case": "recovery.other_case", "recovery.completed": "recovery.other_done", "recovery.void": "recovery.other_void"}
+
+// tellRecovery tells the person on every channel, and the owners of the shop.
 func (e *Engine) tellRecovery(ctx context.Context, u idp.User, template string, letter templates.Letter) error {
 	if err := e.notify(ctx, u, template, letter); err != nil {
 		return err
 	}
+	return e.tellOwners(ctx, u, template, letter)
+}
+
+// tellOwners tells the other owners of what a person is told of his recovery.
+func (e *Engine) tellOwners(ctx context.Context, u idp.User, template string, letter templates.Letter) error {
 	others, err := e.otherOwners(ctx, u)
 	if err != nil {
 		return err
 	}
-	word := cmp.Or(map[string]string{"recovery.completed": "recovery.other_done", "recovery.void": "recovery.other_void"}[template], "recovery.other")
 	for _, o := range others {
 		names, err := e.Store.Identifiers(ctx, o.ID)
 		if err != nil {
 			return err
 		}
 		theirs := letter
-		theirs.Name, theirs.Login, theirs.Old = o.Name, loginOf(names), u.Name
-		if err := e.notifyOf(ctx, o, u, word, theirs); err != nil {
+		theirs.Name, theirs.Login, theirs.Whose = o.Name, loginOf(names), u.Name
+		if err := e.notifyOf(ctx, o, u, cmp.Or(toOwners[template], "recovery.other"), theirs); err != nil {
 			return err
 		}
 	}
@@ -377,12 +384,14 @@ func (s *State) askPeople(ctx context.Context, plan policy.RecoveryPlan, f polic
 			Data: map[string]any{"lost": string(s.lost()), "row": plan.Row, "level": plan.Level, "barred": f.Barred, "shown": by, "risks": f.Risks, "network": web.Network(ctx)}}
 		if s.user.Role.Operator() {
 			c.Kind = idp.CaseStaff
-			if err := e.tellAdministrators(ctx, "staff.recovery"); err != nil {
-				return err
-			}
 		}
 		if err := e.Store.OpenCase(ctx, &c); err != nil {
 			return err
+		}
+		if c.Kind == idp.CaseStaff {
+			if err := e.tellAdministrators(ctx, c, "opened"); err != nil {
+				return err
+			}
 		}
 		if err := e.event(ctx, s, idp.Event{Name: "case.opened", Data: map[string]any{"case": c.Number, "kind": c.Kind}}); err != nil {
 			return err
@@ -545,7 +554,10 @@ func (e *Engine) stopRecovery(ctx context.Context, u idp.User, by idp.Event) (fl
 		}
 	}
 	by.Name, by.Reason, by.Data = "recovery.stopped", "disputed", recoveryData(*r)
-	return r.Flow, e.Store.Append(ctx, by)
+	if err := e.Store.Append(ctx, by); err != nil {
+		return "", err
+	}
+	return r.Flow, e.tellOwners(ctx, u, "recovery.void", templates.Letter{At: now, Object: r.ID, Cause: string(idp.RecoveryStopped)}) // he himself is told of the freeze
 }
 
 // release withholds from a person, when no recovery waits any more, what those that were
@@ -564,14 +576,16 @@ func (e *Engine) release(ctx context.Context, user string, now time.Time) error 
 	if err != nil {
 		return err
 	}
-	w, until := idp.WithholdNothing, time.Time{}
+	if err := e.Store.Withhold(ctx, user, idp.WithholdNothing, time.Time{}); err != nil {
+		return err
+	}
 	for _, r := range past {
 		end := r.EndedAt.Add(rules.Recovery.Usual)
 		if atOnce := r.State == idp.RecoveryDone && r.DueAt.Equal(r.StartedAt); !atOnce || r.Withheld == idp.WithholdNothing || !now.Before(end) {
 			continue
 		}
-		if w = w.Worse(r.Withheld); end.After(until) {
-			until = end
+		if err := e.Store.Withhold(ctx, user, r.Withheld, end); err != nil {
+			return err
 		}
 	}
 	given, err := e.Store.Events(ctx, storage.EventFilter{Subject: user, Name: "owner.done", Since: now.Add(-rules.Handover.Hold)}, 1)
@@ -582,15 +596,16 @@ func (e *Engine) release(ctx context.Context, user string, now time.Time) error 
 		if h.Data["to"] != user { // who gave it
 			continue
 		}
-		if w = w.Worse(idp.WithholdPayee); h.At.Add(rules.Handover.Hold).After(until) {
-			until = h.At.Add(rules.Handover.Hold)
+		if err := e.Store.Withhold(ctx, user, idp.WithholdPayee, h.At.Add(rules.Handover.Hold)); err != nil {
+			return err
 		}
 	}
-	return e.Store.Withhold(ctx, user, w, until)
+	return nil
 }
 
 // endRecovery ends a recovery that waits without a freeze: withdrawn by the owner, void
-// because something it rests on changed, or expired.
+// because something it rests on changed, or expired. Whoever heard that it began hears that
+// it is over.
 func (e *Engine) endRecovery(ctx context.Context, r idp.Recovery, to idp.RecoveryState, by idp.Event) (bool, error) {
 	ok, err := e.Store.EndRecovery(ctx, r.ID, to, time.Now())
 	if err != nil || !ok {
@@ -614,28 +629,27 @@ func (e *Engine) endRecovery(ctx context.Context, r idp.Recovery, to idp.Recover
 	if to != idp.RecoveryExpired {
 		by.Name, by.Reason = "recovery.stopped", cmp.Or(by.Reason, string(to))
 	}
-	return true, e.Store.Append(ctx, by)
+	if err := e.Store.Append(ctx, by); err != nil || cause == causeBetter {
+		return true, err
+	}
+	names, err := e.Store.Identifiers(ctx, u.ID)
+	if err != nil {
+		return false, err
+	}
+	return true, e.tellRecovery(ctx, u, "recovery.void", templates.Letter{Name: u.Name, Login: loginOf(names), At: time.Now(), Object: r.ID, Cause: string(to)})
 }
 
+// causeBetter: one at once took its place, and of that everybody is told.
+const causeBetter = "better"
+
 // VoidRecovery ends the recovery of a person that waits, if one does, because something it
-// rests on is no longer so: who he is at his merchant, or what he had shown. Whoever heard
-// that it began hears that it is over.
+// rests on is no longer so: who he is at his merchant, or what he had shown.
 func (e *Engine) VoidRecovery(ctx context.Context, user, cause string, by idp.Event) error {
 	r, err := e.Store.RunningRecovery(ctx, user)
 	if err != nil || r == nil {
 		return err
 	}
 	by.Reason, by.Data = cmp.Or(by.Reason, cause), map[string]any{"cause": cause}
-	if ended, err := e.endRecovery(ctx, *r, idp.RecoveryVoid, by); err != nil || !ended {
-		return err
-	}
-	u, err := e.Store.User(ctx, user)
-	if err != nil {
-		return err
-	}
-	names, err := e.Store.Identifiers(ctx, user)
-	if err != nil {
-		return err
-	}
-	return e.tellRecovery(ctx, u, "recovery.void", templates.Letter{Name: u.Name, Login: loginOf(names), At: time.Now(), Object: r.ID})
+	_, err = e.endRecovery(ctx, *r, idp.RecoveryVoid, by)
+	return err
 }

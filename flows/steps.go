@@ -198,7 +198,7 @@ func (s *State) clear() error {
 	case s.user != nil && s.user.Frozen:
 		return &idp.Error{Kind: idp.Forbidden, Msg: "account.frozen_first", Reason: "frozen"}
 	case s.user != nil && s.withheld(s.Demand.Kind):
-		return errWithheld(*s.user)
+		return errWithheld(*s.user, s.Demand.Kind)
 	case !s.strong():
 		return errWeak
 	}

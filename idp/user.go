@@ -66,8 +66,9 @@ type User struct {
 	CreatedAt  time.Time
 	GraceFrom  time.Time // start of the grace time to enrol a demanded factor
 
-	Withheld      Withhold  // by a recovery
+	Withheld      Withhold  // the most of it, by a recovery
 	WithheldUntil time.Time // and until when; see Withholds
+	PayeeUntil    time.Time // until when settlement is withheld, by a recovery or hand-over
 	MoneyAt       time.Time // when a money scope was last given, to the hour
 	Team          string    // of operator staff: whoever works the same shift
 	LeavesAt      time.Time // of merchant staff: the end of the last day; zero: none is set
@@ -75,10 +76,21 @@ type User struct {
 
 // Withholds is what is kept back from the person now.
 func (u User) Withholds(now time.Time) Withhold {
-	if now.Before(u.WithheldUntil) {
+	switch {
+	case now.Before(u.WithheldUntil):
 		return u.Withheld
+	case now.Before(u.PayeeUntil):
+		return WithholdPayee
 	}
 	return WithholdNothing
+}
+
+// HeldUntil is until when as much as w, or more, is kept back from the person.
+func (u User) HeldUntil(w Withhold) time.Time {
+	if w == WithholdPayee && u.PayeeUntil.After(u.WithheldUntil) {
+		return u.PayeeUntil
+	}
+	return u.WithheldUntil
 }
 
 // Leaving says whether the last day of the person is over.
@@ -110,7 +122,7 @@ func (u User) Adding(now time.Time) error {
 	if u.Withholds(now) != WithholdMoney {
 		return nil
 	}
-	return &Error{Kind: Forbidden, Msg: "error.withheld", Args: []any{u.WithheldUntil}, Reason: "withheld"}
+	return &Error{Kind: Forbidden, Msg: "error.withheld", Args: []any{u.HeldUntil(WithholdMoney)}, Reason: "withheld"}
 }
 
 // IdentifierKind is the sort of name a person types to be recognised.

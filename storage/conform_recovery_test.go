@@ -92,6 +92,17 @@ func (c *conformity) recoveries(ctx context.Context) {
 	u, err := c.s.User(ctx, who.ID)
 	c.did(err, "User")
 	c.is(u.Withholds(c.now) == idp.WithholdMoney && u.Withholds(until) == idp.WithholdNothing && u.MoneyAt.Equal(c.now), "withheld", u)
+	c.did(c.s.Withhold(ctx, who.ID, idp.WithholdPayee, until.Add(time.Hour)), "Withhold")
+	for _, w := range []idp.Withhold{idp.WithholdMoney, idp.WithholdPayee} {
+		c.did(c.s.Withhold(ctx, who.ID, w, c.now), "Withhold") // makes neither shorter
+	}
+	u, err = c.s.User(ctx, who.ID)
+	c.did(err, "User")
+	c.is(u.Withholds(until.Add(-1)) == idp.WithholdMoney && u.Withholds(until) == idp.WithholdPayee && u.Withholds(until.Add(time.Hour)) == idp.WithholdNothing, "each for its time", u)
+	c.did(c.s.Withhold(ctx, who.ID, idp.WithholdNothing, time.Time{}), "Withhold")
+	u, err = c.s.User(ctx, who.ID)
+	c.did(err, "User")
+	c.is(u.Withholds(c.now) == idp.WithholdNothing, "given back", u)
 
 	c.did(c.s.Dispute(ctx, mail.ID, until), "Dispute")
 	names, err := c.s.Identifiers(ctx, who.ID)

@@ -153,10 +153,16 @@ func (s *Store) CountRecoveries(ctx context.Context, user string, since time.Tim
 	return n, err
 }
 
-// Withhold keeps something back from a person until a time, in the place of what was kept
-// back before.
+// Withhold keeps something back from a person until a time, each level until its own and
+// never for less long than it was; nothing gives back all.
 func (s *Store) Withhold(ctx context.Context, user string, w idp.Withhold, until time.Time) error {
-	return s.exec(ctx, "UPDATE users SET withheld = ?, withheld_until = ? WHERE id = ?", string(w), micros(until), user)
+	switch w {
+	case idp.WithholdNothing:
+		return s.exec(ctx, "UPDATE users SET withheld = '', withheld_until = 0, payee_until = 0 WHERE id = ?", user)
+	case idp.WithholdPayee:
+		return s.exec(ctx, "UPDATE users SET payee_until = ? WHERE id = ? AND payee_until < ?", micros(until), user, micros(until))
+	}
+	return s.exec(ctx, "UPDATE users SET withheld = ?, withheld_until = ? WHERE id = ? AND withheld_until < ?", string(w), micros(until), user, micros(until))
 }
 
 // NoteMoney keeps that a person was given a money scope, once an hour.

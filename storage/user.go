@@ -30,6 +30,7 @@ type userRow struct {
 
 	Withheld      string
 	WithheldUntil int64
+	PayeeUntil    int64
 	MoneyAt       int64
 	Team          string
 	LeavesAt      int64
@@ -46,7 +47,7 @@ func (s *Store) toUser(r userRow) (idp.User, error) {
 	return idp.User{ID: r.ID, Name: string(name), Language: r.Language, Role: idp.Role(r.Role), MerchantID: value(r.MerchantID), StoreID: value(r.StoreID),
 		Status: idp.UserStatus(r.Status), Frozen: r.Frozen, FrozenAt: fromMicros(r.FrozenAt), Locked: r.Locked, MustChange: r.MustChange,
 		CreatedAt: fromMicros(r.CreatedAt), GraceFrom: fromMicros(r.GraceFrom),
-		Withheld: idp.Withhold(r.Withheld), WithheldUntil: fromMicros(r.WithheldUntil), MoneyAt: fromMicros(r.MoneyAt), Team: r.Team, LeavesAt: fromMicros(r.LeavesAt)}, err
+		Withheld: idp.Withhold(r.Withheld), WithheldUntil: fromMicros(r.WithheldUntil), PayeeUntil: fromMicros(r.PayeeUntil), MoneyAt: fromMicros(r.MoneyAt), Team: r.Team, LeavesAt: fromMicros(r.LeavesAt)}, err
 }
 
 func value(p *string) string {

@@ -131,10 +131,12 @@ func (RecoverTerminal) Page() string { return "recover-terminal" }
 // RecoverLink asks whether to begin the recovery that a case approved. Hidden input: token.
 type RecoverLink struct{ Action, Token string }
 
-// RecoverShop asks for the code that an owner or manager told. Input: code.
+// RecoverShop asks for the code of so many digits that an owner or manager told, and that lives so long. Input: code.
 type RecoverShop struct {
 	Form
 	Action string
+	Digits int
+	Life   time.Duration
 	Ways   []Way
 }
 

@@ -1,6 +1,10 @@
 package templates
 
-import "time"
+import (
+	"strings"
+	"testing"
+	"time"
+)
 
 func recoverSamples() (all []sample) {
 	kinds := []string{"username", "password", "second", "both"}
@@ -32,8 +36,8 @@ func recoverSamples() (all []sample) {
 		sample{"recover-hub-nothing", nothing}, sample{"recover-hub-refused", refused}, sample{"recover-hub-staff", staff}, sample{"recover-hub-free", free}, sample{"recover-hub-frozen", hindered},
 		sample{"recover-terminal", RecoverTerminal{Action: "/flows/f1/recover-proof", Resend: "/flows/f1/recover-proof/resend", Digits: 47, Until: noon.Add(5 * time.Minute), Ways: hub.Ways[:1]}},
 		sample{"recover-terminal-wrong", RecoverTerminal{Form: bad("", "recover-terminal.wrong"), Action: "/flows/f1/recover-proof", Resend: "/flows/f1/recover-proof/resend", Digits: 47, Until: noon}},
-		sample{"recover-link", RecoverLink{Action: "/recover/case", Token: "abc"}}, sample{"recover-shop", RecoverShop{Action: "/flows/f1/recover-proof", Ways: hub.Ways[:1]}},
-		sample{"recover-shop-wrong", RecoverShop{Form: bad("code", "recover-shop.malformed", 8), Action: "/flows/f1/recover-proof"}},
+		sample{"recover-link", RecoverLink{Action: "/recover/case", Token: "abc"}}, sample{"recover-shop", RecoverShop{Action: "/flows/f1/recover-proof", Digits: 8, Life: 15 * time.Minute, Ways: hub.Ways[:1]}},
+		sample{"recover-shop-wrong", RecoverShop{Form: bad("code", "recover-shop.malformed", 8), Action: "/flows/f1/recover-proof", Digits: 8, Life: 15 * time.Minute}},
 		sample{"recover-case", RecoverCase{CaseNumber: "482-913-0576"}}, sample{"recover-case-frozen", RecoverCase{CaseNumber: "482-913-0576", FreezeCase: "310-442-7789", Frozen: true}},
 		sample{"recover-case-staff", RecoverCase{CaseNumber: "482-913-0576", Staff: true}},
 		sample{"recover-running", RecoverRunning{Action: "/account/recovery", Start: noon.Add(-time.Hour), Due: noon.Add(23 * time.Hour), Password: true, May: true}},
@@ -51,4 +55,13 @@ func recoverSamples() (all []sample) {
 			Until: noon.Add(94 * time.Hour), Hours: 24, Gone: 2, Password: true, Second: state == "waiting", Told: []string{"138****0001", "l***@example.com"}, Ways: hub.Ways}})
 	}
 	return all
+}
+
+// The page that asks for the shop's code says what policy says of it.
+func TestShopCodeIsAsPolicySays(t *testing.T) {
+	for lang, says := range map[string]string{"en": "sees 9 digits, good for 10 minutes", "zh-CN": "会看到 9 位数字，10 分钟内有效"} {
+		if page := draw(t, frame(lang), RecoverShop{Digits: 9, Life: 10 * time.Minute}); !strings.Contains(page, says) {
+			t.Errorf("%s says not %q:\n%s", lang, says, page)
+		}
+	}
 }

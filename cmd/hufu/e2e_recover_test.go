@@ -46,7 +46,7 @@ func (w *world) monthLater(t *testing.T) {
 	defer db.Close()
 	month, since := (30 * 24 * time.Hour).Microseconds(), time.Now().Add(-24*time.Hour).UnixMicro()
 	for table, columns := range map[string][]string{"identifiers": {"verified_at", "last_proven_at"}, "credentials": {"created_at", "changed_at"}, "terminals": {"activated_at", "key_at"},
-		"users": {"withheld_until"}, "recoveries": {"started_at"}} {
+		"users": {"withheld_until", "payee_until"}, "recoveries": {"started_at"}} {
 		for _, column := range columns {
 			if _, err := db.ExecContext(t.Context(), "UPDATE "+table+" SET "+column+" = "+column+" - ? WHERE "+column+" > ?", month, since); err != nil {
 				t.Fatal(err)

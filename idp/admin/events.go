@@ -450,7 +450,7 @@ func (v *visit) explainFacts(e idp.Event) (facts []templates.Fact, err error) {
 		return nil, err
 	}
 	if w := u.Withholds(time.Now()); w != idp.WithholdNothing {
-		facts = append(facts, templates.Fact{Key: "console.explain.withheld", Lines: []templates.Cell{{Key: "console.explain." + string(w), Small: v.moment(u.WithheldUntil)}}})
+		facts = append(facts, templates.Fact{Key: "console.explain.withheld", Lines: []templates.Cell{{Key: "console.explain." + string(w), Small: v.moment(u.HeldUntil(w))}}})
 	}
 	if !strings.HasPrefix(e.Reason, "phone.") && e.Reason != "disputed" {
 		return facts, nil

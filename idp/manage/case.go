@@ -104,7 +104,7 @@ func (m *Manager) open(ctx context.Context, a Actor, c *idp.Case) error {
 		return err
 	}
 	if c.Kind == idp.CaseStaff {
-		if err := m.tellAdministrators(ctx, "staff.recovery"); err != nil {
+		if err := m.tellAdministrators(ctx, func(to idp.User) error { return m.Tell(ctx, to, "staff.recovery", *c, "opened") }); err != nil {
 			return err
 		}
 	}
@@ -474,7 +474,7 @@ func (m *Manager) ApproveCase(ctx context.Context, a Actor, id string, met bool)
 			return err
 		}
 		if c.Kind == idp.CaseStaff {
-			if err := m.tellAdministrators(ctx, "staff.recovery"); err != nil {
+			if err := m.tellAdministrators(ctx, func(to idp.User) error { return m.Tell(ctx, to, "staff.recovery", c, "approved") }); err != nil {
 				return err
 			}
 		}

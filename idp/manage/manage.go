@@ -54,7 +54,7 @@ type Manager struct {
 	VoidRecovery func(ctx context.Context, user, cause string, by idp.Event) error
 	Zone         *time.Location // of the operator: where a day begins and ends
 	// Tell is Notify for what happens in a case; detail is what the template says beside its
-	// number: where a link went, masked, or which answer it is.
+	// number: where a link went, masked, or which answer it is; of what others hear, what happened.
 	Tell func(ctx context.Context, u idp.User, template string, c idp.Case, detail string) error
 	// CaseLink makes the link that an approved case gives, in place of an older one, and
 	// sends it; to nobody if to is empty.

@@ -288,17 +288,17 @@ func (m *Manager) ActivateInEmergency(ctx context.Context, a Actor, id string, r
 		if ok, err := m.activate(ctx, m.by(a), e, e.State, true); err != nil || !ok {
 			return ok, err
 		}
-		return true, m.tellAdministrators(ctx, "policy.emergency")
+		return true, m.tellAdministrators(ctx, func(u idp.User) error { return m.Notify(ctx, u, "policy.emergency") })
 	})
 }
 
-func (m *Manager) tellAdministrators(ctx context.Context, template string) error {
+func (m *Manager) tellAdministrators(ctx context.Context, tell func(u idp.User) error) error {
 	admins, err := m.Store.Users(ctx, storage.Administrators, 1000)
 	if err != nil {
 		return err
 	}
 	for _, u := range admins {
-		if err := m.Notify(ctx, u, template); err != nil {
+		if err := tell(u); err != nil {
 			return err
 		}
 	}

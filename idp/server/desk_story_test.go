@@ -4,11 +4,13 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"hufu/idp"
+	"hufu/idp/policy"
 	"hufu/idp/session"
 	"hufu/templates"
 )
@@ -215,7 +217,7 @@ func TestStaffComesBack(t *testing.T) {
 				}
 				told(2)
 				one.post(page+"/approve", url.Values{"met": {"1"}, "reason": {why}}).see(403, templates.T("zh-CN", "error.case_opener"))
-				time.Sleep(11 * time.Minute) // the same is not told twice in ten
+				time.Sleep(time.Minute) // the same is not told twice in ten, and this is not the same
 				other := w.from(t, "203.0.113.72")
 				other.open("/sign-in").signIn("policy_admin_2").withKey()
 				other.open(page).submit("typed", "", "reason", why)
@@ -247,6 +249,38 @@ func TestStaffComesBack(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Of each colleague who asks the administrators hear by himself, with the number of his case,
+// also where two ask at once and where their text messages of every day are used up.
+func TestAdministratorsHearOfEach(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		for i, login := range []string{"lost.first", "lost.second"} {
+			w.ripe(t, somebody{User: idp.User{Role: idp.RoleSupportSupervisor}, Login: login, TOTP: true, Phone: "+861390001020" + strconv.Itoa(5+i), NoSignIn: true}, "203.0.113.70")
+		}
+		time.Sleep(8 * 24 * time.Hour)
+		store, texts, phone := w.Service.Store, policy.Default().Sends.PhoneNotices, w.contact(t, "he.min", idp.IdentifierPhone).Value
+		for range texts.Burst {
+			must2(ok(store.TakeBucket(t.Context(), "notice.sms", store.Lookup(idp.IdentifierPhone, phone), texts.Burst, texts.Refill, time.Now())))(t)
+		}
+		for i, login := range []string{"lost.first", "lost.second"} {
+			w.from(t, "203.0.113.70").lost("both", login).shows("introduce:phone", "+861390001020"+strconv.Itoa(5+i)).see(200, "要由客服来办").submit("do", "go").see(200, "")
+		}
+		for _, admin := range []string{"he.min", "zhou.ning"} {
+			got := w.notices(t, admin, "staff.recovery")
+			for _, login := range []string{"lost.first", "lost.second"} {
+				number, by := w.cases(t, login)[0].Number, []idp.ChannelKind{}
+				for _, m := range got {
+					if strings.Contains(m.Body, number) {
+						by = append(by, m.Channel)
+					}
+				}
+				if slices.Sort(by); !slices.Equal(by, []idp.ChannelKind{idp.ChannelMail, idp.ChannelSMS}) {
+					t.Errorf("%s was told of the case %s of %s by %v", admin, number, login, by)
+				}
+			}
+		}
+	})
 }
 
 // Whoever calls and says something that matches has his account frozen and his terminal marked

@@ -152,20 +152,24 @@ func TestNameSearchCostsTheSame(t *testing.T) {
 			return append(c.got, b.words())
 		}
 		owner := w.Users["owner"].Username
+		for _, n := range []idp.Identifier{{Kind: idp.IdentifierPhone, Value: "+8613900010096"}, {Kind: idp.IdentifierPhone, Value: "+8613900010097"}, {Kind: idp.IdentifierEmail, Value: "more@example.com"}} {
+			n.UserID, n.VerifiedAt = w.user(t, owner).ID, time.Now()
+			must(t, w.Service.Store.AddIdentifier(t.Context(), &n))
+		}
 		pair("192.0.2.95", "812345678901234", serial)
 		wrong := pair("192.0.2.97", "812345678901235", "HFE0000000000")
 		alike(t, "number of nobody", pair("192.0.2.98", "812345678901236", serial), wrong)
 		alike(t, "serial of nobody", pair("192.0.2.99", w.Merchant.No, "HFE0000000000"), wrong)
 		alike(t, "no number", pair("192.0.2.99", "no such thing", "?"), wrong)
 		alike(t, "both right", pair("192.0.2.98", w.Merchant.No, serial), wrong)
-		if n := len(w.notices(t, owner, "username.told")); n != 2 {
+		if n := len(w.notices(t, owner, "username.told")); n != 4 {
 			t.Fatalf("%d messages", n)
 		}
 		time.Sleep(2 * time.Second)
 		b, c := w.weighs(t, "192.0.2.98") // again at once: he was told just now
 		b.open("/recover").submit("lost", "username").submit("merchant_no", w.Merchant.No, "serial", serial).see(200, "已经发出")
 		alike(t, "both right again", append(c.got, b.words()), wrong)
-		if n := len(w.notices(t, owner, "username.told")); n != 2 {
+		if n := len(w.notices(t, owner, "username.told")); n != 4 {
 			t.Errorf("%d messages", n)
 		}
 	})

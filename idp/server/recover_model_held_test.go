@@ -61,7 +61,7 @@ func (w *demoWorld) watch(t *testing.T, dsn string) {
 	t.Cleanup(func() { _ = db.Close() })
 	var parts []string
 	for _, of := range []string{
-		"SELECT id || frozen || locked || status || must_change || withheld || withheld_until AS x FROM users WHERE id IN (?1, ?2)",
+		"SELECT id || frozen || locked || status || must_change || withheld || withheld_until || '-' || payee_until AS x FROM users WHERE id IN (?1, ?2)",
 		"SELECT id || version || changed_at || blocked AS x FROM credentials WHERE user_id IN (?1, ?2)",
 		"SELECT id || verified_at || removed_at || disputed_until AS x FROM identifiers WHERE user_id IN (?1, ?2)",
 		"SELECT id || proofs || ended_at AS x FROM sessions WHERE user_id IN (?1, ?2)",
@@ -542,8 +542,8 @@ func (h *held) freezes() {
 		}
 		h.stopped = time.Time{}
 	}
-	if h.is.user.Withheld != idp.WithholdNothing && h.is.running() == nil && h.is.user.WithheldUntil.After(now.Add(72*time.Hour+h.least(1))) {
-		h.fail("withheld until %v (I12)", h.is.user.WithheldUntil)
+	if until := h.is.user.HeldUntil(idp.WithholdPayee); h.is.running() == nil && until.After(now.Add(72*time.Hour+h.least(1))) {
+		h.fail("withheld until %v (I12)", until)
 	}
 }
 

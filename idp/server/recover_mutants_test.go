@@ -23,7 +23,7 @@ var mutants = []mutant{
 	{"sessions and grants outlive a recovery", "flows/recover_end.go", `	if err := e.Store.EndAll(ctx, *s.user, storage.Keep{}, "recovery", by); err != nil {`, `	if err := e.Store.Tx(ctx, func(context.Context) error { by.Flow, _ = "", storage.Keep{}; return nil }); err != nil {`},
 	{"people do not decide while the account is frozen", "flows/recover_wait.go", `		return "frozen", nil`, `		return "", nil`},
 	{"one group replaces the factor, too", "idp/policy/recovery.go", "later, later, people}, passwordOnly: true, voids: true,", "later, later, people}, voids: true,"},
-	{"money moves while a recovery waits", "flows/recover_wait.go", "s.user.Withholds(now).Worse(plan.Withheld), r.Until", "idp.WithholdNothing, r.Until"},
+	{"money moves while a recovery waits", "flows/recover_wait.go", "s.User, plan.Withheld, r.Until", "s.User, idp.WithholdNothing, r.Until"},
 	{"tokens move money while a recovery waits", "idp/client.go", "return p.User.Withholds(now).Allows(scopes), \"\"", "return scopes, \"\""},
 	{"whoever worked on a case decides it", "idp/manage/case.go", "	if err := or(ofDesk(c), m.isApart(ctx, a, c)); err != nil {", "	if err := ofDesk(c); err != nil {"},
 	{"what a stopped recovery kept back stays kept back", "flows/recover_wait.go", "	if err := e.release(ctx, u.ID, now); err != nil { // the freeze", "	if err := error(nil); err != nil { // the freeze"},

@@ -21,7 +21,7 @@ func TestForgottenPassword(t *testing.T) {
 		app := w.grant(t, "back.one", w.Clients["merchant_app"].ID, "", "payments:refund", "settlement:manage", "offline_access")
 		b := w.from(t, "203.0.113.21")
 		b.lost("password", "back.one").see(200, "怎么证明是您").shows("introduce:phone", "+8613900010001").see(200, "要等一段时间").see(200, "139****0001")
-		b.by("totp").submit("code", w.code(t, "back.one")).see(200, "可以继续了").see(200, "不能改收款账户")
+		b.by("totp").submit("code", w.code(t, "back.one")).see(200, "可以继续了").see(200, "不能改结算账户")
 		if len(w.recoveries(t, "back.one")) != 0 {
 			t.Fatal("something began before its person went on")
 		}
@@ -46,8 +46,15 @@ func TestForgottenPassword(t *testing.T) {
 				t.Errorf("%d events %s, want %d", got, name, n)
 			}
 		}
-		if n := len(w.notices(t, "back.one", "recovery.completed")); n != 2 {
-			t.Errorf("%d notices, want phone and mail", n)
+		told := w.notices(t, "back.one", "recovery.completed")
+		if len(told) != 2 {
+			t.Errorf("%d notices, want phone and mail", len(told))
+		}
+		says := "在此之前不能改结算账户、手机、邮箱和登录方式：" + u.WithheldUntil.In(time.FixedZone("UTC+8", 8*60*60)).Format("1 月 2 日 15:04")
+		for _, m := range told {
+			if m.Channel == idp.ChannelMail && !strings.Contains(m.Body, says) {
+				t.Errorf("the letter says not %q: %s", says, m.Body)
+			}
 		}
 		// The old password is nothing any more, the new one and the app let him in.
 		time.Sleep(time.Minute)
@@ -112,6 +119,11 @@ func TestRecoveryWaits(t *testing.T) {
 		}
 		if w.holds(t, "slow.one", idp.MethodBackup) != "" {
 			t.Error("the kit lives on")
+		}
+		for _, m := range w.notices(t, "slow.one", "recovery.completed") {
+			if strings.Contains(m.Body, "在此之前") {
+				t.Errorf("nothing is kept back, but the letter says: %s", m.Body)
+			}
 		}
 		// That password with that phone is one proof: it replaces no factor, ever.
 		entry := w.Users["slow.one"]
@@ -199,6 +211,8 @@ func TestRecoveryIsWithdrawn(t *testing.T) {
 		if r := w.recoveries(t, "mine.one")[0]; r.State != idp.RecoveryWithdrawn {
 			t.Errorf("%+v", r)
 		}
+		w.over(t, "mine.one", "recovery.void", "_withdrawn")
+		w.over(t, w.Users["owner"].Username, "recovery.other_void", "_withdrawn")
 		if u := w.user(t, "mine.one"); u.Frozen || u.Withholds(time.Now()) != "" {
 			t.Error("frozen or withheld")
 		}
@@ -279,9 +293,9 @@ func TestRecoveryGivesBackWhatItKept(t *testing.T) {
 		time.Sleep(8 * 24 * time.Hour)
 		b := w.from(t, "203.0.113.35")
 		b.lost("password", "kept.one").shows("introduce:phone", "+8613900010012").by("kit").submit("code", kit[0]).see(200, "可以继续了").submit("do", "go").chooses().see(200, "找回来了")
-		until := w.user(t, "kept.one").WithheldUntil
-		if w.user(t, "kept.one").Withheld != idp.WithholdPayee {
-			t.Fatalf("withheld %q", w.user(t, "kept.one").Withheld)
+		until := w.user(t, "kept.one").PayeeUntil
+		if got := w.user(t, "kept.one").Withholds(time.Now()); got != idp.WithholdPayee {
+			t.Fatalf("withheld %q", got)
 		}
 		time.Sleep(time.Minute)
 		entry := w.Users["kept.one"]
@@ -291,8 +305,75 @@ func TestRecoveryGivesBackWhatItKept(t *testing.T) {
 		again.lost("both", "kept.one").shows("introduce:email", "kept.one@example.com").submit("do", "go").see(200, "还要等")
 		b.open("/sign-in").signIn("kept.one")
 		b.post("/account/recovery", nil).see(200, "找回已经取消")
-		if u := w.user(t, "kept.one"); u.Withheld != idp.WithholdPayee || !u.WithheldUntil.Equal(until) {
-			t.Errorf("withheld %q until %v, want w1 until %v still", u.Withheld, u.WithheldUntil, until)
+		if u := w.user(t, "kept.one"); u.Withholds(time.Now()) != idp.WithholdPayee || !u.PayeeUntil.Equal(until) {
+			t.Errorf("withheld %q until %v, want w1 until %v still", u.Withholds(time.Now()), u.PayeeUntil, until)
+		}
+	})
+}
+
+// What several keep back is kept back by each for its own time: the money of one that had
+// more against it no longer because a lesser one came after, and settlement as long as that says.
+func TestEachWithholdsForItsTime(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		_, kit := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "each.one", TOTP: true, Phone: "+8613900010013", Mail: "each.one@example.com"}, "203.0.113.36")
+		b := w.from(t, "198.51.100.36") // where he never was
+		b.lost("password", "each.one").shows("introduce:phone", "+8613900010013").by("kit").submit("code", kit[0]).see(200, "可以继续了").submit("do", "go").chooses().see(200, "找回来了")
+		worse := time.Now().Add(24 * time.Hour)
+		holds := func(what string, money, payee time.Time) {
+			t.Helper()
+			u := w.user(t, "each.one")
+			for at, want := range map[time.Time]idp.Withhold{money.Add(-time.Minute): idp.WithholdMoney, money.Add(time.Minute): idp.WithholdPayee, payee.Add(-time.Minute): idp.WithholdPayee, payee.Add(time.Minute): idp.WithholdNothing} {
+				if got := u.Withholds(at); got != want {
+					t.Errorf("%s: at %v %q is withheld, want %q (money until %v, settlement until %v)", what, at, got, want, money, payee)
+				}
+			}
+		}
+		time.Sleep(23 * time.Hour)
+		b = w.from(t, "203.0.113.36")
+		b.lost("password", "each.one").shows("introduce:phone", "+8613900010013").by("totp").submit("code", w.code(t, "each.one")).see(200, "可以继续了").submit("do", "go").submit("password", storyPassword+" again", "again", storyPassword+" again").see(200, "找回来了")
+		less := time.Now().Add(24 * time.Hour)
+		holds("after both", worse, less)
+
+		other := w.from(t, "203.0.113.36")
+		other.lost("both", "each.one").shows("introduce:email", "each.one@example.com").submit("do", "go").see(200, "还要等")
+		if u := w.user(t, "each.one"); u.Withholds(worse.Add(time.Hour)) != idp.WithholdMoney {
+			t.Errorf("while one waits, %q is withheld", u.Withholds(worse.Add(time.Hour)))
+		}
+		entry := w.Users["each.one"]
+		entry.Password = storyPassword + " again"
+		w.Users["each.one"] = entry
+		time.Sleep(time.Minute)
+		b.open("/sign-in").signIn("each.one")
+		b.post("/account/recovery", nil).see(200, "找回已经取消")
+		holds("after one that was withdrawn", worse, less)
+	})
+}
+
+// A risk that comes up while somebody chooses his new password keeps more back, and takes
+// nothing of what he has shown: the letter says until when.
+func TestRisksOfTheLastStepWithholdMore(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		_, kit := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "last.one", TOTP: true, Phone: "+8613900010014", Mail: "last.one@example.com"}, "203.0.113.37")
+		b := w.from(t, "203.0.113.37")
+		b.lost("password", "last.one").shows("introduce:phone", "+8613900010014").by("kit").submit("code", kit[0]).see(200, "不能改收款账户").submit("do", "go").see(200, "密码")
+		must(t, w.Service.Store.Append(t.Context(), idp.Event{Name: "terminal.suspended", Merchant: w.user(t, "last.one").MerchantID}))
+		must(t, w.Service.Store.Withhold(t.Context(), w.user(t, "last.one").ID, idp.WithholdPayee, time.Now().Add(90*time.Hour))) // what nothing accounts for
+		b.chooses().see(200, "找回来了")
+		u, until := w.user(t, "last.one"), time.Now().Add(24*time.Hour)
+		if u.Withholds(until.Add(-time.Minute)) != idp.WithholdMoney || u.Withholds(until.Add(time.Minute)) != idp.WithholdNothing {
+			t.Errorf("%q is withheld until %v, want money until %v", u.Withheld, u.WithheldUntil, until)
+		}
+		if r := w.recoveries(t, "last.one"); len(r) != 1 || r[0].State != idp.RecoveryDone || r[0].Withheld != idp.WithholdMoney || r[0].Level != 1 {
+			t.Errorf("%+v", r)
+		}
+		said := 0
+		for _, m := range w.notices(t, "last.one", "recovery.completed") {
+			if strings.Contains(m.Body, templates.Frame{Now: time.Now(), Zone: time.FixedZone("", 8*3600), Lang: "zh-CN"}.Moment(until)) {
+				said++
+			}
+		}
+		if said != 1 {
+			t.Errorf("%d letters say until when: %+v", said, w.notices(t, "last.one", "recovery.completed"))
 		}
 	})
 }
@@ -416,7 +497,7 @@ func TestRecoveryOfFreshThings(t *testing.T) {
 	eachHour(t, func(t *testing.T, w *demoWorld) {
 		w.person(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "young.one", TOTP: true, Phone: "+8613900010009"})
 		b := w.from(t, "192.0.2.50")
-		b.lost("password", "young.one").shows("introduce:phone", "+8613900010009").see(200, "绑定不到三天").see(200, "还差一样")
+		b.lost("password", "young.one").shows("introduce:phone", "+8613900010009").see(200, "刚绑定不久").see(200, "还差一样")
 		time.Sleep(4 * 24 * time.Hour)
 		b = w.from(t, "192.0.2.50")
 		b.lost("password", "young.one").shows("introduce:phone", "+8613900010009").see(200, "要由客服来办")
@@ -443,6 +524,8 @@ func TestRecoveryOfCashier(t *testing.T) {
 		if r := w.recoveries(t, "cash.one")[0]; r.State != idp.RecoveryExpired {
 			t.Errorf("%+v", r)
 		}
+		w.over(t, "cash.one", "recovery.void", "_expired")
+		w.over(t, w.Users["owner"].Username, "recovery.other_void", "_expired")
 		if u := w.user(t, "cash.one"); u.Withholds(time.Now()) != "" {
 			t.Error("still withheld")
 		}
@@ -457,7 +540,7 @@ func TestRecoveryByTheShop(t *testing.T) {
 		must(t, store.SetShopCode(t.Context(), u.ID, w.user(t, "lin.wei").ID, store.ShopCodeMAC(u.ID, "48219130"), time.Now().Add(15*time.Minute)))
 		b, other := w.from(t, "203.0.113.41"), w.from(t, "203.0.113.42")
 		other.lost("both", "shop.one").by("shop")
-		b.lost("both", "shop.one").by("shop").submit("code", "1234").see(422, "8 位数字").submit("code", "00000000").see(422, "")
+		b.lost("both", "shop.one").by("shop").see(200, "会看到 8 位数字，15 分钟内有效").submit("code", "1234").see(422, "8 位数字").submit("code", "00000000").see(422, "")
 		b.submit("code", "4821 9130").see(200, "可以继续了").submit("do", "go").chooses().see(200, "选")
 		b.submit("factor", "totp")
 		enrol(t, b)
@@ -536,6 +619,9 @@ func TestRecoveryGetsBetterItself(t *testing.T) {
 		rs := w.recoveries(t, "same.one")
 		if len(rs) != 2 || rs[0].State != idp.RecoveryDone || rs[1].State != idp.RecoveryVoid {
 			t.Fatalf("%+v", rs)
+		}
+		if void, done := len(w.notices(t, "same.one", "recovery.void")), len(w.notices(t, "same.one", "recovery.completed")); void != 0 || done != 2 {
+			t.Errorf("%d letters that it came to nothing, %d that it is done", void, done)
 		}
 		if u := w.user(t, "same.one"); u.Withholds(time.Now()) != idp.WithholdPayee {
 			t.Errorf("withheld %q", u.Withheld)

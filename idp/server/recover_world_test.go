@@ -8,6 +8,7 @@ import (
 
 	"hufu/flows/factor/backup"
 	"hufu/idp"
+	"hufu/templates"
 )
 
 var eightDigits = regexp.MustCompile(`\b\d{8}\b`)
@@ -95,6 +96,23 @@ const newPassword = "wobbly lantern orchid 7 kettle"
 func (b *browser) chooses() *browser {
 	b.t.Helper()
 	return b.submit("password", newPassword, "again", newPassword)
+}
+
+// over: somebody was told, by mail and by text message, that a recovery is over, and how that came.
+func (w *demoWorld) over(t *testing.T, login, template, how string) {
+	t.Helper()
+	got := w.notices(t, login, template)
+	for by, want := range map[idp.ChannelKind]string{idp.ChannelMail: templates.T("zh-CN", "mail."+template+".lead"+how), idp.ChannelSMS: templates.T("zh-CN", "sms."+template+how)} {
+		n := 0
+		for _, m := range got {
+			if m.Channel == by && strings.Contains(m.Body, want) {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Errorf("%s was told %d times that %q, want once: %d of %s", login, n, want, len(got), template)
+		}
+	}
 }
 
 // mask hides what is random on a page.
