@@ -308,6 +308,11 @@ func (recoverHub) Show(ctx context.Context, s *State) (templates.Content, error)
 	now := time.Now()
 	p.Shown = s.shownRows(facts.Shown)
 	p.Plan = planOf(plan, facts, now)
+	if p.Plan.Barred == "frozen" {
+		if p.FreezeCase, err = s.engine.openCase(ctx, *s.user); err != nil {
+			return nil, err
+		}
+	}
 	if p.Plan.How == "now" || p.Plan.How == "wait" {
 		p.Factors = s.lostFactors(plan)
 	}
@@ -449,7 +454,7 @@ func (s *State) namedLost(plan policy.RecoveryPlan, form url.Values) ([]string, 
 
 // planOf is the plan in the words of the page.
 func planOf(plan policy.RecoveryPlan, f policy.RecoveryFacts, now time.Time) templates.RecoverPlan {
-	p := templates.RecoverPlan{How: "nothing", Password: plan.Password, Second: plan.Second, Withheld: string(plan.Withheld), Kit: plan.Kit, Level: plan.Level, Risks: f.Risks, Barred: f.Barred}
+	p := templates.RecoverPlan{How: "nothing", Password: plan.Password, Second: plan.Second, Withheld: string(plan.Withheld), Kit: plan.Kit, Level: plan.Level, Risks: f.Risks, Staff: f.Staff}
 	switch plan.How {
 	case policy.Immediate:
 		p.How = "now"
@@ -459,7 +464,7 @@ func planOf(plan policy.RecoveryPlan, f policy.RecoveryFacts, now time.Time) tem
 	case policy.Delayed:
 		p.How, p.Hours, p.Until = "wait", int(plan.Wait.Hours()), now.Add(plan.Wait)
 	case policy.ByPeople:
-		p.How = "case"
+		p.How, p.Barred = "case", f.Barred // who has shown too little does not learn it
 	}
 	return p
 }

@@ -64,7 +64,8 @@ func (e *Engine) caseBegin(w http.ResponseWriter, r *http.Request) error {
 
 // showShop asks for the code that was told in the shop.
 func (s *State) showShop() templates.Content {
-	return templates.RecoverShop{Form: s.Form, Action: s.path(stepProof),
+	rules := s.engine.Policy.Now().Returns
+	return templates.RecoverShop{Form: s.Form, Action: s.path(stepProof), Digits: rules.Digits, Life: rules.Enrol,
 		Ways: []templates.Way{templates.FactorWay(s.engine.Site.Lang(s.request), "other", s.path(stepProof, "way"))}}
 }
 

@@ -71,12 +71,12 @@ func (e *Engine) completeRecover(ctx context.Context, s *State) (*finish, error)
 	if err := e.release(ctx, s.User, now); err != nil {
 		return nil, err
 	}
-	u, err := e.Store.User(ctx, s.User)
+	u, err := e.Store.User(ctx, s.User) // an earlier recovery may keep back more
 	if err != nil {
 		return nil, err
 	}
 	withheld, letter := u.Withholds(now), templatesLetter(s, now)
-	letter.Object, letter.Until, letter.Explain = r.ID, u.HeldUntil(withheld), idp.NewExplainCode()
+	letter.Object, letter.Until, letter.Withheld, letter.Explain = r.ID, u.HeldUntil(withheld), string(withheld), idp.NewExplainCode()
 	if err := e.event(ctx, s, idp.Event{Name: "recovery.completed", Reason: "recovery", Explain: letter.Explain, Data: recoveryData(r)}); err != nil {
 		return nil, err
 	}
@@ -356,6 +356,9 @@ func (e *Engine) remindRecovery(ctx context.Context, r idp.Recovery, bit int, te
 			return err
 		}
 		letter := templates.Letter{Name: u.Name, Login: loginOf(names), At: now, Until: r.DueAt, Object: r.ID, Explain: idp.NewExplainCode()}
+		if bit == toldDue { // what counts from now on is when it must be finished
+			letter.Until = r.Until
+		}
 		if err := e.Store.Append(ctx, idp.Event{Name: "recovery.reminded", Actor: "system", Subject: u.ID, Merchant: u.MerchantID, Store: u.StoreID, Reason: "recovering", Explain: letter.Explain, Policy: e.Policy.Now().Version, Data: recoveryData(r)}); err != nil {
 			return err
 		}

@@ -157,7 +157,7 @@ func (s *State) unheard(ctx context.Context, shown []idp.Shown, now time.Time) (
 	return len(active) == 0, err
 }
 
-// otherOwners are the other owners of a person's merchant, who hear of his recovery.
+// otherOwners are the owners of a person's merchant but himself, who hear of his recovery.
 func (e *Engine) otherOwners(ctx context.Context, u idp.User) ([]idp.User, error) {
 	if u.MerchantID == "" {
 		return nil, nil
@@ -334,7 +334,10 @@ func recoveryData(r idp.Recovery) map[string]any {
 	return map[string]any{"recovery": r.ID, "row": r.Row, "level": r.Level, "lost": string(r.Lost), "due_at": r.DueAt, "groups": groups, "withheld": string(r.Withheld)}
 }
 
-// tellRecovery tells the person on every channel, and the other owners, whose shop it is too.
+// toOwners is what the owners of the shop are told of a recovery, where it is not that one waits.
+var toOwners = map[string]string{"recovery.due": "recovery.other_due", "recovery.case": "recovery.other_case", "recovery.completed": "recovery.other_done", "recovery.void": "recovery.other_void"}
+
+// tellRecovery tells the person on every channel, and the owners of the shop.
 func (e *Engine) tellRecovery(ctx context.Context, u idp.User, template string, letter templates.Letter) error {
 	if err := e.notify(ctx, u, template, letter); err != nil {
 		return err
@@ -348,15 +351,14 @@ func (e *Engine) tellOwners(ctx context.Context, u idp.User, template string, le
 	if err != nil {
 		return err
 	}
-	word := cmp.Or(map[string]string{"recovery.completed": "recovery.other_done", "recovery.void": "recovery.other_void"}[template], "recovery.other")
 	for _, o := range others {
 		names, err := e.Store.Identifiers(ctx, o.ID)
 		if err != nil {
 			return err
 		}
 		theirs := letter
-		theirs.Name, theirs.Login, theirs.Old = o.Name, loginOf(names), u.Name
-		if err := e.notifyOf(ctx, o, u, word, theirs); err != nil {
+		theirs.Name, theirs.Login, theirs.Whose = o.Name, loginOf(names), u.Name
+		if err := e.notifyOf(ctx, o, u, cmp.Or(toOwners[template], "recovery.other"), theirs); err != nil {
 			return err
 		}
 	}
@@ -430,17 +432,20 @@ func (recoverWait) Choose(s *State, way string) bool {
 	return true
 }
 
-func (recoverWait) Show(ctx context.Context, s *State) (templates.Content, error) {
+func (recoverWait) Show(ctx context.Context, s *State) (_ templates.Content, err error) {
 	s.explains()
 	if why := s.hindered(); why != "" {
-		return templates.RecoverHub{Form: s.Form, Lost: string(s.lost()), Refused: why}, nil
+		p := templates.RecoverHub{Form: s.Form, Lost: string(s.lost()), Refused: why}
+		p.FreezeCase, err = s.engine.openCase(ctx, *s.user)
+		return p, err
 	}
 	if s.recovery == nil {
 		p := templates.RecoverCase{CaseNumber: s.found().Case, Form: s.Form}
-		if s.user != nil && s.user.Role.Operator() {
-			p.Staff = true
+		if s.user != nil {
+			p.Staff, p.Frozen = s.user.Role.Operator(), s.user.Frozen
+			p.FreezeCase, err = s.engine.openCase(ctx, *s.user)
 		}
-		return p, nil
+		return p, err
 	}
 	r, now := *s.recovery, time.Now()
 	p := templates.RecoverWait{Form: s.Form, Again: s.path(), Stop: s.path("recover-wait", "stop"), State: string(r.State), Start: r.StartedAt, Due: r.DueAt, Until: r.Until,
@@ -482,7 +487,7 @@ func (s *State) hindered() string {
 	case why != "":
 		return closedTo(why)
 	case s.user.Frozen:
-		return "recover-hub.case_frozen"
+		return "recover-hub.frozen"
 	case s.recovery == nil:
 		return "recover-wait.void_lead"
 	}

@@ -463,7 +463,10 @@ func TestRecoveryHindered(t *testing.T) {
 				must2(store.SetUserStatus(ctx, u.ID, idp.UserActive, idp.UserDisabled))(t)
 			}, "refused.disabled"},
 			{"locked", func(u idp.User) { must2(store.LockUser(ctx, u.ID, "support"))(t) }, "recover.locked"},
-			{"frozen", func(u idp.User) { must2(store.FreezeUser(ctx, u.ID, time.Now()))(t) }, "recover-hub.case_frozen"},
+			{"frozen", func(u idp.User) {
+				must2(store.FreezeUser(ctx, u.ID, time.Now()))(t)
+				must(t, store.OpenCase(ctx, &idp.Case{Kind: idp.CaseFreeze, UserID: u.ID, OpenedAt: time.Now(), DueAt: time.Now().Add(time.Hour)}))
+			}, "recover-hub.frozen"},
 		} {
 			for j, at := range []string{"now", "wait"} {
 				login, phone := "hinder."+c.name+"."+at, "+861390002009"+strconv.Itoa(2*i+j)
@@ -479,8 +482,17 @@ func TestRecoveryHindered(t *testing.T) {
 				c.flip(w.user(t, login))
 				time.Sleep(2 * time.Second)
 				b.open(path).see(200, templates.T("zh-CN", c.says))
-				if strings.Contains(b.text(), "工单已经开好") {
+				if strings.Contains(b.text(), "工单已经开好") || strings.Contains(b.text(), "开一个工单") {
 					t.Errorf("%s: %s", login, b.text())
+				}
+				// What is lifted first has a number and a way.
+				for _, freeze := range w.cases(t, login) {
+					if b.see(200, freeze.Number); !strings.Contains(b.Body, `href="/account/unfreeze"`) {
+						t.Errorf("%s: no way out: %s", login, b.text())
+					}
+				}
+				if n := len(w.cases(t, login)); (n == 1) != (c.name == "frozen") {
+					t.Errorf("%s: %d cases", login, n)
 				}
 			}
 		}
