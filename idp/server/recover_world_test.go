@@ -102,7 +102,7 @@ func (b *browser) chooses() *browser {
 func (w *demoWorld) over(t *testing.T, login, template, how string) {
 	t.Helper()
 	got := w.notices(t, login, template)
-	for by, want := range map[idp.ChannelKind]string{idp.ChannelMail: templates.T("zh-CN", "mail."+template+".lead"+how), idp.ChannelSMS: templates.T("zh-CN", "sms."+template+how)} {
+	for by, want := range map[idp.ChannelKind]string{idp.ChannelMail: templates.T("zh-CN", "mail."+template+".lead"+how, "某人"), idp.ChannelSMS: templates.T("zh-CN", "sms."+template+how)} {
 		n := 0
 		for _, m := range got {
 			if m.Channel == by && strings.Contains(m.Body, want) {
