@@ -174,8 +174,8 @@ type held struct {
 func (h *held) stealing() bool { return h.p == h.thief }
 
 // least is the table's wait.
-func (h *held) least(level int) time.Duration {
-	hours := map[idp.Tier][]int{idp.TierMicro: {12, 24, 48}, idp.TierStandard: {24, 48, 72}, idp.TierHighValue: {48, 72, 1 << 20}}[h.tier]
+func (k *heist) least(level int) time.Duration {
+	hours := map[idp.Tier][]int{idp.TierMicro: {12, 24, 48}, idp.TierStandard: {24, 48, 72}, idp.TierHighValue: {48, 72, 1 << 20}}[k.tier]
 	return time.Duration(hours[level]) * time.Hour
 }
 
@@ -297,8 +297,8 @@ func (h *held) purse() {
 func (h *held) toldOf(r idp.Recovery) {
 	store, ctx := h.w.Service.Store, h.t.Context()
 	to := map[string]bool{}
-	for _, m := range must2(store.Messages(ctx, 16))(h.t) {
-		if m.Template == "recovery.started" && m.CreatedAt.Equal(r.StartedAt) || time.Since(m.CreatedAt) < time.Second {
+	for _, m := range must2(store.Messages(ctx, 200))(h.t) {
+		if m.Template == "recovery.started" && !m.CreatedAt.Before(r.StartedAt) {
 			to[m.To] = true
 		}
 	}
@@ -379,7 +379,39 @@ func (h *held) moved(was, r idp.Recovery) {
 		if h.ways["expired"]++; now.Before(was.Until) {
 			h.fail("expired before its end")
 		}
+	case idp.RecoveryVoid:
+		h.voided(was)
 	}
+}
+
+// voided: one that waits comes to nothing by a better one alone, done or begun, or where it
+// was to be completed and something that it was begun with no longer holds. Nobody of the
+// model is anybody else at his merchant by the end.
+func (h *held) voided(was idp.Recovery) {
+	events := must2(h.w.Service.Store.Events(h.t.Context(), storage.EventFilter{Subject: h.own.ID, Name: "recovery.stopped"}, 50))(h.t)
+	i := slices.IndexFunc(events, func(e idp.Event) bool { return e.Data["recovery"] == was.ID })
+	if i < 0 || h.p == nil {
+		h.fail("a recovery is void, and nothing says why, or nobody did it")
+	}
+	now, cause := time.Now(), fmt.Sprint(events[i].Data["cause"])
+	h.ways["void: "+cause]++
+	fresh := slices.ContainsFunc(slices.Collect(maps.Values(h.is.recs)), func(r idp.Recovery) bool {
+		_, old := h.was.recs[r.ID]
+		return !old && (cause == "better" && r.State == idp.RecoveryDone || cause == "overruled" && r.State == idp.RecoveryWaiting && r.Case != "" && was.Case == "")
+	})
+	gone := cause == "proof.gone" && !now.Before(was.DueAt) && now.Before(was.Until) && slices.ContainsFunc(was.Shown, func(s idp.Shown) bool { return s.Void == "" && !h.there(s, now) })
+	if !fresh && !gone {
+		h.fail("a recovery is void by %q: %+v", cause, was)
+	}
+}
+
+// there says whether what was shown for a recovery is still so.
+func (h *held) there(s idp.Shown, now time.Time) bool {
+	if n, ok := h.is.names[s.ID]; ok {
+		return n.Channel() && !now.Before(n.DisputedUntil)
+	}
+	c, ok := h.is.creds[s.ID]
+	return ok && c.Blocked == "" && !c.ChangedAt.After(s.At) || s.By == idp.ByTerminal || s.By == idp.ByComputer
 }
 
 // groups are those that a recovery rests on: a password counts in what set it.
@@ -654,10 +686,11 @@ func (k *heist) sole() bool {
 	return !k.own.enrolled() && (k.own.Role == idp.RoleOwner || k.tier == idp.TierHighValue) && len(k.own.roots[k.own.password().ID]) == 1
 }
 
-// mine says whether what is withheld comes from a recovery that was done, for its time.
+// mine says whether the money is withheld by a recovery that was done at once, for as long as
+// the tier has it.
 func (k *heist) mine() bool {
 	return slices.ContainsFunc(slices.Collect(maps.Values(k.own.recs)), func(r idp.Recovery) bool {
-		return r.State == idp.RecoveryDone && !k.own.user.WithheldUntil.After(r.EndedAt.Add(48*time.Hour))
+		return r.State == idp.RecoveryDone && r.DueAt.Equal(r.StartedAt) && r.Withheld == idp.WithholdMoney && k.own.user.WithheldUntil.Equal(r.EndedAt.Add(k.least(0)))
 	})
 }
 
@@ -758,8 +791,9 @@ func (k *heist) regain() {
 			return
 		}
 	}
-	// Too much has happened for a machine to decide: people do.
-	k.ways["home by people"]++
+	// Too much has happened for a machine to decide. What people do then the stories of the desk
+	// walk; here it is written into the store, and shows nothing.
+	k.ways["given back past the product"]++
 	must2(store.ReplaceCredential(ctx, k.own.password().ID, k.own.password().Version, []byte(must2(cheap().Hash(ctx, storyPassword))(k.t))))(k.t)
 	must(k.t, store.EndAll(ctx, k.own.user, storage.Keep{}, "case", idp.Event{}))
 	p.password, k.own.view = storyPassword, k.look(k.own)

@@ -160,6 +160,6 @@ func TestRecoveryIsToldToAll(t *testing.T) {
 		if got := w.recoveries(t, "told.one")[0]; got.State != idp.RecoveryStopped || !w.user(t, "told.one").Frozen || w.user(t, owner.Username).Frozen {
 			t.Errorf("%s; frozen: %v, the owner: %v", got.State, w.user(t, "told.one").Frozen, w.user(t, owner.Username).Frozen)
 		}
-		w.over(t, owner.Username, "recovery.other_void", "_stopped")
+		w.over(t, owner.Username, "recovery.other_void", "_stopped", "王强")
 	})
 }

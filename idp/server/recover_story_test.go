@@ -211,8 +211,8 @@ func TestRecoveryIsWithdrawn(t *testing.T) {
 		if r := w.recoveries(t, "mine.one")[0]; r.State != idp.RecoveryWithdrawn {
 			t.Errorf("%+v", r)
 		}
-		w.over(t, "mine.one", "recovery.void", "_withdrawn")
-		w.over(t, w.Users["owner"].Username, "recovery.other_void", "_withdrawn")
+		w.over(t, "mine.one", "recovery.void", "_withdrawn", "某人")
+		w.over(t, w.Users["owner"].Username, "recovery.other_void", "_withdrawn", "某人")
 		if u := w.user(t, "mine.one"); u.Frozen || u.Withholds(time.Now()) != "" {
 			t.Error("frozen or withheld")
 		}
@@ -524,8 +524,8 @@ func TestRecoveryOfCashier(t *testing.T) {
 		if r := w.recoveries(t, "cash.one")[0]; r.State != idp.RecoveryExpired {
 			t.Errorf("%+v", r)
 		}
-		w.over(t, "cash.one", "recovery.void", "_expired")
-		w.over(t, w.Users["owner"].Username, "recovery.other_void", "_expired")
+		w.over(t, "cash.one", "recovery.void", "_expired", "某人")
+		w.over(t, w.Users["owner"].Username, "recovery.other_void", "_expired", "某人")
 		if u := w.user(t, "cash.one"); u.Withholds(time.Now()) != "" {
 			t.Error("still withheld")
 		}

@@ -99,10 +99,10 @@ func (b *browser) chooses() *browser {
 }
 
 // over: somebody was told, by mail and by text message, that a recovery is over, and how that came.
-func (w *demoWorld) over(t *testing.T, login, template, how string) {
+func (w *demoWorld) over(t *testing.T, login, template, how, whose string) {
 	t.Helper()
 	got := w.notices(t, login, template)
-	for by, want := range map[idp.ChannelKind]string{idp.ChannelMail: templates.T("zh-CN", "mail."+template+".lead"+how), idp.ChannelSMS: templates.T("zh-CN", "sms."+template+how)} {
+	for by, want := range map[idp.ChannelKind]string{idp.ChannelMail: templates.T("zh-CN", "mail."+template+".lead"+how, whose), idp.ChannelSMS: templates.T("zh-CN", "sms."+template+how)} {
 		n := 0
 		for _, m := range got {
 			if m.Channel == by && strings.Contains(m.Body, want) {
