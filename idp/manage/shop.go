@@ -2,7 +2,6 @@ package manage
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -149,7 +148,7 @@ func (m *Manager) place(ctx context.Context, a Actor, was, to idp.User) error {
 		}
 	}
 	// What was decided for who he was holds no longer.
-	if err := errors.Join(m.VoidRecovery(ctx, was.ID, "role", m.by(a)), m.dropOf(ctx, a, was, "role")); err != nil {
+	if err := m.endReturns(ctx, a, was, "role"); err != nil {
 		return err
 	}
 	e := userEvent("staff.role", to)
