@@ -318,12 +318,6 @@ func Check(u idp.User, act Action) error {
 	return nil
 }
 
-// below lists on whom the people of a merchant act.
-var below = map[idp.Role][]idp.Role{
-	idp.RoleOwner:   {idp.RoleManager, idp.RoleCashier},
-	idp.RoleManager: {idp.RoleCashier},
-}
-
 // Safe says whether an act only stops something that is a role's own: stopping asks for
 // no more than a session.
 func Safe(role idp.Role, act Action) bool {

@@ -142,7 +142,7 @@ func (m *Manager) place(ctx context.Context, a Actor, was, to idp.User) error {
 	if ok, err := m.Store.PlaceUser(ctx, to, was); err != nil || !ok {
 		return orMoved(err)
 	}
-	if to.StoreID != was.StoreID || slices.Contains(below[was.Role], to.Role) {
+	if to.StoreID != was.StoreID || slices.Contains(was.Role.Below(), to.Role) {
 		if err := m.endAll(ctx, a, was, "role"); err != nil {
 			return err
 		}

@@ -213,7 +213,7 @@ func mayActOn(actor, u idp.User) error {
 		return forbidden("error.self")
 	case actor.Role == idp.RoleSupportAgent && u.Role.Operator():
 		return forbidden("error.staff")
-	case !actor.Role.Operator() && !slices.Contains(below[actor.Role], u.Role):
+	case !actor.Role.Operator() && !slices.Contains(actor.Role.Below(), u.Role):
 		return forbidden("error.above")
 	}
 	return nil
