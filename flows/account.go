@@ -287,6 +287,8 @@ func (e *Engine) account(w http.ResponseWriter, r *http.Request, me *session.Sig
 		p.MerchantName = me.Merchant.LegalName
 		if u.Role == idp.RoleOwner || u.Role == idp.RoleManager {
 			p.ShopURL = "/console"
+		} else {
+			p.LostURL = "/console" // which lists the terminals of his store
 		}
 	}
 	if n := e.unconfirmed(names, time.Now()); n != nil && !u.Frozen {

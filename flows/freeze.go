@@ -234,6 +234,9 @@ func (e *Engine) stopAll(ctx context.Context, u idp.User, c freezeCause, opened 
 	if err := e.Store.DistrustBrowsers(ctx, u.ID); err != nil {
 		return false, err
 	}
+	if err := e.Store.VoidTerminalNotices(ctx, u.ID, now); err != nil {
+		return false, err
+	}
 	if err := e.refuseReturns(ctx, u, by, now); err != nil || !fresh {
 		return false, err
 	}

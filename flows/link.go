@@ -11,23 +11,23 @@ import (
 	"hufu/templates"
 )
 
-// A link that does nothing any more has one page, whatever the reason; support reads it
-// behind the explain code.
+// A link that does nothing any more has one page for its kind, whatever the reason; support
+// reads it behind the explain code.
 var (
 	errGone    = &idp.Error{Kind: idp.Expired, Msg: "link-gone.title", Reason: "link.expired"}
 	errSpent   = &idp.Error{Kind: idp.Expired, Msg: "link-gone.title", Reason: "link.spent"}
 	errForeign = &idp.Error{Kind: idp.Expired, Msg: "link-gone.title", Reason: "link.foreign"}
 )
 
-// linkGone draws the one page of all such links, and passes other errors on. The event
-// names nobody: whoever follows such a link need not be whose it was.
-func (e *Engine) linkGone(w http.ResponseWriter, r *http.Request, err error) error {
+// linkGone draws the one page of all such links of a kind, and passes other errors on. The
+// event names nobody: whoever follows such a link need not be whose it was.
+func (e *Engine) linkGone(w http.ResponseWriter, r *http.Request, kind idp.LinkKind, err error) error {
 	why, ok := errors.AsType[*idp.Error](err)
 	if !ok || why.Kind != idp.Expired && why.Kind != idp.NotFound {
 		return err
 	}
 	code := e.explained(r, e.anybody(r), cmp.Or(why.Reason, errGone.Reason))
-	return e.Site.Write(w, r, http.StatusGone, templates.LinkGone{Explain: code})
+	return e.Site.Write(w, r, http.StatusGone, templates.LinkGone{Kind: string(kind), Explain: code})
 }
 
 // stopPage asks whoever follows the link of a notice whether all is to be stopped. It
@@ -37,7 +37,7 @@ func (e *Engine) stopPage(w http.ResponseWriter, r *http.Request) error {
 	token := r.URL.Query().Get("t")
 	l, err := e.Store.Link(r.Context(), session.Hash(token), idp.LinkFreeze, time.Now())
 	if err != nil {
-		return e.linkGone(w, r, err)
+		return e.linkGone(w, r, idp.LinkFreeze, err)
 	}
 	p := e.Policy.Now().Cases
 	spent, err := e.Store.BucketEmpty(r.Context(), "freeze.link", []byte(l.UserID), p.LinkFreezes, p.LinkWindow, time.Now())
@@ -55,7 +55,7 @@ func (e *Engine) stop(w http.ResponseWriter, r *http.Request) error {
 	}
 	l, err := e.Store.Link(r.Context(), session.Hash(r.PostForm.Get("token")), idp.LinkFreeze, time.Now())
 	if err != nil {
-		return e.linkGone(w, r, err)
+		return e.linkGone(w, r, idp.LinkFreeze, err)
 	}
 	cause := freezeCause{link: true}
 	signed, err := e.Sessions.Signed(r)
@@ -96,14 +96,14 @@ func (e *Engine) undoPage(w http.ResponseWriter, r *http.Request) error {
 	token := r.URL.Query().Get("t")
 	c, err := e.undoable(r, token)
 	if err != nil {
-		return e.linkGone(w, r, err)
+		return e.linkGone(w, r, idp.LinkUndo, err)
 	}
 	me, err := e.mine(w, r)
 	if me == nil {
 		return err
 	}
 	if me.User.ID != c.UserID {
-		return e.linkGone(w, r, errForeign)
+		return e.linkGone(w, r, idp.LinkUndo, errForeign)
 	}
 	if me.User.Frozen {
 		return errFrozen
@@ -129,7 +129,7 @@ func (e *Engine) undo(w http.ResponseWriter, r *http.Request) error {
 	}
 	c, err := e.undoable(r, r.PostForm.Get("token"))
 	if err != nil {
-		return e.linkGone(w, r, err)
+		return e.linkGone(w, r, idp.LinkUndo, err)
 	}
 	signed, err := e.Sessions.Signed(r)
 	if err != nil {
@@ -139,12 +139,12 @@ func (e *Engine) undo(w http.ResponseWriter, r *http.Request) error {
 		return e.Site.Require(w, r, idp.Demand{Kind: idp.FlowSignIn, Return: "/undo?t=" + r.PostForm.Get("token")})
 	}
 	if signed.User.ID != c.UserID {
-		return e.linkGone(w, r, errForeign)
+		return e.linkGone(w, r, idp.LinkUndo, errForeign)
 	}
 	p, err := e.takeBack(r, signed, c)
 	switch {
 	case err == errGone:
-		return e.linkGone(w, r, err)
+		return e.linkGone(w, r, idp.LinkUndo, err)
 	case err != nil:
 		return err
 	}

@@ -77,6 +77,9 @@ func (newPassword) Show(ctx context.Context, s *State) (templates.Content, error
 	if s.Demand.Kind == idp.FlowJoin && s.user != nil {
 		p.Name = s.user.Name
 	}
+	if p.Lost { // who came by the link of a case has typed none, and has shown enough to read it
+		p.Username = usernameOf(s.names)
+	}
 	return p, nil
 }
 

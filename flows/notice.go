@@ -101,7 +101,7 @@ func (e *Engine) told(ctx context.Context, to idp.Identifier, template string, l
 
 // urgent are the notices whose person can still stop what they tell of: no other notices
 // crowd their text messages out.
-var urgent = map[string]bool{"recovery.started": true, "recovery.moved": true, "recovery.due": true, "recovery.completed": true, "recovery.case": true, "recovery.other": true, "recovery.other_done": true, "frozen": true}
+var urgent = map[string]bool{"recovery.started": true, "recovery.moved": true, "recovery.due": true, "recovery.completed": true, "recovery.case": true, "recovery.other": true, "recovery.other_due": true, "recovery.other_case": true, "recovery.other_done": true, "frozen": true}
 
 // mayText bounds the notices by text message to one number, the urgent ones by themselves:
 // somebody who does the same to his own account again and again must not use up what all can

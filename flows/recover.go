@@ -308,6 +308,11 @@ func (recoverHub) Show(ctx context.Context, s *State) (templates.Content, error)
 	now := time.Now()
 	p.Shown = s.shownRows(facts.Shown)
 	p.Plan = planOf(plan, facts, now)
+	if p.Plan.Barred == "frozen" {
+		if p.FreezeCase, err = s.engine.openCase(ctx, *s.user); err != nil {
+			return nil, err
+		}
+	}
 	if p.Plan.How == "now" || p.Plan.How == "wait" {
 		p.Factors = s.lostFactors(plan)
 	}
@@ -327,15 +332,18 @@ func (recoverHub) Show(ctx context.Context, s *State) (templates.Content, error)
 }
 
 // planned is what comes of what was shown, where the table says plan. running is the recovery that waits already, covers
-// says that this flow shows what that was begun with: then it goes on with it, and risks that
-// came up since do not make a case of it.
+// says that this flow shows what that was begun with: then it goes on with it, sooner by more proof alone and not by
+// risks that have passed, and risks that came up since do not make a case of it. One that a case overrules is as none.
 func (s *State) planned(ctx context.Context, plan policy.RecoveryPlan, f policy.RecoveryFacts) (goes policy.RecoveryPlan, running *idp.Recovery, covers bool, err error) {
 	if running, err = s.engine.Store.RunningRecovery(ctx, s.User); err != nil || running == nil {
 		return plan, nil, false, err
 	}
 	r := *running
 	covers = as(idp.Recovery{Lost: s.lost(), Shown: f.Shown}, r)
-	if covers && plan.How == policy.ByPeople && f.Barred == "" {
+	if !covers && overrules(f.Shown, r) {
+		return plan, nil, false, nil
+	}
+	if covers && f.Barred == "" && plan.How != policy.Nothing && (plan.How == policy.ByPeople || !more(f.Shown, r.Shown)) {
 		plan = policy.RecoveryPlan{Row: r.Row, Level: r.Level, How: policy.Delayed, Wait: r.DueAt.Sub(r.StartedAt), Withheld: r.Withheld, Password: r.Password, Second: r.Second, Kit: r.Kit}
 	}
 	return plan, running, covers, nil
@@ -446,7 +454,7 @@ func (s *State) namedLost(plan policy.RecoveryPlan, form url.Values) ([]string, 
 
 // planOf is the plan in the words of the page.
 func planOf(plan policy.RecoveryPlan, f policy.RecoveryFacts, now time.Time) templates.RecoverPlan {
-	p := templates.RecoverPlan{How: "nothing", Password: plan.Password, Second: plan.Second, Withheld: string(plan.Withheld), Kit: plan.Kit, Level: plan.Level, Risks: f.Risks, Barred: f.Barred}
+	p := templates.RecoverPlan{How: "nothing", Password: plan.Password, Second: plan.Second, Withheld: string(plan.Withheld), Kit: plan.Kit, Level: plan.Level, Risks: f.Risks, Staff: f.Staff}
 	switch plan.How {
 	case policy.Immediate:
 		p.How = "now"
@@ -456,7 +464,7 @@ func planOf(plan policy.RecoveryPlan, f policy.RecoveryFacts, now time.Time) tem
 	case policy.Delayed:
 		p.How, p.Hours, p.Until = "wait", int(plan.Wait.Hours()), now.Add(plan.Wait)
 	case policy.ByPeople:
-		p.How = "case"
+		p.How, p.Barred = "case", f.Barred // who has shown too little does not learn it
 	}
 	return p
 }

@@ -25,7 +25,7 @@ import (
 func (e *Engine) casePage(w http.ResponseWriter, r *http.Request) error {
 	token := r.URL.Query().Get("t")
 	if _, err := e.Store.Link(r.Context(), session.Hash(token), idp.LinkCase, time.Now()); err != nil {
-		return e.linkGone(w, r, err)
+		return e.linkGone(w, r, idp.LinkCase, err)
 	}
 	return e.Site.Write(w, r, http.StatusOK, templates.RecoverLink{Action: "/recover/case", Token: token})
 }
@@ -38,14 +38,14 @@ func (e *Engine) caseBegin(w http.ResponseWriter, r *http.Request) error {
 	now := time.Now()
 	l, err := e.Store.UseLink(r.Context(), session.Hash(r.PostForm.Get("token")), idp.LinkCase, now)
 	if err != nil {
-		return e.linkGone(w, r, err)
+		return e.linkGone(w, r, idp.LinkCase, err)
 	}
 	c, err := e.Store.Case(r.Context(), l.Object)
 	if err != nil {
 		return err
 	}
 	if !c.Approved() || c.UserID != l.UserID {
-		return e.linkGone(w, r, errGone)
+		return e.linkGone(w, r, idp.LinkCase, errGone)
 	}
 	lost := c.Lost()
 	if lost != idp.LostPassword && lost != idp.LostSecond {
@@ -64,7 +64,8 @@ func (e *Engine) caseBegin(w http.ResponseWriter, r *http.Request) error {
 
 // showShop asks for the code that was told in the shop.
 func (s *State) showShop() templates.Content {
-	return templates.RecoverShop{Form: s.Form, Action: s.path(stepProof),
+	rules := s.engine.Policy.Now().Returns
+	return templates.RecoverShop{Form: s.Form, Action: s.path(stepProof), Digits: rules.Digits, Life: rules.Enrol,
 		Ways: []templates.Way{templates.FactorWay(s.engine.Site.Lang(s.request), "other", s.path(stepProof, "way"))}}
 }
 

@@ -2,6 +2,7 @@ package flows
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -70,12 +71,12 @@ func (e *Engine) completeRecover(ctx context.Context, s *State) (*finish, error)
 	if err := e.release(ctx, s.User, now); err != nil {
 		return nil, err
 	}
-	until := time.Time{}
-	if hold := s.Facts.Recover.Plan.Hold; hold > 0 {
-		until = now.Add(hold)
+	kept, err := e.Store.User(ctx, s.User) // an earlier recovery may keep back more
+	if err != nil {
+		return nil, err
 	}
 	letter := templatesLetter(s, now)
-	letter.Object, letter.Until, letter.Explain = r.ID, until, idp.NewExplainCode()
+	letter.Object, letter.Until, letter.Withheld, letter.Explain = r.ID, kept.WithheldUntil, string(kept.Withholds(now)), idp.NewExplainCode()
 	if err := e.event(ctx, s, idp.Event{Name: "recovery.completed", Reason: "recovery", Explain: letter.Explain, Data: recoveryData(r)}); err != nil {
 		return nil, err
 	}
@@ -282,27 +283,28 @@ func middle(r idp.Recovery) time.Time { return r.StartedAt.Add(r.DueAt.Sub(r.Sta
 const recoveryPage = 200
 
 // TellRecoveries tells of recoveries that wait what is due to be told, once each, ends those
-// that nobody came back for, and says when to look again.
+// that nobody came back for, and says when to look again: soon, where something failed. One
+// that cannot be told of keeps nothing from the others.
 func (e *Engine) TellRecoveries(ctx context.Context) (next time.Time, err error) {
 	now := time.Now()
-	next = now.Add(time.Hour)
+	next, again := now.Add(time.Hour), now.Add(time.Minute)
 	for after := ""; ; {
-		page, err := e.Store.WaitingRecoveries(ctx, after, recoveryPage)
-		if err != nil {
-			return next, err
+		page, failed := e.Store.WaitingRecoveries(ctx, after, recoveryPage)
+		if failed != nil {
+			return again, errors.Join(err, failed)
 		}
 		for _, r := range page {
 			after = r.ID
-			at, err := e.tellOf(ctx, r, now)
-			if err != nil {
-				return next, err
+			at, failed := e.tellOf(ctx, r, now)
+			if failed != nil {
+				err, at = errors.Join(err, failed), again
 			}
 			if at.After(now) && at.Before(next) {
 				next = at
 			}
 		}
 		if len(page) < recoveryPage {
-			return next, nil
+			return next, err
 		}
 	}
 }
@@ -352,6 +354,9 @@ func (e *Engine) remindRecovery(ctx context.Context, r idp.Recovery, bit int, te
 			return err
 		}
 		letter := templates.Letter{Name: u.Name, Login: loginOf(names), At: now, Until: r.DueAt, Object: r.ID, Explain: idp.NewExplainCode()}
+		if bit == toldDue { // what counts from now on is when it must be finished
+			letter.Until = r.Until
+		}
 		if err := e.Store.Append(ctx, idp.Event{Name: "recovery.reminded", Actor: "system", Subject: u.ID, Merchant: u.MerchantID, Store: u.StoreID, Reason: "recovering", Explain: letter.Explain, Policy: e.Policy.Now().Version, Data: recoveryData(r)}); err != nil {
 			return err
 		}

@@ -99,7 +99,8 @@ func (s *State) tellOwner(ctx context.Context, number, serial string) error {
 	if err != nil {
 		return err
 	}
-	t, err := e.Store.TerminalBySerial(ctx, strings.ToUpper(serial))
+	typed, _ := normal.Serial(serial)
+	t, err := e.Store.TerminalBySerial(ctx, typed)
 	if err != nil && idp.KindOf(err) != idp.NotFound {
 		return err
 	}
@@ -114,7 +115,7 @@ func (s *State) tellOwner(ctx context.Context, number, serial string) error {
 	if id != nobody {
 		some[0] = u
 	}
-	meant := !s.muted && u.ID != nobody && t.ID != "" && t.MerchantID == u.MerchantID && u.Reason(now) == ""
+	meant := !s.muted && u.ID != nobody && t.WorksFor(u.MerchantID) && u.Reason(now) == ""
 	letter := templates.Letter{Name: u.Name, Login: loginOf(names), At: now, Object: t.ID, Place: e.where(e.Sessions.Network(ctx), u.Language)}
 	for _, to := range e.ownChannels(names) {
 		if err := e.tellName(ctx, u, some[0], to, letter, meant); err != nil {

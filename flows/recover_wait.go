@@ -157,7 +157,7 @@ func (s *State) unheard(ctx context.Context, shown []idp.Shown, now time.Time) (
 	return len(active) == 0, err
 }
 
-// otherOwners are the other owners of a person's merchant, who hear of his recovery.
+// otherOwners are the owners of a person's merchant but himself, who hear of his recovery.
 func (e *Engine) otherOwners(ctx context.Context, u idp.User) ([]idp.User, error) {
 	if u.MerchantID == "" {
 		return nil, nil
@@ -178,9 +178,11 @@ func (s *State) wait(ctx context.Context, plan policy.RecoveryPlan, f policy.Rec
 		return err
 	}
 	if running != nil {
-		if !as(r, *running) {
-			return s.refuseRunning(ctx, *running)
+		if running, err = s.succeeds(ctx, r, *running); err != nil {
+			return err
 		}
+	}
+	if running != nil {
 		r.ID, r.StartedAt = running.ID, running.StartedAt
 		if r.DueAt = running.StartedAt.Add(plan.Wait); r.DueAt.After(running.DueAt) { // it never moves away
 			r.DueAt = running.DueAt
@@ -214,6 +216,25 @@ func (s *State) wait(ctx context.Context, plan policy.RecoveryPlan, f policy.Rec
 	return s.begunRecovery(ctx, r, running == nil)
 }
 
+// succeeds is the recovery that r goes on with, nil where r takes the place of the one that ran.
+func (s *State) succeeds(ctx context.Context, r, running idp.Recovery) (*idp.Recovery, error) {
+	switch {
+	case as(r, running):
+		return &running, nil
+	case overrules(r.Shown, running):
+		e := s.engine
+		return nil, e.VoidRecovery(ctx, s.User, "overruled", idp.Event{Flow: s.ID, Network: web.Network(ctx), Policy: e.Policy.Now().Version})
+	}
+	return nil, s.refuseRunning(ctx, running)
+}
+
+// overrules: what two people have approved takes the place of what somebody, with less, had
+// begun. It waits as long as it would have without that.
+func overrules(shown []idp.Shown, running idp.Recovery) bool {
+	byCase := func(v idp.Shown) bool { return v.By == idp.ByCase && v.Void == "" }
+	return slices.ContainsFunc(shown, byCase) && !slices.ContainsFunc(running.Shown, byCase)
+}
+
 // refuseRunning: somebody with less, or other, proofs comes while a recovery waits.
 func (s *State) refuseRunning(ctx context.Context, running idp.Recovery) error {
 	if err := s.refuse(ctx, "recovering", recoveryData(running)); err != nil {
@@ -240,17 +261,34 @@ func (s *State) movedRecovery(ctx context.Context, r, was idp.Recovery) error {
 	return s.engine.tellRecovery(ctx, *s.user, "recovery.moved", letter)
 }
 
-// as says whether r shows as much as a recovery that runs was begun with.
+// as says whether r shows as much as a recovery that runs was begun with. The link of a case
+// works once, so where its browser is gone a newer case stands for it; and beside a case a known
+// computer, which may be that browser, was worth nothing.
 func as(r, running idp.Recovery) bool {
 	if r.Lost != running.Lost {
 		return false
 	}
 	for _, was := range running.Shown {
-		if was.Void == "" && !slices.ContainsFunc(r.Shown, func(v idp.Shown) bool { return v.By == was.By && v.ID == was.ID && v.Void == "" }) {
+		if was.Void != "" || was.By == idp.ByComputer && running.Case != "" {
+			continue
+		}
+		if !slices.ContainsFunc(r.Shown, func(v idp.Shown) bool { return instead(v, was) }) {
 			return false
 		}
 	}
 	return true
+}
+
+// instead says whether v is what was shown before, or stands for it.
+func instead(v, was idp.Shown) bool {
+	return v.By == was.By && v.Void == "" && (v.ID == was.ID || v.By == idp.ByCase && v.At.After(was.At))
+}
+
+// more says whether something counts by now that did not when a recovery began.
+func more(shown, before []idp.Shown) bool {
+	return slices.ContainsFunc(shown, func(v idp.Shown) bool {
+		return v.Void == "" && !slices.ContainsFunc(before, func(was idp.Shown) bool { return was.Void == "" && instead(v, was) })
+	})
 }
 
 func caseOf(shown []idp.Shown) string {
@@ -296,7 +334,10 @@ func recoveryData(r idp.Recovery) map[string]any {
 	return map[string]any{"recovery": r.ID, "row": r.Row, "level": r.Level, "lost": string(r.Lost), "due_at": r.DueAt, "groups": groups, "withheld": string(r.Withheld)}
 }
 
-// tellRecovery tells the person on every channel, and the other owners, whose shop it is too.
+// toOwners is what the owners of the shop are told of a recovery, where it is not that one waits.
+var toOwners = map[string]string{"recovery.due": "recovery.other_due", "recovery.case": "recovery.other_case", "recovery.completed": "recovery.other_done", "recovery.void": "recovery.other_void"}
+
+// tellRecovery tells the person on every channel, and the owners of the shop.
 func (e *Engine) tellRecovery(ctx context.Context, u idp.User, template string, letter templates.Letter) error {
 	if err := e.notify(ctx, u, template, letter); err != nil {
 		return err
@@ -305,15 +346,14 @@ func (e *Engine) tellRecovery(ctx context.Context, u idp.User, template string, 
 	if err != nil {
 		return err
 	}
-	word := cmp.Or(map[string]string{"recovery.completed": "recovery.other_done", "recovery.void": "recovery.other_void"}[template], "recovery.other")
 	for _, o := range others {
 		names, err := e.Store.Identifiers(ctx, o.ID)
 		if err != nil {
 			return err
 		}
 		theirs := letter
-		theirs.Name, theirs.Login, theirs.Old = o.Name, loginOf(names), u.Name
-		if err := e.notifyOf(ctx, o, u, word, theirs); err != nil {
+		theirs.Name, theirs.Login, theirs.Whose = o.Name, loginOf(names), u.Name
+		if err := e.notifyOf(ctx, o, u, cmp.Or(toOwners[template], "recovery.other"), theirs); err != nil {
 			return err
 		}
 	}
@@ -385,17 +425,20 @@ func (recoverWait) Choose(s *State, way string) bool {
 	return true
 }
 
-func (recoverWait) Show(ctx context.Context, s *State) (templates.Content, error) {
+func (recoverWait) Show(ctx context.Context, s *State) (_ templates.Content, err error) {
 	s.explains()
 	if why := s.hindered(); why != "" {
-		return templates.RecoverHub{Form: s.Form, Lost: string(s.lost()), Refused: why}, nil
+		p := templates.RecoverHub{Form: s.Form, Lost: string(s.lost()), Refused: why}
+		p.FreezeCase, err = s.engine.openCase(ctx, *s.user)
+		return p, err
 	}
 	if s.recovery == nil {
 		p := templates.RecoverCase{CaseNumber: s.found().Case, Form: s.Form}
-		if s.user != nil && s.user.Role.Operator() {
-			p.Staff = true
+		if s.user != nil {
+			p.Staff, p.Frozen = s.user.Role.Operator(), s.user.Frozen
+			p.FreezeCase, err = s.engine.openCase(ctx, *s.user)
 		}
-		return p, nil
+		return p, err
 	}
 	r, now := *s.recovery, time.Now()
 	p := templates.RecoverWait{Form: s.Form, Again: s.path(), Stop: s.path("recover-wait", "stop"), State: string(r.State), Start: r.StartedAt, Due: r.DueAt, Until: r.Until,
@@ -437,7 +480,7 @@ func (s *State) hindered() string {
 	case why != "":
 		return closedTo(why)
 	case s.user.Frozen:
-		return "recover-hub.case_frozen"
+		return "recover-hub.frozen"
 	case s.recovery == nil:
 		return "recover-wait.void_lead"
 	}

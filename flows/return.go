@@ -65,10 +65,9 @@ func (e *Engine) completeReturn(ctx context.Context, s *State) (*finish, error) 
 		return nil, err
 	}
 	if lifted {
-		if err := e.Store.FillBucket(ctx, "freeze.link", []byte(s.user.ID)); err != nil { // his links stop again as often as before
-			return nil, err
-		}
-		if err := e.Store.SettleDisputes(ctx, s.user.ID); err != nil {
+		// His links stop again as often as before. A lift by people does not give that: whoever holds his mailbox stops
+		// him anew.
+		if err := e.Store.FillBucket(ctx, "freeze.link", []byte(s.user.ID)); err != nil {
 			return nil, err
 		}
 		if err := e.endSince(ctx, s); err != nil {
@@ -110,7 +109,7 @@ func (e *Engine) closeFreeze(ctx context.Context, s *State) error {
 		if _, err := e.Store.CloseCase(ctx, c.ID, time.Now()); err != nil {
 			return err
 		}
-		if err := e.event(ctx, s, idp.Event{Name: "case.closed", Reason: "returned", Data: map[string]any{"case": c.Number}}); err != nil {
+		if err := e.event(ctx, s, idp.Event{Name: "case.closed", Reason: "returned", Data: map[string]any{"case": c.Number, "kind": c.Kind}}); err != nil {
 			return err
 		}
 	}

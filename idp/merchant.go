@@ -89,5 +89,10 @@ func (t Terminal) SerialTail() string {
 	return t.Serial[len(t.Serial)-4:]
 }
 
+// WorksFor says whether the terminal stands in a merchant's shop: one that is lost or retired says nothing of it any more.
+func (t Terminal) WorksFor(merchant string) bool {
+	return merchant != "" && t.MerchantID == merchant && (t.State == TerminalActive || t.State == TerminalSuspended)
+}
+
 // MayRequest says whether a device in this state may ask for a sign-in.
 func (s TerminalState) MayRequest() bool { return s == TerminalNew || s == TerminalActive }

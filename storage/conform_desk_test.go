@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"testing"
@@ -171,8 +172,27 @@ func (c *conformity) useLinks(ctx context.Context, u idp.User) {
 	got, err := c.s.UseLink(ctx, []byte("two"), idp.LinkCase, c.now)
 	c.did(err, "UseLink")
 	c.is(got.Object == "case" && got.UserID == u.ID && got.ExpiresAt.Equal(link.ExpiresAt), "link", got)
-	_, err = c.s.UseLink(ctx, []byte("two"), idp.LinkCase, c.now)
-	c.kind(err, idp.NotFound, "used")
+	c.did(c.s.VoidLinks(ctx, u.ID, idp.LinkCase), "VoidLinks")
+	c.did(c.s.DropLinks(ctx, u.ID), "DropLinks")
+	reason := func(hash string, kind idp.LinkKind, want string) {
+		for _, follow := range []func(context.Context, []byte, idp.LinkKind, time.Time) (idp.Link, error){c.s.UseLink, c.s.Link} {
+			_, err := follow(ctx, []byte(hash), kind, c.now)
+			c.kind(err, idp.NotFound, hash)
+			gone, ok := errors.AsType[*idp.Error](err)
+			c.is(ok && gone.Reason == want, "reason of "+hash, err)
+		}
+	}
+	reason("two", idp.LinkCase, "link.spent")
+	reason("two", idp.LinkUndo, "")
+	reason("one", idp.LinkCase, "")
+	old := idp.Link{Kind: idp.LinkCase, UserID: u.ID, Object: "case", CreatedAt: c.now.Add(-26 * time.Hour), ExpiresAt: c.now.Add(-25 * time.Hour)}
+	c.did(c.s.CreateLink(ctx, []byte("old"), old), "CreateLink")
+	_, err = c.s.UseLink(ctx, []byte("old"), idp.LinkCase, old.CreatedAt)
+	c.did(err, "UseLink")
+	reason("old", idp.LinkCase, "link.spent")
+	c.did(c.s.Sweep(ctx, c.now), "Sweep")
+	reason("old", idp.LinkCase, "")
+	reason("two", idp.LinkCase, "link.spent")
 }
 
 // What happens once happens once, however many try at the same time.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"gorm.io/gorm"
-
 	"hufu/idp"
 )
 
@@ -16,9 +14,14 @@ type linkRow struct {
 	Object    string
 	CreatedAt int64 `gorm:"autoCreateTime:false"`
 	ExpiresAt int64
+	UsedAt    int64
 }
 
 func (linkRow) TableName() string { return "links" }
+
+func toLink(r linkRow) idp.Link {
+	return idp.Link{Kind: idp.LinkKind(r.Kind), UserID: r.UserID, Object: r.Object, CreatedAt: fromMicros(r.CreatedAt), ExpiresAt: fromMicros(r.ExpiresAt)}
+}
 
 // CreateLink stores what the hash of a token in a notice stands for.
 func (s *Store) CreateLink(ctx context.Context, hash []byte, l idp.Link) error {
@@ -29,33 +32,49 @@ func (s *Store) CreateLink(ctx context.Context, hash []byte, l idp.Link) error {
 
 // Link returns what a live link of a kind stands for.
 func (s *Store) Link(ctx context.Context, hash []byte, kind idp.LinkKind, now time.Time) (idp.Link, error) {
-	var r linkRow
-	if err := s.db(ctx).Where("hash = ? AND kind = ? AND expires_at > ?", hash, string(kind), micros(now)).Take(&r).Error; err != nil {
-		return idp.Link{}, notFound(err)
+	var rows []linkRow
+	if err := s.db(ctx).Where("hash = ? AND kind = ? AND expires_at > ? AND used_at = 0", hash, string(kind), micros(now)).Find(&rows).Error; err != nil {
+		return idp.Link{}, err
 	}
-	return idp.Link{Kind: idp.LinkKind(r.Kind), UserID: r.UserID, Object: r.Object, CreatedAt: fromMicros(r.CreatedAt), ExpiresAt: fromMicros(r.ExpiresAt)}, nil
+	if len(rows) == 0 {
+		return idp.Link{}, s.linkGone(ctx, hash, kind)
+	}
+	return toLink(rows[0]), nil
 }
 
-// UseLink is Link for one that works once: of many who follow it one gets it.
+// UseLink is Link for one that works once: of many who follow it one gets it. It is kept until
+// it is swept, so that whoever follows it again can be told from who never had one.
 func (s *Store) UseLink(ctx context.Context, hash []byte, kind idp.LinkKind, now time.Time) (idp.Link, error) {
 	var rows []linkRow
 	err := s.Tx(ctx, func(ctx context.Context) error {
 		rows = nil
-		return s.db(ctx).Raw("DELETE FROM links WHERE hash = ? AND kind = ? AND expires_at > ? RETURNING *", hash, string(kind), micros(now)).Scan(&rows).Error
+		return s.db(ctx).Raw("UPDATE links SET used_at = ? WHERE hash = ? AND kind = ? AND expires_at > ? AND used_at = 0 RETURNING *", micros(now), hash, string(kind), micros(now)).Scan(&rows).Error
 	})
-	if err == nil && len(rows) == 0 {
-		err = gorm.ErrRecordNotFound
-	}
 	if err != nil {
-		return idp.Link{}, notFound(err)
+		return idp.Link{}, err
 	}
-	r := rows[0]
-	return idp.Link{Kind: idp.LinkKind(r.Kind), UserID: r.UserID, Object: r.Object, CreatedAt: fromMicros(r.CreatedAt), ExpiresAt: fromMicros(r.ExpiresAt)}, nil
+	if len(rows) == 0 {
+		return idp.Link{}, s.linkGone(ctx, hash, kind)
+	}
+	return toLink(rows[0]), nil
+}
+
+// linkGone says that there is no live link, and of one that was used that it was.
+func (s *Store) linkGone(ctx context.Context, hash []byte, kind idp.LinkKind) error {
+	var used int64
+	if err := s.db(ctx).Raw("SELECT count(*) FROM links WHERE hash = ? AND kind = ? AND used_at > 0", hash, string(kind)).Scan(&used).Error; err != nil {
+		return err
+	}
+	gone := &idp.Error{Kind: idp.NotFound, Msg: "error.notfound"}
+	if used > 0 {
+		gone.Reason = "link.spent"
+	}
+	return gone
 }
 
 // VoidLinks ends every link of a kind that a person was sent.
 func (s *Store) VoidLinks(ctx context.Context, user string, kind idp.LinkKind) error {
-	return s.exec(ctx, "DELETE FROM links WHERE user_id = ? AND kind = ?", user, string(kind))
+	return s.exec(ctx, "DELETE FROM links WHERE user_id = ? AND kind = ? AND used_at = 0", user, string(kind))
 }
 
 type changeRow struct {
@@ -109,5 +128,5 @@ func (s *Store) UndoChange(ctx context.Context, id string, now time.Time) (bool,
 // DropLinks deletes the links of a person that could change anything; those that can only
 // stop and freeze stay.
 func (s *Store) DropLinks(ctx context.Context, user string) error {
-	return s.exec(ctx, "DELETE FROM links WHERE user_id = ? AND kind <> ?", user, string(idp.LinkFreeze))
+	return s.exec(ctx, "DELETE FROM links WHERE user_id = ? AND kind <> ? AND used_at = 0", user, string(idp.LinkFreeze))
 }

@@ -9,11 +9,11 @@ import (
 // sweepBatch bounds what one statement deletes, so that nobody waits long for it.
 const sweepBatch = 1000
 
-// Sweep deletes what has been of no use for as long as it must be kept: flows,
-// codes and device requests a day after their end, limits once full again for a
-// day, proofs of possession as soon as they are too old to be shown, sessions, grants, refresh tokens and notices of terminals 30 days after their end, known browsers
-// 210 days after their last use, messages after 90, those given up after 30, events of every
-// day, and refusals that are about nobody, after 180 days and all others after three years; that it is a demonstration stays known. Secrets that nobody collected in time go at once.
+// Sweep deletes what has been of no use for as long as it must be kept: what a person could
+// still be shown or asked about a month after its end, what is counted a day after it last
+// counted, what is evidence (events, cases, approvals, recoveries, hand-overs) after three years,
+// but events of every day and refusals that are about nobody after 180 days. That it is a
+// demonstration stays known. Secrets that nobody collected in time go at once.
 func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 	day := 24 * time.Hour
 	return errors.Join(
@@ -31,6 +31,7 @@ func (s *Store) Sweep(ctx context.Context, now time.Time) error {
 		s.sweep(ctx, "identifiers", "id", "removed_at > 0 AND removed_at < ? AND kind IN ('phone', 'email')", micros(now.Add(-180*day))),
 		s.sweep(ctx, "shop_codes", "user_id", "expires_at < ?", micros(now.Add(-day))),
 		s.sweep(ctx, "handovers", "id", "ended_at > 0 AND ended_at < ?", micros(now.Add(-3*365*day))),
+		s.sweep(ctx, "recoveries", "id", "ended_at > 0 AND ended_at < ?", micros(now.Add(-3*365*day))),
 		s.sweep(ctx, "places", "place", "last_at < ?", micros(now.Add(-365*day))),
 		s.sweep(ctx, "cases", "id", "closed_at > 0 AND closed_at < ?", micros(now.Add(-3*365*day))),
 		s.sweep(ctx, "approvals", "id", "expires_at < ?", micros(now.Add(-3*365*day))),

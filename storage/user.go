@@ -165,10 +165,17 @@ func (s *Store) FreezeUser(ctx context.Context, id string, at time.Time) (bool, 
 	return n == 1, err
 }
 
-// UnfreezeUser lifts a freeze; false when there is none.
-func (s *Store) UnfreezeUser(ctx context.Context, id string) (bool, error) {
-	n, err := s.affected(ctx, "UPDATE users SET frozen = ?, frozen_at = 0 WHERE id = ? AND frozen = ?", false, id, true)
-	return n == 1, err
+// UnfreezeUser lifts a freeze, and with it the disputes of the person's channels; false when
+// there is none.
+func (s *Store) UnfreezeUser(ctx context.Context, id string) (lifted bool, err error) {
+	err = s.Tx(ctx, func(ctx context.Context) error {
+		n, err := s.affected(ctx, "UPDATE users SET frozen = ?, frozen_at = 0 WHERE id = ? AND frozen = ?", false, id, true)
+		if lifted = n == 1; err != nil || !lifted {
+			return err
+		}
+		return s.SettleDisputes(ctx, id)
+	})
+	return lifted && err == nil, err
 }
 
 // Handle returns the WebAuthn user handle of a user: 64 random bytes that say nothing of
@@ -203,12 +210,6 @@ func (s *Store) SetTeam(ctx context.Context, id, team string) error {
 // SetLanguage keeps the language that a user reads.
 func (s *Store) SetLanguage(ctx context.Context, id, language string) error {
 	return s.exec(ctx, "UPDATE users SET language = ? WHERE id = ?", language, id)
-}
-
-// CountActive counts active users of a role.
-func (s *Store) CountActive(ctx context.Context, role idp.Role) (n int64, err error) {
-	err = s.db(ctx).Raw("SELECT count(*) FROM users WHERE role = ? AND status = ?", string(role), string(idp.UserActive)).Scan(&n).Error
-	return n, err
 }
 
 // HoldUser reads a user and keeps his row from being changed by others until the

@@ -44,6 +44,7 @@ type Account struct {
 	Events                             []EventRow  // the newest few
 	Still                              *ContactRow // asked about: no code has come back from it for long
 	ShopURL                            string      // his part of the console, "" for none
+	LostURL                            string      // where he marks a terminal lost, of who has no console
 	Handover                           *HandoverNote
 	Leaves                             time.Time // a moment of his last day; zero: none is set
 	LeaveURL                           string    // "" for whom cannot leave by himself

@@ -143,8 +143,8 @@ type Undone struct {
 	Gone      bool // the old one is somebody else's by now: support helps
 }
 
-// LinkGone says that a link of a notice is too old or was never one.
-type LinkGone struct{ Explain string }
+// LinkGone says that a link is used, too old or was never one, and where to go without it: link-gone.<Kind>.
+type LinkGone struct{ Kind, Explain string }
 
 func (Key) Page() string           { return "key" }
 func (Backup) Page() string        { return "backup" }

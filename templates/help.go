@@ -40,14 +40,16 @@ var (
 	toDevices  = helpLink{"/account/devices", "exit", "devices"}
 	toCodes    = helpLink{"/account/factors#codes-h", "paper", "codes"}
 	toShop     = helpLink{"/console", "terminal", "shop"}
+	toCall     = helpLink{"/account/call", "phone", "call"}
+	toKit      = helpLink{"/kit", "paper", "kit"}
 )
 
 var helpTopics = []helpTopic{
-	{"lost-phone", "phone", []helpPart{{"now", 4, true}, {"after", 2, false}}, []helpLink{toFreeze, toSignIn}, []string{"codes", "support"}},
+	{"lost-phone", "phone", []helpPart{{"now", 4, true}, {"after", 2, false}}, []helpLink{toSignIn, toFreeze}, []string{"codes", "support"}},
 	{"stolen-terminal", "terminal", []helpPart{{"now", 4, true}, {"safe", 2, false}}, []helpLink{toShop}, []string{"support"}},
-	{"support", "lock", []helpPart{{"never", 4, false}, {"check", 3, true}}, nil, []string{"stolen-terminal", "lost-phone"}},
+	{"support", "lock", []helpPart{{"never", 4, false}, {"check", 3, true}}, []helpLink{toCall}, []string{"stolen-terminal", "lost-phone"}},
 	{"second-factor", "shield", []helpPart{{"why", 2, false}, {"kinds", 3, false}, {"do", 2, true}}, []helpLink{toFactors}, []string{"codes", "new-phone"}},
-	{"codes", "paper", []helpPart{{"keep", 4, false}, {"use", 3, true}}, []helpLink{toCodes}, []string{"lost-phone"}},
+	{"codes", "paper", []helpPart{{"keep", 4, false}, {"use", 3, true}}, []helpLink{toCodes, toKit}, []string{"lost-phone"}},
 	{"new-phone", "app", []helpPart{{"before", 3, true}, {"after", 2, true}}, []helpLink{toFactors, toDevices}, []string{"codes", "lost-phone"}},
 	{"recycled-number", "mail", []helpPart{{"why", 2, false}, {"do", 3, false}}, []helpLink{toContacts}, []string{"new-phone"}},
 }

@@ -34,6 +34,8 @@ type Letter struct {
 	Stop        string   // the link that freezes, in every notice
 	Undo        string   // the link that undoes a change of a phone or address, to the old one
 	Old, New    string   // masked
+	Whose       string   // name of him of the shop whose account it is about, in mail alone
+	Withheld    string   // what a recovery that is done keeps back: idp.Withhold
 	Giver       string   // names of the owners of a hand-over, in mail alone
 	Taker       string
 	Left        int // recovery codes
@@ -60,15 +62,18 @@ func (p letterPage) Own(what string) string {
 	if what == "lead" && p.Name == "closed" && p.It.Factor == "factor.backup" && !p.It.Until.IsZero() {
 		what = "lead_all" // their tries are one for everybody
 	}
-	return p.T("mail."+p.Name+"."+what, p.closed()...)
+	return p.T("mail."+p.Name+"."+what, p.of()...)
 }
 
-// closed is the way that a notice of a lock is about, as its sentences name it.
-func (p letterPage) closed() []any {
-	if p.Name != "closed" {
-		return nil
+// of is what the sentences of a message name: the way that a notice of a lock is about, or whose account it is.
+func (p letterPage) of() []any {
+	switch {
+	case p.Name == "closed":
+		return []any{p.T("closed." + p.It.Factor)}
+	case strings.HasPrefix(p.Name, "recovery.other"):
+		return []any{p.It.Whose}
 	}
-	return []any{p.T("closed." + p.It.Factor)}
+	return nil
 }
 
 // Subject is the first line of a message by itself, for a digest of what was left out.
@@ -85,10 +90,16 @@ func (p letterPage) Do() string {
 }
 
 // Sentence is what a text message says.
-func (p letterPage) Sentence() string { return p.T("sms."+p.Name, p.closed()...) }
+func (p letterPage) Sentence() string { return p.T("sms."+p.Name, p.of()...) }
 
 // UntilLabel says what ends at Until.
-func (p letterPage) UntilLabel() string { return p.Or("mail."+p.Name+".until", p.T("mail.until")) }
+func (p letterPage) UntilLabel() string {
+	key := "mail." + p.Name + ".until"
+	if p.It.Withheld == string(idp.WithholdMoney) {
+		key += "_money"
+	}
+	return p.Or(key, p.T("mail.until"))
+}
 
 // Login is the name of the account, masked if it is a phone or an address: a letter never holds a name and a number.
 func (p letterPage) Login() string { return p.It.login() }
@@ -135,16 +146,17 @@ func (p letterPage) Items() (all []string) {
 	return all
 }
 
-// waits are the messages of a recovery that name its end.
-var waits = map[string]bool{"recovery.started": true, "recovery.reminded": true, "recovery.soon": true, "recovery.due": true, "recovery.other": true, "recovery.moved": true}
+// waits are the messages of a recovery that name a time, and what it is: the end of the wait, or of the time to finish.
+var waits = map[string]string{"recovery.started": "sms.until", "recovery.reminded": "sms.until", "recovery.moved": "sms.until", "recovery.other": "sms.until", "recovery.soon": "sms.from",
+	"recovery.due": "sms.before", "recovery.other_due": "sms.before"}
 
 // Fact is what a text message tells beside its sentence, in as few characters as will do.
 func (p letterPage) Fact() string {
 	switch l := p.It; {
 	case p.Name == "username.told":
 		return p.Login()
-	case waits[p.Name]:
-		return p.T("sms.until", p.Moment(l.Until))
+	case waits[p.Name] != "":
+		return p.T(waits[p.Name], p.Moment(l.Until))
 	case l.CaseNumber != "":
 		return p.T("sms.case", l.CaseNumber)
 	case p.Codes():

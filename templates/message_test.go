@@ -10,12 +10,12 @@ import (
 )
 
 var letter = Letter{Name: "林薇", Login: "lin.wei", Operator: "示范收单", Host: "localhost", Code: "123456", Purpose: "purpose.signin",
-	Minutes: 5, At: time.Now(), Until: noon.Add(time.Hour), Client: "商户 App", Browser: "Edge · Windows", Place: "112.5.6.0/24", Factor: "factor.totp", Explain: "482-913-0576",
+	Minutes: 5, At: time.Now(), Until: noon.Add(time.Hour), Client: "商户 App", Browser: "Edge · Windows", Place: "112.5.6.0/24", Factor: "factor.totp", Explain: "482-913-0576", Whose: "王强",
 	Link: "https://id.example/join?t=abc", Stop: "https://id.example.com/stop?t=" + strings.Repeat("s", 43),
 	Items: []string{"digest.codes", "digest.phone", "digest.password"}, ItemArgs: [][]any{{2}, {"138****0001", 61}, {7}}}
 
 // notices are the messages that share one template.
-var notices = []string{"recovery.started", "recovery.reminded", "recovery.moved", "recovery.soon", "recovery.due", "recovery.completed", "recovery.case", "recovery.other", "recovery.other_done", "recovery.void", "recovery.other_void", "username.told", "username.asked",
+var notices = []string{"recovery.started", "recovery.reminded", "recovery.moved", "recovery.soon", "recovery.due", "recovery.completed", "recovery.case", "recovery.other", "recovery.other_due", "recovery.other_case", "recovery.other_done", "recovery.void", "recovery.other_void", "username.told", "username.asked",
 	"newbrowser", "newplace", "factor.enrolled", "factor.removed", "clone", "password.changed", "closed", "copied", "codes.issued", "codes.used",
 	"channel.added", "channel.removed", "channel.undone", "channel.disputed", "username.changed", "browser.trusted", "frozen", "unfrozen", "locked", "unlocked", "case.opened", "suspected", "staff.role", "staff.left", "staff.leaving", "staff.staying", "account.left", "staff.helped", "owner.proposed", "owner.accepted", "owner.soon", "owner.stopped", "owner.done", "operator.role", "operator.left", "terminal.lost", "terminal.rekeyed", "policy.emergency", "case.recovery", "case.handover", "case.approved", "case.answer", "account.viewed", "merchant.viewed", "documents", "staff.recovery"}
 
@@ -44,7 +44,7 @@ func TestMessages(t *testing.T) {
 				if strings.ContainsAny(subject, "\r\n") || strings.Contains(subject, letter.Code) {
 					t.Errorf("subject %q", subject)
 				}
-				if strings.Contains(sms, letter.Name) { // a number and a name are never together
+				if strings.Contains(sms, letter.Name) || strings.Contains(sms, letter.Whose) { // a number and a name are never together
 					t.Errorf("a name in a text message: %s", sms)
 				}
 				sameSentences(t, text, rich)
@@ -67,7 +67,7 @@ func TestNotices(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, says := range []string{f.T("mail."+name+".lead", f.T("closed."+letter.Factor)), f.Moment(letter.At), letter.Browser, f.Place(letter.Place), letter.Explain} {
+			for _, says := range []string{f.T("mail."+name+".lead", letterPage{f, letter, name}.of()...), f.Moment(letter.At), letter.Browser, f.Place(letter.Place), letter.Explain} {
 				if !strings.Contains(text, says) || !strings.Contains(rich, says) {
 					t.Errorf("%s/%s lacks %q:\n%s", l.Tag, name, says, text)
 				}
@@ -93,7 +93,9 @@ func TestNoticesTellWhatChanged(t *testing.T) {
 	used.Factor, used.Ways = "factor.backup", []string{"open.passkey", "open.totp"}
 	hard := used
 	hard.Until = time.Time{}
-	word := T("en", "closed.factor.backup")
+	word, until := T("en", "closed.factor.backup"), Frame{Lang: "en"}.filled().Moment(letter.Until)
+	back := letter // recovered at once, with a terminal: money is withheld, too
+	back.Withheld = "w2"
 	typed := letter
 	typed.Login = "13800010001"
 	if p := typed.Params(); p["login"] != "138****0001" {
@@ -115,6 +117,15 @@ func TestNoticesTellWhatChanged(t *testing.T) {
 		{"frozen", cased, []string{cased.CaseNumber, T("en", "mail.frozen.until")}, []string{cased.CaseNumber}, T("en", "mail.stop")},
 		{"case.opened", cased, []string{cased.CaseNumber, T("en", "mail.case.opened.do")}, []string{cased.CaseNumber}, T("en", "mail.stop")},
 		{"digest", letter, []string{T("en", "digest.codes", 2), T("en", "digest.phone", "138****0001", 61), T("en", "digest.password", 7)}, []string{T("en", "digest.codes", 2)}, "https://"},
+		{"recovery.started", letter, []string{"The wait ends: " + until}, []string{"(until " + until + ")"}, "⟦"},
+		{"recovery.soon", letter, []string{"Possible from: " + until}, []string{"(from " + until + " on)"}, "The wait ends"},
+		{"recovery.due", letter, []string{"Finish before: " + until}, []string{"(finish before " + until + ")"}, "The wait ended"},
+		{"recovery.other", letter, []string{"the account of 王强", "Whose account: 王强", "The wait ends: " + until}, []string{"a colleague’s account is being recovered (until " + until + ")"}, "another owner"},
+		{"recovery.other_due", letter, []string{"the account of 王强", "finished before: " + until}, []string{"a colleague’s account can be recovered now (finish before " + until + ")"}, "The wait ends"},
+		{"recovery.other_case", cased, []string{"the account of 王强", "Answer by: " + until}, []string{"a colleague’s account", cased.CaseNumber}, "The wait ends"},
+		{"case.link", letter, []string{T("en", "mail.case.link.once", until)}, []string{"works once until " + until}, "24 hours"},
+		{"recovery.completed", letter, []string{"Until then the settlement account, phones, e-mails and ways to sign in stay as they are: " + until}, nil, "refunds"},
+		{"recovery.completed", back, []string{"Until then there are no refunds and no changes of settlement or sign-in; taking payments goes on: " + until}, nil, "stay as they are"},
 		{"newbrowser", typed, []string{"138****0001"}, nil, "13800010001"},
 	} {
 		_, text, rich, err := Message("en", c.name, c.letter)

@@ -36,6 +36,7 @@ type RecoverHub struct {
 	Action, Lost, Login string
 	RestartURL          string // to another name, "" once something was shown
 	Refused             string // catalogue key: nothing can be recovered, and why
+	FreezeCase          string // the case that answers his freeze, "" for none
 	Shown               []RecoverShown
 	Plan                RecoverPlan
 	Factors             []Option // of which one or more are lost
@@ -57,6 +58,7 @@ type RecoverPlan struct {
 	Until            time.Time // end of the wait, or of what is withheld
 	Risks            []string
 	Barred           string
+	Staff            bool // of the operator's own, whom two others bring back
 }
 
 // RecoverWait shows how long a recovery still waits. State is that of the recovery, or "elsewhere" where another browser
@@ -72,11 +74,12 @@ type RecoverWait struct {
 	Ways                      []Way
 }
 
-// RecoverCase says that people decide. Staff: of the operator's own.
+// RecoverCase says that people decide. Staff: of the operator's own. Frozen: the freeze is answered first, in FreezeCase
+// where it is open.
 type RecoverCase struct {
 	Form
-	CaseNumber string
-	Staff      bool
+	CaseNumber, FreezeCase string
+	Staff, Frozen          bool
 }
 
 // RecoverRunning tells a signed-in person that a recovery of his account waits. May: he has shown enough to withdraw it.
@@ -128,10 +131,12 @@ func (RecoverTerminal) Page() string { return "recover-terminal" }
 // RecoverLink asks whether to begin the recovery that a case approved. Hidden input: token.
 type RecoverLink struct{ Action, Token string }
 
-// RecoverShop asks for the code that an owner or manager told. Input: code.
+// RecoverShop asks for the code of so many digits that an owner or manager told, and that lives so long. Input: code.
 type RecoverShop struct {
 	Form
 	Action string
+	Digits int
+	Life   time.Duration
 	Ways   []Way
 }
 

@@ -1,6 +1,10 @@
 package templates
 
-import "time"
+import (
+	"strings"
+	"testing"
+	"time"
+)
 
 func recoverSamples() (all []sample) {
 	kinds := []string{"username", "password", "second", "both"}
@@ -12,8 +16,13 @@ func recoverSamples() (all []sample) {
 	wait.Plan = RecoverPlan{How: "wait", Password: true, Kit: true, Withheld: "w2", Hours: 24, Until: noon.Add(24 * time.Hour)}
 	wait.Running, wait.Due = true, noon.Add(time.Hour)
 	people.Plan, people.Form = RecoverPlan{How: "case", Barred: "frozen"}, bad("", "recover.running")
+	people.FreezeCase = "482-913-0576"
 	nothing.Plan = RecoverPlan{How: "nothing"}
 	refused.Refused = "recover.locked"
+	staff, free, hindered := people, now, refused
+	staff.Plan, staff.Form = RecoverPlan{How: "case", Staff: true}, Form{}
+	free.Plan.Withheld, free.Plan.Until = "", time.Time{}
+	hindered.Refused, hindered.FreezeCase, hindered.Shown = "recover-hub.frozen", "482-913-0576", nil
 	before := RecoverHub{Action: "/flows/f1/recover", Lost: "password", Login: "lin.wei", RestartURL: "/flows/f1/recover-who",
 		Ways: []Way{CodeWay("zh-CN", "phone", "", "/flows/f1/recover/way", "introduce:phone"), CodeWay("zh-CN", "email", "", "/flows/f1/recover/way", "introduce:email"), FactorWay("zh-CN", "kit", "/flows/f1/recover/way")}}
 	all = append(all, sample{"recover-password", Password{Form: Form{Prove: true}, Action: "/flows/f1/recover-proof", Login: "lin.wei", Face: "L", Ways: hub.Ways[:1]}},
@@ -24,12 +33,13 @@ func recoverSamples() (all []sample) {
 		sample{"recover-few", Recover{Action: "/recover", Methods: []string{"username", "both"}}},
 		sample{"recover-other", RecoverOther{}}, sample{"recover-done", RecoverDone{}},
 		sample{"recover-hub-before", before}, sample{"recover-hub-now", now}, sample{"recover-hub-w2", wide}, sample{"recover-hub-wait", wait}, sample{"recover-hub-case", people},
-		sample{"recover-hub-nothing", nothing}, sample{"recover-hub-refused", refused},
+		sample{"recover-hub-nothing", nothing}, sample{"recover-hub-refused", refused}, sample{"recover-hub-staff", staff}, sample{"recover-hub-free", free}, sample{"recover-hub-frozen", hindered},
 		sample{"recover-terminal", RecoverTerminal{Action: "/flows/f1/recover-proof", Resend: "/flows/f1/recover-proof/resend", Digits: 47, Until: noon.Add(5 * time.Minute), Ways: hub.Ways[:1]}},
 		sample{"recover-terminal-wrong", RecoverTerminal{Form: bad("", "recover-terminal.wrong"), Action: "/flows/f1/recover-proof", Resend: "/flows/f1/recover-proof/resend", Digits: 47, Until: noon}},
-		sample{"recover-link", RecoverLink{Action: "/recover/case", Token: "abc"}}, sample{"recover-shop", RecoverShop{Action: "/flows/f1/recover-proof", Ways: hub.Ways[:1]}},
-		sample{"recover-shop-wrong", RecoverShop{Form: bad("code", "recover-shop.malformed", 8), Action: "/flows/f1/recover-proof"}},
-		sample{"recover-case", RecoverCase{CaseNumber: "482-913-0576"}}, sample{"recover-case-staff", RecoverCase{CaseNumber: "482-913-0576", Staff: true}},
+		sample{"recover-link", RecoverLink{Action: "/recover/case", Token: "abc"}}, sample{"recover-shop", RecoverShop{Action: "/flows/f1/recover-proof", Digits: 8, Life: 15 * time.Minute, Ways: hub.Ways[:1]}},
+		sample{"recover-shop-wrong", RecoverShop{Form: bad("code", "recover-shop.malformed", 8), Action: "/flows/f1/recover-proof", Digits: 8, Life: 15 * time.Minute}},
+		sample{"recover-case", RecoverCase{CaseNumber: "482-913-0576"}}, sample{"recover-case-frozen", RecoverCase{CaseNumber: "482-913-0576", FreezeCase: "310-442-7789", Frozen: true}},
+		sample{"recover-case-staff", RecoverCase{CaseNumber: "482-913-0576", Staff: true}},
 		sample{"recover-running", RecoverRunning{Action: "/account/recovery", Start: noon.Add(-time.Hour), Due: noon.Add(23 * time.Hour), Password: true, May: true}},
 		sample{"recover-running-low", RecoverRunning{Action: "/account/recovery", Start: noon.Add(-time.Hour), Due: noon.Add(23 * time.Hour)}},
 		sample{"name-who", NameWho{Action: "/flows/f1/name-who"}}, sample{"name-who-refused", NameWho{Form: bad("contact", "name.malformed"), Action: "/flows/f1/name-who", Contact: "?"}},
@@ -45,4 +55,13 @@ func recoverSamples() (all []sample) {
 			Until: noon.Add(94 * time.Hour), Hours: 24, Gone: 2, Password: true, Second: state == "waiting", Told: []string{"138****0001", "l***@example.com"}, Ways: hub.Ways}})
 	}
 	return all
+}
+
+// The page that asks for the shop's code says what policy says of it.
+func TestShopCodeIsAsPolicySays(t *testing.T) {
+	for lang, says := range map[string]string{"en": "sees 9 digits, good for 10 minutes", "zh-CN": "会看到 9 位数字，10 分钟内有效"} {
+		if page := draw(t, frame(lang), RecoverShop{Digits: 9, Life: 10 * time.Minute}); !strings.Contains(page, says) {
+			t.Errorf("%s says not %q:\n%s", lang, says, page)
+		}
+	}
 }

@@ -101,6 +101,7 @@ type NewPassword struct {
 	Least         int    // characters at least
 	Own           bool   // the person's own wish: nobody asks for it
 	Lost          bool   // in the place of one that is lost: he signs in with it afterwards
+	Username      string // told to who may have forgotten it; "" for none
 	Rules         PasswordRules
 }
 

@@ -30,7 +30,7 @@ func (w *world) shop(t *testing.T) {
 
 	// The cashier reports a terminal without a second factor; the owner finds it again.
 	cashier := w.tab(t, "cashier", phone)
-	cashier.open(w.issuer+"/console").signIn("cashier").see(403, w.T("not-for-you.lost"), "HF-E20")
+	cashier.open(w.issuer+"/account").signIn("cashier").press(w.T("not-for-you.lost")).see(403, w.T("not-for-you.lost"), "HF-E20")
 	cashier.press("HF-E20").see(200, w.T("console.terminal.lost_lead")).pressIn("main", w.T("console.terminal.lost")).see(403, w.T("console.saved.changed"))
 	if strings.Contains(cashier.page.Text, "HF-E20") {
 		t.Error("a lost terminal can be lost again")

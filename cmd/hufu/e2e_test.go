@@ -123,7 +123,7 @@ func (w *world) authenticator(t *testing.T) {
 func (w *world) administrator(t *testing.T) {
 	admin, cashier := w.tab(t, "administrator", desktop), w.tab(t, "cashier", phone)
 	cashier.open(w.issuer+"/account").signIn("cashier").see(200, w.T("account.hello", "陈小燕"))
-	cashier.open(w.issuer+"/console").see(403, w.T("not-for-you.title"))
+	cashier.open(w.issuer+"/console").see(403, w.T("not-for-you.lost"))
 
 	admin.open(w.issuer+"/console").signIn("policy_admin").see(200, w.T("console.dashboard"), w.T("console.chart.signins"), w.T("console.chart.causes"))
 	admin.click("details summary").says(w.T("console.chart.day"))

@@ -293,9 +293,9 @@ func TestTheDoor(t *testing.T) {
 	h := newHouse(t, storagetest.New(t, storage.SQLite))
 	admin := h.staff[idp.RolePolicyAdmin]
 	b := h.as(h.shop[idp.RoleCashier], 0)
-	b.expect(b.get("/console"), 403, "这里只给控制台管理员用", "/account")
+	b.expect(b.get("/console"), 403, "控制台里别的只给", "/account")
 	b.lang = "en"
-	b.expect(b.get("/console/users"), 403, "This is for console staff only", `lang="en"`)
+	b.expect(b.get("/console/users"), 403, "The rest of the console", `lang="en"`)
 	// What is not a merchant's is closed to its people also when they have a console.
 	b = h.as(h.owner, 0)
 	b.expect(b.get("/console/merchants"), 403)

@@ -141,7 +141,7 @@ func (v *visit) caseNotes(c idp.Case, u idp.User, fields []manage.FieldState, ca
 	}
 	need := v.Manage.Policy.Now().Desk.Matches
 	switch {
-	case c.Kind == idp.CaseNotMe && !u.Frozen:
+	case !c.Returns() && !u.Frozen:
 		add("", "info", v.t("console.case.next_read"))
 	case !c.ReadyAt.IsZero():
 		add("", "info", v.t("console.case.next_approve"))
@@ -182,7 +182,7 @@ func (v *visit) caseActs(c idp.Case, u idp.User) (out []templates.ActLink, err e
 	offer(manage.CaseCall, true, "call", false)
 	offer(manage.CaseEvidence, c.Returns() && c.ReadyAt.IsZero(), "address", false)
 	offer(manage.CaseAnswer, true, "answer", false)
-	offer(manage.CaseEvidence, c.ReadyAt.IsZero() && (c.Kind != idp.CaseNotMe || u.Frozen), "submit", false)
+	offer(manage.CaseEvidence, c.ReadyAt.IsZero() && (c.Returns() || u.Frozen), "submit", false)
 	offer(manage.CaseApprove, v.Manage.MayApprove(v.r.Context(), v.actor(), c, u) == nil, "approve", false)
 	offer(manage.CaseStop, !u.Frozen, "stop", true)
 	offer(manage.CaseRefuse, true, "refuse", true)
@@ -269,9 +269,9 @@ func (v *visit) newCase() (templates.ConsoleForm, error) {
 	} else {
 		p.Note = &templates.Note{Icon: "user", Text: v.t("console.case.found")}
 	}
-	lost := choices(v, "desk.lost.", string(idp.LostBoth), string(idp.LostUsername), string(idp.LostPassword), string(idp.LostSecond), string(idp.LostBoth), idp.CaseFreeze)
+	lost := choices(v, "desk.lost.", string(idp.LostBoth), string(idp.LostPassword), string(idp.LostSecond), string(idp.LostBoth), idp.CaseFreeze)
 	p.Inputs = append(p.Inputs, templates.Input{Name: "says", Label: "console.case.says", Hint: "console.case.says_hint", Most: 64, Optional: true},
-		templates.Input{Name: "lost", Label: "console.case.lost", Kind: "select", Options: lost},
+		templates.Input{Name: "lost", Label: "console.case.lost", Hint: "console.case.lost_hint", Kind: "select", Options: lost},
 		templates.Input{Name: "send_to", Label: "console.case.to", Hint: "console.case.to_hint", Optional: true})
 	if v.may(manage.CaseApprove) {
 		p.Inputs = append(p.Inputs, templates.Input{Name: "met", Label: "console.case.met_tick", Hint: "console.case.met_hint", Kind: "tick"})

@@ -97,6 +97,9 @@ func TestDeskStory(t *testing.T) {
 		agent.expect(agent.post("/console/users/"+cashier.ID+"/look", "reason", why), 403, zh("error.needs_case"))
 		agent.expect(agent.post("/console/cases/new?user="+cashier.ID, "lost", "both", "send_to", "x", "reason", why), 422, zh("error.case_to"), why)
 		agent.expect(agent.post("/console/cases/new", "lost", "both", "send_to", "13900000009", "reason", why), 422, zh("error.case_who"))
+		// A forgotten user name is told at the door: no case resets everything for it.
+		agent.hides(agent.expect(agent.get("/console/cases/new"), 200, zh("console.case.lost_hint"), `value="both"`), `value="username"`, zh("desk.lost.username"))
+		agent.expect(agent.post("/console/cases/new?user="+cashier.ID, "lost", "username", "send_to", "13900000009", "reason", why), 422, zh("error.choose"))
 		res := agent.post("/console/cases/new?user="+cashier.ID, "lost", "both", "send_to", "139 0000 0009", "says", "小陈", "reason", why)
 		agent.expect(res, 303, "?saved=opened")
 		page, _, _ := strings.Cut(res.Header.Get("Location"), "?")

@@ -818,7 +818,7 @@ func TestShopProofs(t *testing.T) {
 	d := "/console/terminals/" + h.terminal.ID
 	b.expect(b.get("/console"), 403, zh("not-for-you.lost"), d+"/lost", "HF-E20")
 	b.expect(b.get(d+"/lost"), 200, zh("console.terminal.lost_lead"), zh("reason.hint_shop"), `href="/help/stolen-terminal"`)
-	b.expect(b.post(d+"/suspend", "reason", "broken"), 403, zh("not-for-you.title"))
+	b.expect(b.post(d+"/suspend", "reason", "broken"), 403, zh("not-for-you.rest"))
 	b.expect(b.post(d+"/lost"), 303, "/console?saved=changed")
 	if text := b.expect(b.get("/console?saved=changed"), 403, zh("console.saved.changed")); strings.Contains(text, d) {
 		t.Error("a lost terminal can be lost again")

@@ -20,7 +20,7 @@ type NewCase struct {
 	Login              string // any name of his; else
 	MerchantNo, Serial string
 	Says               string // who he says he is
-	Lost               string // an [idp.Lost], or "freeze": he wants to be let out of one
+	Lost               string // an [idp.Lost] but a user name, which the door tells; or "freeze": he wants to be let out of one
 	To                 string // phone or e-mail that a link goes to
 	Met                bool   // one of the operator's own, and in person
 }
@@ -49,7 +49,7 @@ func (m *Manager) OpenCase(ctx context.Context, a Actor, in NewCase) (idp.Case, 
 		bad.add(err)
 		writeTo(&c, a, to)
 	}
-	if lost := idp.Lost(in.Lost); c.Returns() && !slices.Contains([]idp.Lost{idp.LostUsername, idp.LostPassword, idp.LostSecond, idp.LostBoth}, lost) {
+	if lost := idp.Lost(in.Lost); c.Returns() && !slices.Contains([]idp.Lost{idp.LostPassword, idp.LostSecond, idp.LostBoth}, lost) {
 		bad.add(idp.FieldError("lost", "error.choose"))
 	}
 	if err := bad.err(); err != nil {
@@ -172,7 +172,7 @@ func (m *Manager) ofMerchant(ctx context.Context, merchant, typed string) (bool,
 	if err != nil && idp.KindOf(err) == idp.NotFound {
 		return false, nil
 	}
-	return err == nil && t.MerchantID == merchant && (t.State == idp.TerminalActive || t.State == idp.TerminalSuspended), err
+	return err == nil && t.WorksFor(merchant), err
 }
 
 // linkTo reads where the link of a case goes: to a phone or an address that is the
@@ -321,7 +321,7 @@ func (m *Manager) SubmitCase(ctx context.Context, a Actor, id string) error {
 		if c.Returns() && c.To().Value == "" {
 			return idp.Errorf(idp.Conflict, "error.case_no_address")
 		}
-		if c.Kind == idp.CaseNotMe && !u.Frozen {
+		if !c.Returns() && !u.Frozen {
 			return idp.Errorf(idp.Conflict, "error.case_not_frozen")
 		}
 		if c.Data == nil {
@@ -513,21 +513,6 @@ func (m *Manager) unfreeze(ctx context.Context, a Actor, c idp.Case, u idp.User)
 	}
 	if err := errors.Join(m.endUser(ctx, a, u, "frozen"), m.Store.RevokeBrowsers(ctx, u.ID, "")); err != nil {
 		return err
-	}
-	if err := m.Store.FillBucket(ctx, "freeze.link", []byte(u.ID)); err != nil { // his links stop again as often as before
-		return err
-	}
-	names, err := m.Store.Identifiers(ctx, u.ID)
-	if err != nil {
-		return err
-	}
-	for _, n := range names {
-		if n.DisputedUntil.IsZero() {
-			continue
-		}
-		if err := m.Store.Dispute(ctx, n.ID, time.Time{}); err != nil {
-			return err
-		}
 	}
 	if err := m.record(ctx, a, caseEvent("account.unfrozen", u, c)); err != nil {
 		return err

@@ -484,6 +484,13 @@ func TestFreezeIsAnswered(t *testing.T) {
 		if c = d.now(c); c.Outcome != idp.OutcomeKeep || !must(s.User(ctx, d.owner.ID)).Frozen {
 			t.Errorf("case %+v", c)
 		}
+
+		// Nothing is to be lifted: nobody is asked to approve that.
+		d.must(second(s.UnfreezeUser(ctx, d.owner.ID)))
+		c = idp.Case{Kind: idp.CaseFreeze, UserID: d.owner.ID, Merchant: d.merchant.ID, OpenedAt: time.Now(), DueAt: time.Now().Add(24 * time.Hour)}
+		d.must(s.OpenCase(ctx, &c))
+		d.compared(d.agent, c)
+		wants(t, d.SubmitCase(ctx, d.agent, c.ID), idp.Conflict, "error.case_not_frozen")
 	})
 }
 

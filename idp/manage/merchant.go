@@ -216,12 +216,8 @@ func (m *Manager) ownerReady(ctx context.Context, merchant idp.Merchant) (bool, 
 		if merchant.Tier != idp.TierHighValue {
 			return true, nil
 		}
-		creds, err := m.Store.Credentials(ctx, o.ID)
-		if err != nil {
-			return false, err
-		}
-		if slices.ContainsFunc(creds, func(c idp.Credential) bool { return c.Method == idp.MethodTOTP || c.Method == idp.MethodPasskey }) {
-			return true, nil
+		if held, err := m.holdsFactor(ctx, o.ID); err != nil || held {
+			return held, err
 		}
 	}
 	return false, nil

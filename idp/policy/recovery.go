@@ -182,7 +182,6 @@ type recoveryRow struct {
 }
 
 func lostPassword(f RecoveryFacts) bool { return f.Lost == idp.LostPassword }
-func lostBoth(f RecoveryFacts) bool     { return f.Lost == idp.LostBoth }
 func lostSecond(f RecoveryFacts) bool   { return f.Lost == idp.LostSecond }
 
 // recoveryRows are tried from above; the first that fits decides.

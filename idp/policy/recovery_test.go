@@ -110,6 +110,7 @@ func TestRecoveryByPeople(test *testing.T) {
 	points := [][]string{nil, {"place"}, {"place", "changed", "starts"}}
 	same := func(what string) []string { return []string{what, what, what} }
 	shop := func(f *policy.RecoveryFacts) { f.Shop = true }
+	nobody := func(*policy.RecoveryFacts) {}
 	staff := func(f *policy.RecoveryFacts) { f.Staff = true }
 	met := func(f *policy.RecoveryFacts) { f.Staff, f.Met = true, true }
 	barred := func(by func(f *policy.RecoveryFacts), why string) func(f *policy.RecoveryFacts) {
@@ -127,6 +128,9 @@ func TestRecoveryByPeople(test *testing.T) {
 		{16, shop, idp.LostPassword, nil, same("now"), true, false},
 		{16, shop, idp.LostSecond, []idp.Evidence{p}, same("now"), false, true},
 		{18, barred(shop, "frozen"), idp.LostBoth, nil, same("case"), false, false},
+		{18, barred(shop, "handover"), idp.LostBoth, nil, same("case"), false, false},
+		{18, barred(nobody, "handover"), idp.LostBoth, []idp.Evidence{p, t}, same("case"), false, false},
+		{18, barred(nobody, "handover"), idp.LostSecond, []idp.Evidence{w, k}, same("case"), false, false},
 		{17, staff, idp.LostBoth, []idp.Evidence{c}, same("wait w2 4h"), true, true},
 		{17, staff, idp.LostPassword, []idp.Evidence{c}, same("wait w2 4h"), true, false},
 		{17, staff, idp.LostSecond, []idp.Evidence{c, p}, same("wait w2 4h"), false, true},
@@ -138,6 +142,7 @@ func TestRecoveryByPeople(test *testing.T) {
 		{17, staff, idp.LostSecond, []idp.Evidence{w, p}, same("case"), false, false},
 		{17, staff, idp.LostBoth, nil, same("nothing"), false, false},
 		{17, barred(staff, "frozen"), idp.LostBoth, []idp.Evidence{c}, same("case"), false, false},
+		{17, barred(staff, "handover"), idp.LostBoth, []idp.Evidence{c}, same("case"), false, false},
 		{17, barred(met, "frozen"), idp.LostBoth, []idp.Evidence{c}, same("case"), false, false},
 		{17, barred(staff, "disputed"), idp.LostBoth, []idp.Evidence{c}, same("wait w2 4h"), true, true}, // people have decided
 		{17, barred(met, "again"), idp.LostBoth, []idp.Evidence{c}, same("now"), true, true},
@@ -255,10 +260,12 @@ func TestRecoveryInvariants(test *testing.T) {
 			if g := r.Decide(risky); rank(g) < rank(got) {
 				test.Fatal("risk makes it sooner", facts, said(got), said(g))
 			}
-			barred := facts
-			barred.Barred = "frozen"
-			if g := r.Decide(barred); g.How == policy.Immediate || g.How == policy.Delayed {
-				test.Fatal("row 18", facts, g)
+			for _, why := range []string{"frozen", "handover"} {
+				barred := facts
+				barred.Barred = why
+				if g := r.Decide(barred); g.How == policy.Immediate || g.How == policy.Delayed {
+					test.Fatal("row 18", why, facts, g)
+				}
 			}
 		}
 	}

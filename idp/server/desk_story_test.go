@@ -203,7 +203,7 @@ func TestStaffComesBack(t *testing.T) {
 					one.open("/console/cases/new").submit("login", login, "lost", "both", "send_to", "139 0001 0202", "met", "1", "reason", why).see(200, "工单已经开好")
 					page = one.URL.Path
 				} else {
-					w.from(t, "203.0.113.70").lost("both", login).shows("introduce:phone", phone).see(200, "要由客服来办").submit("do", "go").see(200, "")
+					w.from(t, "203.0.113.70").lost("both", login).shows("introduce:phone", phone).see(200, "要由客服来办").see(200, templates.T("zh-CN", "recover-hub.case_staff")).submit("do", "go").see(200, "")
 					page = "/console/cases/" + w.cases(t, login)[0].ID
 					told(2)
 					one.open(page).submit("typed", "", "reason", why)

@@ -27,7 +27,7 @@ const evil = "evil.example"
 // mailed is what each route that writes to somebody sends: its message, and the page that a
 // link of it leads to.
 var mailed = []struct{ template, page string }{
-	{"recovery.started", "/stop"}, {"recovery.other", "/stop"}, {"recovery.reminded", "/stop"}, {"recovery.soon", "/stop"}, {"recovery.due", "/stop"},
+	{"recovery.started", "/stop"}, {"recovery.other", "/stop"}, {"recovery.other_due", "/stop"}, {"recovery.other_case", "/stop"}, {"recovery.reminded", "/stop"}, {"recovery.soon", "/stop"}, {"recovery.due", "/stop"},
 	{"recovery.completed", "/stop"}, {"recovery.other_done", "/stop"}, {"recovery.case", "/stop"}, {"username.told", "/stop"},
 	{"case.recovery", "/stop"}, {"case.approved", "/stop"}, {"case.link", "/recover/case"}, {"case.answer", "/stop"},
 	{"owner.proposed", "/stop"}, {"owner.accepted", "/stop"}, {"owner.soon", "/stop"}, {"owner.stopped", "/stop"}, {"owner.done", "/stop"},

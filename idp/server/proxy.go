@@ -34,20 +34,6 @@ func ClientAddr(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	return client
 }
 
-// ForwardedProto is the scheme the client used: "https" on a TLS connection or when the nearest trusted proxy says
-// so, else "http".
-func ForwardedProto(r *http.Request, trusted []netip.Prefix) string {
-	if r.TLS != nil {
-		return "https"
-	}
-	if values := r.Header.Values("X-Forwarded-Proto"); len(values) > 0 && isTrusted(peerAddr(r), trusted) {
-		if _, last, _ := cutLast(values[len(values)-1]); strings.EqualFold(last, "https") {
-			return "https"
-		}
-	}
-	return "http"
-}
-
 func peerAddr(r *http.Request) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {

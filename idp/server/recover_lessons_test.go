@@ -26,11 +26,11 @@ func (w *demoWorld) recovers(t *testing.T, login, phone, address string) *browse
 	return b
 }
 
-// approved is a case about somebody that two people approved.
-func (w *demoWorld) approved(t *testing.T, u idp.User) idp.Case {
+// approved is a case about somebody that two people approved, of everything or what else is lost.
+func (w *demoWorld) approved(t *testing.T, u idp.User, lost ...idp.Lost) idp.Case {
 	t.Helper()
 	ctx, store, now := t.Context(), w.Service.Store, time.Now()
-	c := idp.Case{Kind: idp.CaseRecovery, UserID: u.ID, Merchant: u.MerchantID, OpenedAt: now, DueAt: now.Add(time.Hour), Data: map[string]any{"lost": "both"}}
+	c := idp.Case{Kind: idp.CaseRecovery, UserID: u.ID, Merchant: u.MerchantID, OpenedAt: now, DueAt: now.Add(time.Hour), Data: map[string]any{"lost": string(append(lost, idp.LostBoth)[0])}}
 	must(t, store.OpenCase(ctx, &c))
 	must2(store.ReadyCase(ctx, c.ID, now, now.Add(time.Hour)))(t)
 	c.Outcome, c.DecidedBy, c.ClosedAt = idp.OutcomeApproved, w.user(t, "luo.bin").ID, now

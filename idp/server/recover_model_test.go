@@ -674,6 +674,14 @@ func (k *heist) code(p *player, to, page string, wrong bool) string {
 	return code
 }
 
+// seen is the newest code that came to the owner's phone, "" for who does not read it.
+func (k *heist) seen(p *player) string {
+	if !slices.Contains(p.reads, k.own.phone) {
+		return ""
+	}
+	return k.sent(k.own.phone)
+}
+
 func (k *heist) app(p *player) string {
 	if p.totp == "" {
 		return ""
@@ -864,7 +872,7 @@ func (k *heist) replay(p *player) {
 	at, step := p.at, p.step
 	path := "/flows/" + token + "/" + pick(k, "recover-who", "recover", "recover/way", "recover-proof", "recover-proof/resend", "recover-wait", "recover-wait/stop", "recover-wait/way", "new-password", "choose-factor",
 		"enrol-totp", "enrol-passkey", "identify", "password", "second", "name-code", "name-told")
-	form := url.Values{"do": {"go"}, "way": {pick(k, "kit", "totp", "other", "terminal")}, "code": {pick(k, "123456", "12345678", k.sent(k.own.phone))}, "identifier": {pick(k, k.own.login, k.other.login)},
+	form := url.Values{"do": {"go"}, "way": {pick(k, "kit", "totp", "other", "terminal")}, "code": {pick(k, "123456", "12345678", k.seen(p))}, "identifier": {pick(k, k.own.login, k.other.login)},
 		"password": {storyPassword}, "again": {storyPassword}, "factor": {"totp"}, "gone": k.own.ids(idp.MethodTOTP)}
 	if f := k.flows[token]; f.hand != p.hand || strings.HasSuffix(path, "/password") || strings.HasSuffix(path, "/identify") || strings.HasSuffix(path, "-who") || strings.HasSuffix(path, "/new-password") {
 		form.Set("password", "nonsense nonsense")

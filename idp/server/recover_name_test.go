@@ -144,3 +144,38 @@ func TestNameIsNotToldToOldNumbers(t *testing.T) {
 		}
 	})
 }
+
+// Whoever may set a new password reads the user name on that page, and nobody before: who typed his
+// phone at the door, and who came by the link of a case, also of one that was opened for the name.
+func TestRecoveryShowsTheName(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		for i, begin := range map[string]func(b *browser, login, phone string){
+			"1": func(b *browser, _, phone string) {
+				b.lost("password", phone).shows("introduce:phone", phone)
+			},
+			"2": func(b *browser, login, _ string) {
+				u := w.user(t, login)
+				c := w.approved(t, u, idp.LostUsername)
+				b.open("/recover/case?t="+w.linkTo(t, u, idp.LinkCase, c.ID)).submit("token")
+			},
+		} {
+			login, phone := "shown.name."+i, "+861390002007"+i
+			w.ripe(t, somebody{Login: login, Phone: phone, Mail: login + "@example.com"}, "203.0.113.64")
+			b := w.from(t, "198.51.100.64")
+			begin(b, login, phone)
+			if b.see(200, "要等一段时间"); strings.Contains(b.text(), login) {
+				t.Errorf("%s: told too early: %s", login, b.text())
+			}
+			b.submit("do", "go").see(200, "还要等")
+			if strings.Contains(b.text(), login) {
+				t.Errorf("%s: told while it waits: %s", login, b.text())
+			}
+			time.Sleep(time.Until(w.recoveries(t, login)[0].DueAt) + time.Minute)
+			b.open(b.URL.String()).see(200, "设一个新密码")
+			if !strings.Contains(b.text(), "用户名 "+login) {
+				t.Errorf("%s: %s", login, b.text())
+			}
+			b.chooses()
+		}
+	})
+}

@@ -35,17 +35,20 @@ func TestRecoveryOfClosedAccount(t *testing.T) {
 			{"locked", "锁定了", func(id string) { must2(store.LockUser(ctx, id, "stolen"))(t) }},
 			{"left", "已经离职", func(id string) { must2(store.SetUserStatus(ctx, id, idp.UserActive, idp.UserLeft))(t) }},
 			{"disabled", "被停用了", func(id string) { must2(store.SetUserStatus(ctx, id, idp.UserActive, idp.UserDisabled))(t) }},
-			{"frozen", "交给客服了", func(id string) { must2(store.FreezeUser(ctx, id, time.Now()))(t) }},
+			{"frozen", "账户已冻结，不能自己找回", func(id string) { must2(store.FreezeUser(ctx, id, time.Now()))(t) }},
+			{"handover", "店正在移交，不能自己找回", func(id string) {
+				must(t, store.AddHandover(ctx, &idp.Handover{MerchantID: w.merchant(t).ID, From: w.user(t, w.Users["owner"].Username).ID, To: id, ProposedAt: time.Now(), DueAt: time.Now().Add(time.Hour)}))
+			}},
 		} {
 			digit := string(rune('0' + i))
 			login, phone := "shut."+digit, "+861390001010"+digit
 			_, kit := w.ripe(t, somebody{Login: login, TOTP: true, Phone: phone, Mail: login + "@example.com"}, "203.0.113.10"+digit)
 			closed.how(w.user(t, login).ID)
 			b := w.from(t, "203.0.113.10"+digit)
-			if closed.why == "frozen" {
-				b.lost("both", login).shows("introduce:phone", phone).see(200, "要由客服来办")
+			if closed.why == "frozen" || closed.why == "handover" { // people decide
+				b.lost("both", login).shows("introduce:phone", phone).see(200, "要由客服来办").see(200, closed.says)
 				w.refusals(t, login, 0, 0)
-				b.submit("do", "go").see(200, closed.says)
+				b.submit("do", "go").see(200, "交给客服了")
 			} else {
 				// The app code alone would start nothing: it is not told why.
 				must(t, store.Dispute(ctx, w.contact(t, login, idp.IdentifierPhone).ID, time.Now().Add(time.Hour)))

@@ -3,6 +3,8 @@ package server_test
 import (
 	"fmt"
 	"net/url"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,12 +103,12 @@ func (w *demoWorld) loginOf(t *testing.T, u idp.User) string {
 }
 
 // Who hears of a recovery hears of it each time: the bound phone and address, the address
-// that was removed a fortnight ago, though not one of forty days ago, and the other owner on
-// both of his channels, whose link stops it.
+// that was removed a fortnight ago, though not one of forty days ago, and the owner of the
+// shop on both of his channels, whose link stops it. Each is told what happens until when.
 func TestRecoveryIsToldToAll(t *testing.T) {
 	eachJob(t, func(t *testing.T, w *demoWorld) {
 		ctx, store := t.Context(), w.Service.Store
-		w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "told.one", TOTP: true, Phone: "+8613900030090", Mail: "told.one@example.com", NoSignIn: true}, "203.0.113.190")
+		w.ripe(t, somebody{User: idp.User{Role: idp.RoleManager, Name: "王强"}, Login: "told.one", TOTP: true, Phone: "+8613900030090", Mail: "told.one@example.com", NoSignIn: true}, "203.0.113.190")
 		u := w.user(t, "told.one")
 		for _, old := range []struct {
 			address string
@@ -120,7 +122,7 @@ func TestRecoveryIsToldToAll(t *testing.T) {
 		b := w.from(t, "203.0.113.190")
 		b.lost("password", "told.one").shows("introduce:phone", "+8613900030090").submit("do", "go").see(200, "还要等")
 		r, owner := w.recoveries(t, "told.one")[0], w.Users["owner"]
-		all := func(template, others string) {
+		all := func(template, others, says string, at time.Time) {
 			t.Helper()
 			to := map[string]int{}
 			for _, m := range w.notices(t, "told.one", template) {
@@ -136,18 +138,27 @@ func TestRecoveryIsToldToAll(t *testing.T) {
 			if len(to) != 2 || to[owner.Phone] == 0 || to[owner.Phone] != to[owner.Email] {
 				t.Errorf("%s went to %v", others, to)
 			}
+			says = fmt.Sprintf(says, at.In(time.FixedZone("UTC+8", 8*60*60)).Format("1 月 2 日 15:04"))
+			for _, m := range slices.Concat(w.notices(t, "told.one", template), w.notices(t, owner.Username, others)) {
+				if m.Channel == idp.ChannelSMS && !strings.Contains(m.Body, says) {
+					t.Errorf("%s says not %q: %s", m.Template, says, m.Body)
+				}
+				if m.UserID != u.ID && m.Channel == idp.ChannelMail && !strings.Contains(m.Body, "您店里 王强 的账户") {
+					t.Errorf("%s says not whose account it is: %s", m.Template, m.Body)
+				}
+			}
 		}
-		all("recovery.started", "recovery.other")
+		all("recovery.started", "recovery.other", "（到 %s）", r.DueAt)
 		time.Sleep(time.Until(r.StartedAt.Add(r.DueAt.Sub(r.StartedAt)/2)) + time.Hour)
-		all("recovery.reminded", "recovery.other")
+		all("recovery.reminded", "recovery.other", "（到 %s）", r.DueAt)
 		time.Sleep(time.Until(r.DueAt) + time.Hour)
-		all("recovery.due", "recovery.other")
+		all("recovery.due", "recovery.other_due", "（%s 前办完）", r.Until)
 
-		// The other owner's link stops it, for the one whom it is about.
+		// The owner's link stops it, for the one whom it is about.
 		_, token := w.linkOf(t, owner.Username, "recovery.other", stopLink)
 		w.from(t, "203.0.113.191").post("/stop", url.Values{"token": {token}}).see(200, "冻结")
 		if got := w.recoveries(t, "told.one")[0]; got.State != idp.RecoveryStopped || !w.user(t, "told.one").Frozen || w.user(t, owner.Username).Frozen {
-			t.Errorf("%s; frozen: %v, the other owner: %v", got.State, w.user(t, "told.one").Frozen, w.user(t, owner.Username).Frozen)
+			t.Errorf("%s; frozen: %v, the owner: %v", got.State, w.user(t, "told.one").Frozen, w.user(t, owner.Username).Frozen)
 		}
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"hufu/idp"
 	"hufu/idp/manage"
 	"hufu/idp/policy"
+	"hufu/templates"
 )
 
 // The owner forgot his password before eight: phone and app code at once, everything else
@@ -22,7 +23,7 @@ func TestForgottenPassword(t *testing.T) {
 		app := w.grant(t, "back.one", w.Clients["merchant_app"].ID, "", "payments:refund", "settlement:manage", "offline_access")
 		b := w.from(t, "203.0.113.21")
 		b.lost("password", "back.one").see(200, "怎么证明是您").shows("introduce:phone", "+8613900010001").see(200, "要等一段时间").see(200, "139****0001")
-		b.by("totp").submit("code", w.code(t, "back.one")).see(200, "可以继续了").see(200, "不能改收款账户")
+		b.by("totp").submit("code", w.code(t, "back.one")).see(200, "可以继续了").see(200, "不能改结算账户")
 		if len(w.recoveries(t, "back.one")) != 0 {
 			t.Fatal("something began before its person went on")
 		}
@@ -47,8 +48,15 @@ func TestForgottenPassword(t *testing.T) {
 				t.Errorf("%d events %s, want %d", got, name, n)
 			}
 		}
-		if n := len(w.notices(t, "back.one", "recovery.completed")); n != 2 {
-			t.Errorf("%d notices, want phone and mail", n)
+		told := w.notices(t, "back.one", "recovery.completed")
+		if len(told) != 2 {
+			t.Errorf("%d notices, want phone and mail", len(told))
+		}
+		says := "在此之前不能改结算账户、手机、邮箱和登录方式：" + u.WithheldUntil.In(time.FixedZone("UTC+8", 8*60*60)).Format("1 月 2 日 15:04")
+		for _, m := range told {
+			if m.Channel == idp.ChannelMail && !strings.Contains(m.Body, says) {
+				t.Errorf("the letter says not %q: %s", says, m.Body)
+			}
 		}
 		// The old password is nothing any more, the new one and the app let him in.
 		time.Sleep(time.Minute)
@@ -114,6 +122,11 @@ func TestRecoveryWaits(t *testing.T) {
 		if w.holds(t, "slow.one", idp.MethodBackup) != "" {
 			t.Error("the kit lives on")
 		}
+		for _, m := range w.notices(t, "slow.one", "recovery.completed") {
+			if strings.Contains(m.Body, "在此之前") {
+				t.Errorf("nothing is kept back, but the letter says: %s", m.Body)
+			}
+		}
 		// That password with that phone is one proof: it replaces no factor, ever.
 		entry := w.Users["slow.one"]
 		entry.Password = newPassword
@@ -155,10 +168,18 @@ func TestRecoveryIsStopped(t *testing.T) {
 		// The thief comes again: nothing starts.
 		again := w.from(t, "198.51.100.23")
 		again.lost("password", "stop.one").shows("introduce:email", "stop.one@example.com").see(200, "还差一样")
-		// The owner proves more; while frozen, people decide.
+		freeze := w.cases(t, "stop.one")[0]
+		if !again.has("way") || strings.Contains(again.text(), freeze.Number) || strings.Contains(again.text(), "冻结") {
+			t.Errorf("whoever has shown nothing that counts is told why people decide: %s", again.text())
+		}
+		// The owner proves more; while frozen, people decide, in the case of the freeze first.
 		time.Sleep(time.Minute)
 		mine := w.from(t, "203.0.113.23")
-		mine.lost("password", "stop.one").shows("introduce:phone", "+8613900010003").see(200, "要由客服来办").submit("do", "go").see(200, "交给客服了")
+		mine.lost("password", "stop.one").shows("introduce:phone", "+8613900010003").see(200, "要由客服来办").see(200, freeze.Number)
+		mine.submit("do", "go").see(200, "交给客服了").see(200, templates.T("zh-CN", "recover-case.frozen")).see(200, templates.T("zh-CN", "recover-case.freeze")+" "+freeze.Number)
+		if c := w.cases(t, "stop.one")[0]; c.Kind != idp.CaseRecovery || !strings.Contains(mine.text(), c.Number) {
+			t.Errorf("%+v: %s", c, mine.text())
+		}
 		// A strong return settles it.
 		time.Sleep(time.Hour)
 		old.open("/sign-in").signIn("stop.one")
@@ -317,7 +338,9 @@ func TestForgottenName(t *testing.T) {
 		// By number and serial: to the owner's channels only.
 		owner := w.Users["owner"]
 		c := w.from(t, "203.0.113.28")
-		for _, serial := range []string{w.Terminals["esign"].Serial, "HFE0000000000"} {
+		esign := w.Terminals["esign"].Serial
+		typed := " " + strings.ToLower(esign[:3]) + " " + esign[3:] // as people type it
+		for _, serial := range []string{typed, "HFE0000000000"} {
 			c.open("/recover").submit("lost", "username").submit("merchant_no", w.Merchant.No, "serial", serial).see(200, "已经发出")
 			if strings.Contains(c.text(), owner.Username) {
 				t.Error("the page tells the name")
@@ -407,7 +430,7 @@ func TestRecoveryOfFreshThings(t *testing.T) {
 	eachHour(t, func(t *testing.T, w *demoWorld) {
 		w.person(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "young.one", TOTP: true, Phone: "+8613900010009"})
 		b := w.from(t, "192.0.2.50")
-		b.lost("password", "young.one").shows("introduce:phone", "+8613900010009").see(200, "绑定不到三天").see(200, "还差一样")
+		b.lost("password", "young.one").shows("introduce:phone", "+8613900010009").see(200, "刚绑定不久").see(200, "还差一样")
 		time.Sleep(4 * 24 * time.Hour)
 		b = w.from(t, "192.0.2.50")
 		b.lost("password", "young.one").shows("introduce:phone", "+8613900010009").see(200, "要由客服来办")
@@ -448,7 +471,7 @@ func TestRecoveryByTheShop(t *testing.T) {
 		must(t, store.SetShopCode(t.Context(), u.ID, w.user(t, "lin.wei").ID, store.ShopCodeMAC(u.ID, "48219130"), time.Now().Add(15*time.Minute)))
 		b, other := w.from(t, "203.0.113.41"), w.from(t, "203.0.113.42")
 		other.lost("both", "shop.one").by("shop")
-		b.lost("both", "shop.one").by("shop").submit("code", "1234").see(422, "8 位数字").submit("code", "00000000").see(422, "")
+		b.lost("both", "shop.one").by("shop").see(200, "会看到 8 位数字，15 分钟内有效").submit("code", "1234").see(422, "8 位数字").submit("code", "00000000").see(422, "")
 		b.submit("code", "4821 9130").see(200, "可以继续了").submit("do", "go").chooses().see(200, "选")
 		b.submit("factor", "totp")
 		enrol(t, b)
@@ -639,5 +662,31 @@ func TestRecoveryAsksWhichAreLost(t *testing.T) {
 		if r := w.recoveries(t, "which.one")[0]; r.Row != 8 || len(r.Gone) != 1 || r.Gone[0] != keys["店里的钥匙"] {
 			t.Errorf("%+v", r)
 		}
+	})
+}
+
+// One more proof is offered where it helps: to come sooner, or to have less kept back; and not
+// where all works at once.
+func TestRecoveryOffersWhatHelps(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		const login, phone = "helps.one", "+8613900010097"
+		_, kit := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: login, TOTP: true, Phone: phone, Mail: login + "@example.com"}, "203.0.113.45")
+		sooner, less := templates.T("zh-CN", "recover-hub.more"), templates.T("zh-CN", "recover-hub.less")
+		offers := func(b *browser, plan, words string) {
+			t.Helper()
+			b.see(200, plan)
+			for _, w := range []string{sooner, less} {
+				if strings.Contains(b.text(), w) != (w == words) {
+					t.Errorf("want %q: %s", words, b.text())
+				}
+			}
+			if b.has("way") != (words != "") {
+				t.Errorf("ways after %q: %s", words, b.text())
+			}
+		}
+		b := w.from(t, "203.0.113.45")
+		offers(b.lost("password", login).shows("introduce:phone", phone), "要等一段时间", sooner)
+		offers(b.by("totp").submit("code", w.code(t, login)), "可以继续了", less)
+		offers(w.from(t, "203.0.113.45").lost("second", login).proves(login, "password", kit).proves(login, "kit", kit), "可以继续了", "")
 	})
 }

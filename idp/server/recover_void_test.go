@@ -398,6 +398,58 @@ func TestRecoveryGoesOnElsewhere(t *testing.T) {
 	})
 }
 
+// Whose browser is gone while the recovery of his case waits gets another case, and its link goes on
+// with that recovery: it ends no later by it, and names the newer one. An older case, a code on
+// a channel and a used link take nothing over.
+func TestCaseGoesOnElsewhere(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		const login, phone = "case.else", "+8613900020075"
+		known, _ := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: login, TOTP: true, Phone: phone, Mail: login + "@example.com"}, "203.0.113.91")
+		u := w.user(t, login)
+		linked := func(b *browser) (c idp.Case, token string) {
+			t.Helper()
+			c = w.approved(t, u)
+			token = w.linkTo(t, u, idp.LinkCase, c.ID)
+			b.open("/recover/case?t="+token).submit("token").see(200, "要等一段时间")
+			return c, token
+		}
+		older := w.from(t, "198.51.100.91")
+		linked(older)
+		time.Sleep(time.Minute)
+		_, token := linked(known)
+		known.submit("do", "go").see(200, "还要等")
+		r := w.recoveries(t, login)[0]
+		if r.Row != 13 || !slices.ContainsFunc(r.Shown, func(v idp.Shown) bool { return v.By == idp.ByComputer }) {
+			t.Fatalf("%+v", r)
+		}
+		runs := templates.T("zh-CN", "recover.running")
+		older.submit("do", "go").see(422, runs)
+		w.from(t, "198.51.100.92").lost("both", login).shows("introduce:phone", phone).submit("do", "go").see(422, runs)
+		w.from(t, "198.51.100.93").post("/recover/case", url.Values{"token": {token}}).see(410, "")
+		if got := w.recoveries(t, login); len(got) != 1 || got[0].Flow != r.Flow || got[0].Case != r.Case {
+			t.Errorf("%+v, was %+v", got, r)
+		}
+		time.Sleep(10 * time.Hour)
+		second := w.from(t, "198.51.100.94")
+		c, _ := linked(second)
+		second.submit("do", "go").see(200, "还要等")
+		if got := w.recoveries(t, login)[0]; got.ID != r.ID || got.Flow == r.Flow || got.Case != c.ID || !got.DueAt.Equal(r.DueAt) || !got.Until.Equal(r.Until) {
+			t.Errorf("%+v, was %+v", got, r)
+		}
+		if n := len(w.notices(t, login, "recovery.moved")); n != 2 {
+			t.Errorf("%d notices that it moved", n)
+		}
+		known.open(known.URL.String()).see(200, "在别的浏览器里接着办了")
+		time.Sleep(time.Until(r.DueAt) + time.Minute)
+		second.open(second.URL.String()).chooses().submit("factor", "totp")
+		enrol(t, second)
+		second.see(200, "找回来了")
+		if got := w.recoveries(t, login); len(got) != 1 || got[0].State != idp.RecoveryDone || got[0].Case != c.ID {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
 // Row 11 leaves the second factor, but a passkey that is named lost lets in whoever finds it: it
 // ends. What is not named stays, and who has lost the password alone is asked for none.
 func TestLostPasskeyEnds(t *testing.T) {
@@ -450,7 +502,10 @@ func TestRecoveryHindered(t *testing.T) {
 				must2(store.SetUserStatus(ctx, u.ID, idp.UserActive, idp.UserDisabled))(t)
 			}, "refused.disabled"},
 			{"locked", func(u idp.User) { must2(store.LockUser(ctx, u.ID, "support"))(t) }, "recover.locked"},
-			{"frozen", func(u idp.User) { must2(store.FreezeUser(ctx, u.ID, time.Now()))(t) }, "recover-hub.case_frozen"},
+			{"frozen", func(u idp.User) {
+				must2(store.FreezeUser(ctx, u.ID, time.Now()))(t)
+				must(t, store.OpenCase(ctx, &idp.Case{Kind: idp.CaseFreeze, UserID: u.ID, OpenedAt: time.Now(), DueAt: time.Now().Add(time.Hour)}))
+			}, "recover-hub.frozen"},
 		} {
 			for j, at := range []string{"now", "wait"} {
 				login, phone := "hinder."+c.name+"."+at, "+861390002009"+strconv.Itoa(2*i+j)
@@ -466,8 +521,17 @@ func TestRecoveryHindered(t *testing.T) {
 				c.flip(w.user(t, login))
 				time.Sleep(2 * time.Second)
 				b.open(path).see(200, templates.T("zh-CN", c.says))
-				if strings.Contains(b.text(), "工单已经开好") {
+				if strings.Contains(b.text(), "工单已经开好") || strings.Contains(b.text(), "开一个工单") {
 					t.Errorf("%s: %s", login, b.text())
+				}
+				// What is lifted first has a number and a way.
+				for _, freeze := range w.cases(t, login) {
+					if b.see(200, freeze.Number); !strings.Contains(b.Body, `href="/account/unfreeze"`) {
+						t.Errorf("%s: no way out: %s", login, b.text())
+					}
+				}
+				if n := len(w.cases(t, login)); (n == 1) != (c.name == "frozen") {
+					t.Errorf("%s: %d cases", login, n)
 				}
 			}
 		}
@@ -501,6 +565,100 @@ func TestWaitBesideAnotherTier(t *testing.T) {
 		high := policy.Default().Recovery.High
 		if r := w.recoveries(t, "beside.one"); len(r) != 1 || r[0].DueAt.Sub(r[0].StartedAt) != high {
 			t.Errorf("want a wait of %v: %+v", high, r)
+		}
+	})
+}
+
+// What asks at a shop's terminals for somebody ends with his freeze, a recovery or none.
+func TestFreezeEndsWhatTerminalsAsk(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		mine, _ := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "quiet.one", TOTP: true, Phone: "+8613900020061", Mail: "quiet.one@example.com"}, "203.0.113.89")
+		w.till(t)
+		b := w.from(t, "203.0.113.90")
+		b.lost("both", "quiet.one").by("terminal").see(200, "在店里的终端上确认")
+		if n := w.asked(t, "quiet.one"); len(n) != 1 {
+			t.Fatalf("asked %+v", n)
+		}
+		mine.open("/sign-in").signIn("quiet.one").post("/account/freeze", nil)
+		if !w.user(t, "quiet.one").Frozen {
+			t.Fatal(mine.text())
+		}
+		if n := w.asked(t, "quiet.one"); len(n) != 0 {
+			t.Errorf("still asked: %+v", n)
+		}
+	})
+}
+
+// Where a recovery could not be told of, that is tried again soon.
+func TestRemindersAreTriedAgain(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if next, err := w.Service.TellRecoveries(ctx); err == nil || time.Until(next) > time.Minute {
+			t.Errorf("%v, again in %v", err, time.Until(next))
+		}
+		if next, err := w.Service.TellRecoveries(t.Context()); err != nil || time.Until(next) != time.Hour {
+			t.Errorf("%v, again in %v", err, time.Until(next))
+		}
+	})
+}
+
+// I14: a wait comes nearer by more proof alone, not because what made it long has passed.
+func TestRiskThatPassesBringsNoEndNearer(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		const login, phone = "past.one", "+8613900020081"
+		w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: login, TOTP: true, Phone: phone, Mail: "past.one@example.com"}, "203.0.113.95")
+		must(t, w.Service.Store.Append(t.Context(), idp.Event{Name: "terminal.rekeyed", Merchant: w.user(t, login).MerchantID, At: time.Now().Add(time.Hour - policy.Default().Recovery.Lately)}))
+		b := w.from(t, "203.0.113.95")
+		b.lost("both", login).shows("introduce:phone", phone).submit("do", "go").see(200, "还要等")
+		r := w.recoveries(t, login)[0]
+		if r.Level != 1 {
+			t.Fatalf("%+v", r)
+		}
+		time.Sleep(2 * time.Hour)
+		second := w.from(t, "203.0.113.95")
+		second.lost("both", login).shows("introduce:phone", phone).submit("do", "go").see(200, "还要等")
+		if got := w.recoveries(t, login)[0]; !got.DueAt.Equal(r.DueAt) || got.Level != 1 || got.Flow == r.Flow {
+			t.Errorf("%+v, was %+v", got, r)
+		}
+		second.shows("code:"+w.contact(t, login, idp.IdentifierEmail).ID, "past.one@example.com").submit("do", "go").see(200, "还要等")
+		if got := w.recoveries(t, login)[0]; !got.DueAt.Before(r.DueAt) || got.Level != 0 || got.ID != r.ID {
+			t.Errorf("%+v, was %+v", got, r)
+		}
+	})
+}
+
+// Whoever holds the stolen phone and has begun keeps the owner from nothing that two people have
+// approved: that takes its place, and waits its own time in full.
+func TestCaseOverrulesWhatHasLess(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		const login, phone = "over.one", "+8613900020082"
+		w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: login, TOTP: true, Phone: phone, Mail: "over.one@example.com"}, "203.0.113.96")
+		thief := w.from(t, "198.51.100.96")
+		thief.lost("both", login).shows("introduce:phone", phone).submit("do", "go").see(200, "还要等")
+		first := w.recoveries(t, login)[0]
+		time.Sleep(10 * time.Hour)
+		u, b := w.user(t, login), w.from(t, "203.0.113.96")
+		c := w.approved(t, u)
+		b.open("/recover/case?t="+w.linkTo(t, u, idp.LinkCase, c.ID)).submit("token").see(200, "要等一段时间")
+		if strings.Contains(b.text(), templates.T("zh-CN", "recover.running")) {
+			t.Error("the page speaks of what is overruled")
+		}
+		b.submit("do", "go").see(200, "还要等")
+		all := w.recoveries(t, login)
+		if len(all) != 2 || all[0].Case != c.ID || all[0].State != idp.RecoveryWaiting || all[1].State != idp.RecoveryVoid || all[0].DueAt.Sub(time.Now()) < policy.Default().Recovery.Raised {
+			t.Fatalf("%+v", all)
+		}
+		if ev := w.events(t, login, "recovery.stopped"); len(ev) != 1 || ev[0].Reason != "overruled" || ev[0].Data["recovery"] != first.ID {
+			t.Errorf("%+v", ev)
+		}
+		if n := len(w.notices(t, login, "recovery.void")); n != 2 {
+			t.Errorf("%d notices", n)
+		}
+		thief.open(thief.URL.String()).see(200, "作废")
+		w.from(t, "198.51.100.97").lost("both", login).shows("introduce:phone", phone).submit("do", "go").see(422, templates.T("zh-CN", "recover.running"))
+		if u := w.user(t, login); u.Withholds(time.Now()) != idp.WithholdMoney || !u.WithheldUntil.Equal(all[0].Until) {
+			t.Errorf("withheld %q until %v, want %v", u.Withheld, u.WithheldUntil, all[0].Until)
 		}
 	})
 }

@@ -90,6 +90,13 @@ func TestRefusalsAreExplained(t *testing.T) {
 			link := w.undoable(t, "used", b)
 			b.open(link).see(200, "").submit("token").see(200, "").open(link)
 		}},
+		"case link used": {"link.spent", "打开它的那个浏览器", func(t *testing.T, w *demoWorld, b *browser) {
+			u := w.user(t, "lin.wei")
+			token := w.linkTo(t, u, idp.LinkCase, w.approved(t, u).ID)
+			w.from(t, "203.0.113.96").open("/recover/case?t="+token).submit("token").see(200, "要等一段时间")
+			b.open("/recover/case?t="+token).see(410, "").post("/recover/case", url.Values{"token": {token}})
+		}},
+		"case link that never was": {"link.expired", "打开它的那个浏览器", func(_ *testing.T, _ *demoWorld, b *browser) { b.open("/recover/case?t=" + idp.NewToken()) }},
 		"undo link expired": {"link.expired", "不能用了", func(t *testing.T, w *demoWorld, b *browser) {
 			link := w.undoable(t, "old", b)
 			time.Sleep(72*time.Hour + time.Second)

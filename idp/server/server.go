@@ -288,7 +288,7 @@ func (s *Server) run(keep *keeper) {
 // recoveries tells of recoveries that wait, when it is due to be told.
 func (s *Server) recoveries(ctx context.Context) {
 	for {
-		next := time.Now().Add(time.Minute)
+		var next time.Time
 		s.note(ctx, "recoveries", func() (err error) {
 			next, err = s.flows.TellRecoveries(ctx)
 			return err
