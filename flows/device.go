@@ -45,16 +45,16 @@ func (e *Engine) devicePage(w http.ResponseWriter, r *http.Request) error {
 	if d := e.approvalDemand(signed, ask); !d.Met(signed.Session.Proofs) {
 		return e.Site.Require(w, r, d)
 	}
-	if err := e.mayLetIn(signed.User, ask); err != nil {
-		return err
-	}
 	return e.drawApproval(w, r, signed, ask, http.StatusOK, templates.Form{})
 }
 
-// mayLetIn: what comes to the shop anew, or comes back, waits while a recovery of the
-// approver keeps everything back; what takes payments there goes on.
+// mayLetIn: a frozen person lets nothing in. What comes to the shop anew, or comes back, waits
+// while a recovery of the approver keeps everything back; what takes payments there goes on.
 func (e *Engine) mayLetIn(u idp.User, ask asking) error {
-	if !e.unusual(ask) {
+	switch {
+	case u.Frozen:
+		return &idp.Error{Kind: idp.Forbidden, Msg: "device.frozen", Reason: "frozen"}
+	case !e.unusual(ask):
 		return nil
 	}
 	return u.Adding(time.Now())
@@ -408,14 +408,20 @@ func (e *Engine) approvalDemand(signed *session.Signed, ask asking) idp.Demand {
 	return d
 }
 
+// drawApproval shows a request. Whoever may not let it in now reads why, and may still refuse
+// it: stopping waits for nothing.
 func (e *Engine) drawApproval(w http.ResponseWriter, r *http.Request, signed *session.Signed, ask asking, status int, form templates.Form) error {
 	ctx := r.Context()
+	barred, _ := errors.AsType[*idp.Error](e.mayLetIn(signed.User, ask))
+	if barred != nil {
+		status, form = http.StatusForbidden, templates.Form{Errors: []templates.FieldError{{Key: barred.Msg, Args: barred.Args}}}
+	}
 	names, err := e.Store.Identifiers(ctx, signed.User.ID)
 	if err != nil {
 		return err
 	}
 	p := templates.DeviceApprove{Form: form, Action: "/device", Name: signed.User.Name, Username: usernameOf(names), UserCode: ask.code, Network: ask.Network, Age: time.Since(ask.CreatedAt), AskedAt: ask.CreatedAt,
-		Scopes: ask.Scopes, Numbers: ask.Choices, Named: ask.terminal != nil, Rekeyed: ask.rekeyed(), Software: ask.Software}
+		Scopes: ask.Scopes, Numbers: ask.Choices, Barred: barred != nil, Named: ask.terminal != nil, Rekeyed: ask.rekeyed(), Software: ask.Software}
 	if c, err := e.Store.Client(ctx, ask.ClientID); err == nil {
 		p.ClientName = c.Name
 	}

@@ -44,10 +44,10 @@ func (e *Engine) freeze(r *http.Request, user string, c freezeCause) (out stoppe
 		if err != nil {
 			return err
 		}
-		if err := e.stopHandover(ctx, u, c, "frozen"); err != nil {
+		if c.flow, err = e.stopRecovery(ctx, u, e.frozenBy(ctx, u, c)); err != nil { // whatever becomes of the freeze
 			return err
 		}
-		if c.flow, err = e.stopRecovery(ctx, u, e.frozenBy(ctx, u, c)); err != nil { // whatever becomes of the freeze
+		if err := e.stopHandover(ctx, u, c, "frozen"); err != nil {
 			return err
 		}
 		waits, disowned, err := e.waitingCase(ctx, user, c)
@@ -129,8 +129,14 @@ func (e *Engine) stopHandover(ctx context.Context, u idp.User, c freezeCause, ca
 	if err != nil {
 		return err
 	}
-	if ok, err := e.Store.DropHandover(ctx, *h, idp.HandoverStopped, cause, time.Now(), e.frozenBy(ctx, u, c)); err != nil || !ok {
+	by := e.frozenBy(ctx, u, c)
+	if ok, err := e.Store.DropHandover(ctx, *h, idp.HandoverStopped, cause, time.Now(), by); err != nil || !ok {
 		return err
+	}
+	if h.Joined { // who was invited for it alone has left
+		if err := e.VoidRecovery(ctx, h.To, "left", by); err != nil {
+			return err
+		}
 	}
 	for _, id := range []string{h.From, h.To} {
 		if err := e.Announce(ctx, people[id], idp.Announcement{Template: "owner.stopped", Object: h.ID, Giver: people[h.From].Name, Taker: people[h.To].Name}); err != nil {

@@ -112,10 +112,11 @@ func (s *State) shopAnswered(ctx context.Context, form url.Values) error {
 	if err := e.guess(ctx, s, methodShop, factor.Answer{Right: right, Reason: "code.wrong"}); err != nil {
 		return err // whoever may not guess now has not used it up
 	}
-	if used, err := e.Store.UseShopCode(ctx, s.User, mac, now); err != nil || !used {
+	giver, err := e.Store.UseShopCode(ctx, s.User, mac, now)
+	if err != nil || giver == "" {
 		return cmp.Or(err, errFaster)
 	}
-	s.found().Extra = append(s.found().Extra, idp.Shown{By: idp.ByShop, ID: s.User, At: now})
+	s.found().Extra = append(s.found().Extra, idp.Shown{By: idp.ByShop, ID: giver, At: now})
 	s.Facts.Way, s.Facts.Begun, s.token = "", "", idp.NewToken()
 	delete(s.Facts.Scratch, stepProof)
 	return e.event(ctx, s, idp.Event{Name: "recovery.proof", Data: map[string]any{"by": string(idp.ByShop)}})

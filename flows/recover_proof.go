@@ -344,14 +344,31 @@ func (s *State) shownNow(ctx context.Context, now time.Time) (out []idp.Shown, e
 		return out, nil
 	}
 	for _, x := range s.Facts.Recover.Extra {
-		if x.By == idp.ByTerminal {
-			if x.Void, err = s.terminalVoid(ctx, x.ID, r, now); err != nil {
-				return nil, err
-			}
+		switch x.By {
+		case idp.ByTerminal:
+			x.Void, err = s.terminalVoid(ctx, x.ID, r, now)
+		case idp.ByShop:
+			x.Void, err = s.shopVoid(ctx, x.ID, now)
+		}
+		if err != nil {
+			return nil, err
 		}
 		out = append(out, x)
 	}
 	return out, nil
+}
+
+// shopVoid is why the code that somebody gave in the shop counts no more, "" when it does: he
+// must be one who could give it now, to who its person is now.
+func (s *State) shopVoid(ctx context.Context, giver string, now time.Time) (string, error) {
+	g, err := s.engine.Store.User(ctx, giver)
+	if err != nil && idp.KindOf(err) != idp.NotFound {
+		return "", err
+	}
+	if err != nil || !g.Helps(*s.user, now) || s.merchant == nil || s.merchant.Status == idp.MerchantSuspended || s.merchant.Status == idp.MerchantClosed {
+		return "shop", nil
+	}
+	return "", nil
 }
 
 // desktop says whether a browser's label is of the desktop class: one on a phone is in the
@@ -436,7 +453,9 @@ func (s *State) stillShown(ctx context.Context, v idp.Shown, r policy.Recovery, 
 			return "", err
 		}
 		there = slices.ContainsFunc(known, func(b idp.Browser) bool { return b.ID == v.ID })
-	case idp.ByCase, idp.ByShop:
+	case idp.ByShop:
+		return s.shopVoid(ctx, v.ID, now)
+	case idp.ByCase:
 	default:
 		_, there = s.unchanged(v.ID, v.At)
 	}

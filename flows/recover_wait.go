@@ -36,7 +36,7 @@ func (s *State) recoveryFacts(ctx context.Context) (f policy.RecoveryFacts, err 
 			}
 			f.Met = c.Met()
 		}
-		f.Shop = f.Shop || v.By == idp.ByShop
+		f.Shop = f.Shop || v.By == idp.ByShop && v.Void == ""
 	}
 	f.Unheard, err = s.unheard(ctx, f.Shown, now)
 	return f, err

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"hufu/idp"
+	"hufu/idp/web"
 	"hufu/storage"
 )
 
@@ -53,7 +54,8 @@ func (s *State) older(proofs []idp.Proof) (out []idp.Proof) {
 	return out
 }
 
-// completeReturn lifts the freeze. What it ended stays ended.
+// completeReturn lifts the freeze. What it ended stays ended, and so does what began since but
+// his own: whoever was stopped could still sign in.
 func (e *Engine) completeReturn(ctx context.Context, s *State) (*finish, error) {
 	if !s.met() {
 		return nil, errExpired
@@ -68,6 +70,9 @@ func (e *Engine) completeReturn(ctx context.Context, s *State) (*finish, error) 
 		if err := e.Store.FillBucket(ctx, "freeze.link", []byte(s.user.ID)); err != nil {
 			return nil, err
 		}
+		if err := e.endSince(ctx, s); err != nil {
+			return nil, err
+		}
 		if err := e.event(ctx, s, idp.Event{Name: "account.unfrozen"}); err != nil {
 			return nil, err
 		}
@@ -79,6 +84,15 @@ func (e *Engine) completeReturn(ctx context.Context, s *State) (*finish, error) 
 		}
 	}
 	return e.completeStepUp(ctx, s)
+}
+
+// endSince ends what somebody began while the account was frozen, but this session and browser.
+func (e *Engine) endSince(ctx context.Context, s *State) error {
+	by := idp.Event{Actor: s.user.ID, Flow: s.ID, Network: web.Network(ctx), Policy: e.Policy.Now().Version}
+	if err := e.Store.EndAll(ctx, *s.user, s.keeping(), "frozen", by); err != nil {
+		return err
+	}
+	return e.Store.RevokeBrowsers(ctx, s.user.ID, s.signed.Session.Browser)
 }
 
 // closeFreeze ends the cases that a freeze opened; one that names an event which was not

@@ -72,7 +72,7 @@ func (e Evidence) Group() Group {
 // Shown is one proof that somebody has given in a recovery.
 type Shown struct {
 	By     Evidence  `json:"by"`
-	ID     string    `json:"id"`               // of the identifier, credential, terminal, browser or case
+	ID     string    `json:"id"`               // of the identifier, credential, terminal, browser or case; of who gave the code in the shop
 	Groups []Group   `json:"groups,omitempty"` // a password that a recovery set counts in the groups that set it; nil: the group of its kind
 	At     time.Time `json:"at"`
 	Void   string    `json:"void,omitempty"`  // why it counts for nothing: "phone.new", "proof.weak", "disputed"

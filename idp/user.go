@@ -1,6 +1,9 @@
 package idp
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Role is what a person does: for a merchant, or for the operator.
 type Role string
@@ -123,6 +126,25 @@ func (u User) Adding(now time.Time) error {
 		return nil
 	}
 	return &Error{Kind: Forbidden, Msg: "error.withheld", Args: []any{u.HeldUntil(WithholdMoney)}, Reason: "withheld"}
+}
+
+// Below lists on whom the people of a merchant act.
+func (r Role) Below() []Role {
+	switch r {
+	case RoleOwner:
+		return []Role{RoleManager, RoleCashier}
+	case RoleManager:
+		return []Role{RoleCashier}
+	}
+	return nil
+}
+
+// Helps says whether somebody may let another in again today, by a code that he tells him in
+// the shop: who works, is above him at his merchant and in his store, or in all of them, and is
+// kept from nothing himself.
+func (u User) Helps(other User, now time.Time) bool {
+	return u.Reason(now) == "" && !u.Frozen && u.Adding(now) == nil && u.MerchantID != "" && u.MerchantID == other.MerchantID && slices.Contains(u.Role.Below(), other.Role) &&
+		(u.Role == RoleOwner || u.StoreID == "" || u.StoreID == other.StoreID)
 }
 
 // IdentifierKind is the sort of name a person types to be recognised.

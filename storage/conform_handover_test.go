@@ -123,9 +123,10 @@ func (c *conformity) shopCodes(ctx context.Context) {
 		return ok
 	}
 	use := func(user string, mac []byte, at time.Time) bool {
-		ok, err := c.s.UseShopCode(ctx, user, mac, at)
+		by, err := c.s.UseShopCode(ctx, user, mac, at)
 		c.did(err, "UseShopCode")
-		return ok
+		c.is(by == "" || by == c.user.ID, "whose code it was", by)
+		return by != ""
 	}
 	set := func() { c.did(c.s.SetShopCode(ctx, u.ID, c.user.ID, mac, until), "SetShopCode") }
 	set()

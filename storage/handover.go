@@ -215,19 +215,18 @@ func (s *Store) HasShopCode(ctx context.Context, user string, mac []byte, now ti
 	return n == 1, err
 }
 
-// UseShopCode uses the code of a person up; false when it is another, was used or is too
-// old.
-func (s *Store) UseShopCode(ctx context.Context, user string, mac []byte, now time.Time) (bool, error) {
-	var used []string
-	err := s.Tx(ctx, func(ctx context.Context) error {
-		used = nil
-		err := s.db(ctx).Raw("DELETE FROM shop_codes WHERE user_id = ? AND mac = ? AND expires_at > ? RETURNING user_id", user, mac, micros(now)).Scan(&used).Error
-		if err != nil || len(used) == 0 {
+// UseShopCode uses the code of a person up and says who gave it; "" when it is another, was
+// used or is too old.
+func (s *Store) UseShopCode(ctx context.Context, user string, mac []byte, now time.Time) (by string, err error) {
+	err = s.Tx(ctx, func(ctx context.Context) error {
+		by = ""
+		err := s.db(ctx).Raw("DELETE FROM shop_codes WHERE user_id = ? AND mac = ? AND expires_at > ? RETURNING by_user", user, mac, micros(now)).Scan(&by).Error
+		if err != nil || by == "" {
 			return err
 		}
-		return s.hideShopCodes(ctx, now, used...)
+		return s.hideShopCodes(ctx, now, user)
 	})
-	return len(used) == 1, err
+	return by, err
 }
 
 // VoidShopCodes takes back the code of a person, and those that he gave.

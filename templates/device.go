@@ -25,6 +25,7 @@ type DeviceApprove struct {
 	Software                            string // version of the terminal's, "" if it names none
 	Rekeyed                             bool   // it came with another key than before
 	Named                               bool   // false: no terminal of ours is registered for this device
+	Barred                              bool   // it can be refused alone
 }
 
 // DeviceDone says how it ended: "approved", "denied", "wrong" or "gone".

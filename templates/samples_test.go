@@ -46,6 +46,8 @@ func doorSamples() []sample {
 		Scopes: []string{"payments:read", "terminal", "x:unheard-of"}, Numbers: []int{18, 7, 63}, Named: true}
 	rekeyed := approve
 	rekeyed.Rekeyed, rekeyed.Software = true, "4.10.2"
+	barred := approve
+	barred.Form, barred.Barred = bad("", "device.frozen"), true
 	unnamed := approve
 	unnamed.Form, unnamed.Named = bad("match", "device-approve.pick"), false
 	unnamed.MerchantName, unnamed.StoreName, unnamed.Model, unnamed.Numbers = "", "", "", []int{18, 47, 63}
@@ -78,7 +80,7 @@ func doorSamples() []sample {
 			Scopes: []string{"openid", "profile", "phone", "email", "offline_access", "merchant", "settlement:manage"}, Money: true}},
 		{"device-code", DeviceCode{Action: "/device"}},
 		{"device-code-refused", DeviceCode{Form: bad("user_code", "dev.unknown"), Action: "/device", UserCode: "BCDFGHJJ"}},
-		{"device-approve", approve}, {"device-approve-rekeyed", rekeyed}, {"device-approve-unnamed", unnamed},
+		{"device-approve", approve}, {"device-approve-rekeyed", rekeyed}, {"device-approve-unnamed", unnamed}, {"device-approve-barred", barred},
 		{"wait", Wait{Until: noon.Add(12 * time.Minute), Explain: "482-913-0576", RestartURL: "/sign-in"}},
 		{"wait-seconds", Wait{Seconds: 45}},
 		{"expired", Expired{RestartURL: "/sign-in", Explain: "482-913-0576"}},

@@ -244,7 +244,7 @@ func (v *visit) approvalActs(a idp.Approval, now time.Time) (out []templates.Act
 	waits, mine := a.StateAt(now) == idp.ApprovalAsked, a.AskedBy == v.User.ID
 	decides := waits && manage.MayDecide(v.User, a) == nil
 	offer(manage.ApprovalDecide, decides, "approve", false)
-	offer(manage.ApprovalDecide, decides, "refuse", true)
+	offer(manage.ApprovalRefuse, decides, "refuse", true)
 	offer(manage.ApprovalEnd, waits && mine, "withdraw", true)
 	offer(manage.ApprovalCollect, mine && now.Before(a.SecretUntil), "collect", false)
 	return out

@@ -67,7 +67,7 @@ var forms = []form{
 	{"/console/keys/rotate", manage.KeyRotate, true, nil, (*visit).askRotation, (*visit).rotateKeys},
 
 	{"/console/approvals/{id}/approve", manage.ApprovalDecide, true, (*visit).approvalPathOpen, approvalAct("approve", false), approvalDo((*manage.Manager).Approve)},
-	{"/console/approvals/{id}/refuse", manage.ApprovalDecide, true, (*visit).approvalPathOpen, approvalAct("refuse", true), approvalDo((*manage.Manager).Refuse)},
+	{"/console/approvals/{id}/refuse", manage.ApprovalRefuse, true, (*visit).approvalPathOpen, approvalAct("refuse", true), approvalDo((*manage.Manager).Refuse)},
 	{"/console/approvals/{id}/withdraw", manage.ApprovalEnd, true, (*visit).approvalPathOpen, approvalAct("withdraw", true), approvalDo((*manage.Manager).Withdraw)},
 	{"/console/approvals/{id}/collect", manage.ApprovalCollect, true, (*visit).approvalPathOpen, (*visit).askCollection, (*visit).collect},
 	{"/console/users/{id}/documents", manage.UserDocuments, true, (*visit).userPathOpen, (*visit).askDocuments, (*visit).setDocuments},

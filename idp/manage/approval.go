@@ -272,7 +272,7 @@ func failure(err error) string {
 
 // Refuse ends what another person asked for: it is not done.
 func (m *Manager) Refuse(ctx context.Context, a Actor, id string) error {
-	if err := a.allow(ApprovalDecide); err != nil {
+	if err := a.allow(ApprovalRefuse); err != nil {
 		return err
 	}
 	return m.Store.Tx(ctx, func(ctx context.Context) error {

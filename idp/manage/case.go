@@ -2,6 +2,7 @@ package manage
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -501,13 +502,17 @@ func (m *Manager) decide(ctx context.Context, a Actor, c *idp.Case, u idp.User, 
 }
 
 // unfreeze lets somebody act again who cannot return by his own means. What the freeze
-// ended stays ended.
+// ended stays ended; what began since ends with it, for whoever was stopped could still
+// sign in.
 func (m *Manager) unfreeze(ctx context.Context, a Actor, c idp.Case, u idp.User) error {
 	if err := m.decide(ctx, a, &c, u, idp.OutcomeUnfreeze, "case.closed"); err != nil {
 		return err
 	}
 	if ok, err := m.Store.UnfreezeUser(ctx, u.ID); err != nil || !ok {
 		return orMoved(err)
+	}
+	if err := errors.Join(m.endUser(ctx, a, u, "frozen"), m.Store.RevokeBrowsers(ctx, u.ID, "")); err != nil {
+		return err
 	}
 	if err := m.record(ctx, a, caseEvent("account.unfrozen", u, c)); err != nil {
 		return err

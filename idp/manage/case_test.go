@@ -458,8 +458,12 @@ func TestFreezeIsAnswered(t *testing.T) {
 		d.must(d.SubmitCase(ctx, d.agent, c.ID))
 		recovery := d.ready()
 		wants(t, d.ApproveCase(ctx, d.super, recovery.ID, false), idp.Conflict, "error.case_frozen")
+		session, grant, _ := d.live(d.owner) // whoever was stopped signs in again, with what he brought
 		d.must(d.ApproveCase(ctx, d.super, c.ID, false))
 		u := must(s.User(ctx, d.owner.ID))
+		if !d.ended(grant) || must(s.Session(ctx, session)).EndedAt.IsZero() || len(d.events(storage.EventFilter{Subject: u.ID, Name: "session.ended"})) != 1 || len(d.events(storage.EventFilter{Subject: u.ID, Name: "grant.revoked"})) == 0 {
+			t.Error("what began while it was frozen lives on")
+		}
 		if c = d.now(c); u.Frozen || c.Outcome != idp.OutcomeUnfreeze || c.Approved() || len(d.events(storage.EventFilter{Subject: u.ID, Name: "account.unfrozen"})) != 1 {
 			t.Errorf("case %+v, frozen %t", c, u.Frozen)
 		}

@@ -289,6 +289,11 @@ func (m *Manager) drop(ctx context.Context, a Actor, h idp.Handover, to idp.Hand
 	if err != nil || !ok {
 		return ok, err
 	}
+	if h.Joined { // who was invited for it alone has left
+		if err := m.VoidRecovery(ctx, h.To, "left", m.by(a)); err != nil {
+			return true, err
+		}
+	}
 	people, err := m.Store.UsersOf(ctx, []string{h.From, h.To})
 	if err != nil {
 		return true, err
@@ -392,12 +397,11 @@ func (m *Manager) pass(ctx context.Context, h idp.Handover, from, to idp.User, m
 	if err := m.Store.Withhold(ctx, to.ID, idp.WithholdPayee, until); err != nil {
 		return err
 	}
-	by := m.by(system)
-	if err := m.Store.HandoverEvent(ctx, "owner.done", h, by); err != nil { // by it the void below knows what is still withheld
+	if err := m.Store.HandoverEvent(ctx, "owner.done", h, m.by(system)); err != nil { // by it the void below knows what is still withheld
 		return err
 	}
-	for _, id := range []string{from.ID, to.ID} {
-		if err := m.VoidRecovery(ctx, id, "owner", by); err != nil {
+	for _, u := range []idp.User{from, to} {
+		if err := m.endReturns(ctx, system, u, "owner"); err != nil {
 			return err
 		}
 	}

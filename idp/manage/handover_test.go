@@ -389,7 +389,12 @@ func TestHandoverToANewcomer(t *testing.T) {
 		h.must(s.AddCredential(ctx, &idp.Credential{UserID: u.User.ID, Method: idp.MethodPasskey, Data: []byte("{}"), Lookup: []byte("k")}))
 		session, _, _ := h.live(u.User)
 		h.must(h.AcceptHandover(ctx, u, hand.ID))
+		r := idp.Recovery{UserID: u.User.ID, State: idp.RecoveryWaiting, Lost: idp.LostPassword, StartedAt: time.Now(), DueAt: time.Now().Add(time.Hour), Until: time.Now().Add(2 * time.Hour)}
+		h.must(s.AddRecovery(ctx, &r))
 		h.must(h.StopHandover(ctx, owner, hand.ID))
+		if got := second1(s.Recovery(ctx, r.ID)); got.State != idp.RecoveryVoid {
+			t.Errorf("who has left waits: %s", got.State)
+		}
 		if ss := second1(s.Session(ctx, session)); second1(s.User(ctx, u.User.ID)).Status != idp.UserLeft || ss.EndedAt.IsZero() {
 			t.Error("who was invited for nothing else stays")
 		}
@@ -483,8 +488,10 @@ func TestRecoveryEndsWithTheRole(t *testing.T) {
 		waits := func(u idp.User) idp.Recovery {
 			r := idp.Recovery{UserID: u.ID, State: idp.RecoveryWaiting, Lost: idp.LostPassword, StartedAt: time.Now(), DueAt: time.Now().Add(time.Hour), Until: time.Now().Add(2 * time.Hour)}
 			h.must(s.AddRecovery(ctx, &r))
+			h.must(s.CreateLink(ctx, []byte(r.ID), idp.Link{Kind: idp.LinkCase, UserID: u.ID, CreatedAt: r.StartedAt, ExpiresAt: r.Until}))
 			return r
 		}
+		agent, super := h.as(idp.RoleSupportAgent), h.as(idp.RoleSupportSupervisor)
 		other := waits(h.user(idp.RoleOwner, elsewhere.ID, "other.shop"))
 		for _, c := range []struct {
 			cause string
@@ -493,6 +500,15 @@ func TestRecoveryEndsWithTheRole(t *testing.T) {
 		}{
 			{"role", []idp.User{hand("role.one")}, func(u idp.User) { h.must(h.ChangeRole(ctx, owner, u.ID, idp.RoleManager, h.store.ID)) }},
 			{"left", []idp.User{hand("left.one")}, func(u idp.User) { h.must(h.RemoveStaff(ctx, owner, u.ID)) }},
+			{"locked", []idp.User{hand("locked.one")}, func(u idp.User) {
+				h.must(h.LockUser(ctx, agent, u.ID))
+				h.must(h.UnlockUser(ctx, super, u.ID))
+			}},
+			{"disabled", []idp.User{hand("disabled.one")}, func(u idp.User) {
+				h.must(h.DisableUser(ctx, super, u.ID))
+				h.must(s.AddCredential(ctx, &idp.Credential{UserID: u.ID, Method: idp.MethodPassword, Data: []byte("x")}))
+				h.must(h.EnableUser(ctx, super, u.ID))
+			}},
 			{"tier", []idp.User{hand("tier.one"), h.shop[idp.RoleManager], h.owner}, func(idp.User) {
 				h.must(h.ChangeTier(ctx, admin, NewTier{h.merchant.ID, idp.TierStandard, idp.TierHighValue}))
 			}},
@@ -518,6 +534,9 @@ func TestRecoveryEndsWithTheRole(t *testing.T) {
 				list := h.events(storage.EventFilter{Subject: r.UserID, Name: "recovery.stopped"})
 				if got := second1(s.Recovery(ctx, r.ID)); got.State != idp.RecoveryVoid || len(list) == 0 || list[0].Data["cause"] != c.cause {
 					t.Errorf("%s: %+v, %v", c.cause, got, list)
+				}
+				if _, err := s.Link(ctx, []byte(r.ID), idp.LinkCase, time.Now()); (err == nil) != (c.cause == "tier") { // whose wait is the new tier's
+					t.Errorf("%s: the link of a case, %v", c.cause, err)
 				}
 			}
 		}

@@ -60,6 +60,9 @@ func (m *Manager) mayHelp(ctx context.Context, a Actor, u idp.User, now time.Tim
 	if err := m.mayBuild(ctx, a, UserHelp, OfUser(u)); err != nil {
 		return err
 	}
+	if !a.User.Helps(u, now) { // as at the redemption
+		return forbidden("error.above")
+	}
 	if u.Reason(now) != "" || u.Frozen {
 		return &idp.Error{Kind: idp.Conflict, Msg: "staff-help.closed"}
 	}

@@ -59,9 +59,7 @@ func (m *Manager) leave(ctx context.Context, a Actor, u idp.User, event, templat
 	if ok, err := m.Store.SetUserStatus(ctx, u.ID, u.Status, idp.UserLeft); err != nil || !ok {
 		return orMoved(err)
 	}
-	err := errors.Join(m.Store.SetLeaving(ctx, u.ID, time.Time{}), m.Store.VoidInvites(ctx, u.ID), m.VoidRecovery(ctx, u.ID, "left", m.by(a)),
-		m.dropOf(ctx, a, u, "left"))
-	if err != nil {
+	if err := errors.Join(m.Store.SetLeaving(ctx, u.ID, time.Time{}), m.Store.VoidInvites(ctx, u.ID), m.endReturns(ctx, a, u, "left")); err != nil {
 		return err
 	}
 	if err := m.endAll(ctx, a, u, "left"); err != nil {

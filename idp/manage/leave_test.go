@@ -115,7 +115,7 @@ func TestHelpStaff(t *testing.T) {
 			t.Errorf("a code of %d digits until %v", len(code.Reveal()), until)
 		}
 		use := func(c idp.Secret) bool {
-			return second1(s.UseShopCode(ctx, cashier.ID, s.ShopCodeMAC(cashier.ID, c.Reveal()), time.Now()))
+			return second1(s.UseShopCode(ctx, cashier.ID, s.ShopCodeMAC(cashier.ID, c.Reveal()), time.Now())) == manager.User.ID
 		}
 		if first != code && use(first) || !use(code) || use(code) {
 			t.Error("an older code works, or the newest not once")
@@ -136,6 +136,7 @@ func TestHelpStaff(t *testing.T) {
 		}
 		for name, end := range map[string]func() error{
 			"sessions ended":  func() error { return h.EndSessions(ctx, manager, cashier.ID) },
+			"another role":    func() error { return h.ChangeRole(ctx, owner, cashier.ID, idp.RoleManager, "") },
 			"its giver ended": func() error { return h.EndSessions(ctx, owner, manager.User.ID) },
 		} {
 			code, _, _, err := h.HelpStaff(ctx, manager, cashier.ID)
@@ -143,6 +144,9 @@ func TestHelpStaff(t *testing.T) {
 			h.must(end())
 			if use(code) {
 				t.Errorf("%s, and the code works", name)
+			}
+			if now := second1(s.User(ctx, cashier.ID)); now.Role != cashier.Role {
+				h.must(h.ChangeRole(ctx, owner, cashier.ID, cashier.Role, cashier.StoreID))
 			}
 		}
 		h.terminalShows(manager, cashier)
@@ -167,7 +171,39 @@ func (h *house) terminalShows(a Actor, u idp.User) {
 	}
 	_, _, _, err = h.HelpStaff(h.t.Context(), a, u.ID)
 	wants(h.t, err, idp.Unavailable, "")
-	if !second1(h.Store.UseShopCode(h.t.Context(), u.ID, h.Store.ShopCodeMAC(u.ID, code.Reveal()), time.Now())) {
+	if second1(h.Store.UseShopCode(h.t.Context(), u.ID, h.Store.ShopCodeMAC(u.ID, code.Reveal()), time.Now())) == "" {
 		h.t.Error("the code of before is gone although nothing happened")
+	}
+}
+
+// Who helps whom at the redemption of a code is who may give it, by the table.
+func TestHelpsIsTheTable(t *testing.T) {
+	stores, now := []string{"", "one", "two"}, time.Now()
+	for _, of := range idp.Roles {
+		for _, to := range idp.Roles {
+			for _, here := range stores {
+				for _, there := range stores {
+					for _, merchant := range []string{"m", "other"} {
+						a := idp.User{ID: "a", Role: of, MerchantID: "m", StoreID: here, Status: idp.UserActive}
+						u := idp.User{ID: "u", Role: to, MerchantID: merchant, StoreID: there, Status: idp.UserActive}
+						if want := MayOnUser(a, u, UserHelp); a.Helps(u, now) != want {
+							t.Errorf("%s of %q for %s of %q at %q: want %v", of, here, to, there, merchant, want)
+						}
+					}
+				}
+			}
+		}
+	}
+	giver, u := idp.User{ID: "a", Role: idp.RoleOwner, MerchantID: "m", Status: idp.UserActive}, idp.User{ID: "u", Role: idp.RoleCashier, MerchantID: "m"}
+	for name, spoil := range map[string]func(g *idp.User){
+		"frozen":   func(g *idp.User) { g.Frozen = true },
+		"locked":   func(g *idp.User) { g.Locked = "fraud" },
+		"disabled": func(g *idp.User) { g.Status = idp.UserDisabled },
+		"withheld": func(g *idp.User) { g.Withheld, g.WithheldUntil = idp.WithholdMoney, now.Add(time.Hour) },
+	} {
+		g := giver
+		if spoil(&g); g.Helps(u, now) || !giver.Helps(u, now) {
+			t.Errorf("%s, and helps", name)
+		}
 	}
 }

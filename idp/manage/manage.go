@@ -178,6 +178,13 @@ func (m *Manager) endUser(ctx context.Context, a Actor, u idp.User, reason strin
 	return m.Store.EndAll(ctx, u, storage.Keep{}, reason, m.by(a))
 }
 
+// endReturns ends what was begun or decided to bring somebody back, and the hand-over that he
+// gives or takes in: all that rests on who he was. An unlock, or another role, brings none of
+// it back.
+func (m *Manager) endReturns(ctx context.Context, a Actor, u idp.User, cause string) error {
+	return errors.Join(m.VoidRecovery(ctx, u.ID, cause, m.by(a)), m.Store.VoidLinks(ctx, u.ID, idp.LinkCase), m.Store.VoidShopCodes(ctx, u.ID), m.dropOf(ctx, a, u, cause))
+}
+
 // by is what every event of an actor's says.
 func (m *Manager) by(a Actor) idp.Event {
 	return idp.Event{Actor: a.User.ID, Session: a.Session, Network: a.Network, Policy: m.Policy.Now().Version, Reason: a.Reason}

@@ -45,7 +45,7 @@ func (m *Manager) ChangeStaffRole(ctx context.Context, a Actor, in NewRole) erro
 		if ok, err := m.Store.PlaceUser(ctx, to, u); err != nil || !ok {
 			return nil, orMoved(err)
 		}
-		if err := errors.Join(m.endAll(ctx, a, u, "role"), m.VoidRecovery(ctx, u.ID, "role", m.by(a))); err != nil {
+		if err := errors.Join(m.endAll(ctx, a, u, "role"), m.endReturns(ctx, a, u, "role")); err != nil {
 			return nil, err
 		}
 		e := userEvent("staff.role", to)

@@ -94,7 +94,8 @@ const (
 	KeyRotate       Action = "key.rotate"
 	HealthRead      Action = "health.read"
 	ApprovalRead    Action = "approval.read"   // what waits for a second person, of the acts that are one's own
-	ApprovalDecide  Action = "approval.decide" // approve or refuse what another asked for
+	ApprovalDecide  Action = "approval.decide" // approve what another asked for
+	ApprovalRefuse  Action = "approval.refuse" // or refuse it, which only stops
 	ApprovalEnd     Action = "approval.withdraw"
 	ApprovalCollect Action = "approval.collect" // a secret that an approved act made, once
 	Export          Action = "export"           // any list that the role may read, as a file
@@ -232,6 +233,7 @@ var table = map[Action]row{
 	HealthRead:      {No, No, No, Yes, No, Yes, Yes},
 	ApprovalRead:    {No, No, No, Yes, No, Yes, Yes},
 	ApprovalDecide:  {No, No, No, Reason, No, Reason, No},
+	ApprovalRefuse:  {No, No, No, Reason, No, Reason, No},
 	ApprovalEnd:     {No, No, No, Yes, No, Yes, No},
 	ApprovalCollect: {No, No, No, Yes, No, No, No},
 	Export:          {yesM, No, No, Reason, No, No, Reason},
@@ -302,8 +304,8 @@ func Reach(u idp.User, act Action) (Target, error) {
 
 // adding are the acts that bring somebody or something in, or back, or make an exception.
 // A hand-over has a rule of its own, which is stricter.
-var adding = []Action{OwnerNew, StaffNew, ManagerNew, CashierNew, UserInvite, RoleChange, StaffRole, UserHelp, UserEnable, StaffEnable, TerminalNew, TerminalBack, TerminalFound,
-	HandoverAsk, HandoverDecide, ClientNew, ClientChange, ClientEnable, ClientSecret, MerchantBack, TierDown, ApprovalDecide, CaseApprove, PolicySubmit, PolicyApprove, PolicyRollBack, PolicyEmergency}
+var adding = []Action{OwnerNew, StaffNew, ManagerNew, CashierNew, UserInvite, RoleChange, StaffRole, StaffTeam, UserHelp, UserUnlock, UserEnable, StaffEnable, UserDocuments, TerminalNew, TerminalBack, TerminalFound,
+	HandoverAsk, HandoverDecide, ClientNew, ClientChange, ClientEnable, ClientSecret, MerchantBack, TierDown, ApprovalDecide, ApprovalCollect, CaseApprove, PolicySubmit, PolicyApprove, PolicyRollBack, PolicyEmergency}
 
 // Check refuses what somebody may do with nothing at all, and what he may not now. It is for
 // looking; an act checks itself.
@@ -316,12 +318,6 @@ func Check(u idp.User, act Action) error {
 		return u.Adding(time.Now())
 	}
 	return nil
-}
-
-// below lists on whom the people of a merchant act.
-var below = map[idp.Role][]idp.Role{
-	idp.RoleOwner:   {idp.RoleManager, idp.RoleCashier},
-	idp.RoleManager: {idp.RoleCashier},
 }
 
 // Safe says whether an act only stops something that is a role's own: stopping asks for
@@ -351,7 +347,7 @@ func OnlyStaffCases(reader idp.User) bool { return reader.Role == idp.RolePolicy
 // Four, their approval and what comes of it, the second word on a
 // hand-over or a case, who works with whom, and what takes a whole list out of the house.
 func Grave(act Action) bool {
-	return table[act].admin == Four || slices.Contains([]Action{ApprovalDecide, ApprovalCollect, PolicySubmit, PolicyEmergency, PolicyExport, Export, HandoverDecide, CaseApprove, StaffTeam}, act)
+	return table[act].admin == Four || slices.Contains([]Action{ApprovalDecide, ApprovalRefuse, ApprovalCollect, PolicySubmit, PolicyEmergency, PolicyExport, Export, HandoverDecide, CaseApprove, StaffTeam}, act)
 }
 
 // Actions lists every row of the table.

@@ -2,7 +2,6 @@ package manage
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -143,13 +142,13 @@ func (m *Manager) place(ctx context.Context, a Actor, was, to idp.User) error {
 	if ok, err := m.Store.PlaceUser(ctx, to, was); err != nil || !ok {
 		return orMoved(err)
 	}
-	if to.StoreID != was.StoreID || slices.Contains(below[was.Role], to.Role) {
+	if to.StoreID != was.StoreID || slices.Contains(was.Role.Below(), to.Role) {
 		if err := m.endAll(ctx, a, was, "role"); err != nil {
 			return err
 		}
 	}
 	// What was decided for who he was holds no longer.
-	if err := errors.Join(m.VoidRecovery(ctx, was.ID, "role", m.by(a)), m.dropOf(ctx, a, was, "role")); err != nil {
+	if err := m.endReturns(ctx, a, was, "role"); err != nil {
 		return err
 	}
 	e := userEvent("staff.role", to)

@@ -213,7 +213,7 @@ func mayActOn(actor, u idp.User) error {
 		return forbidden("error.self")
 	case actor.Role == idp.RoleSupportAgent && u.Role.Operator():
 		return forbidden("error.staff")
-	case !actor.Role.Operator() && !slices.Contains(below[actor.Role], u.Role):
+	case !actor.Role.Operator() && !slices.Contains(actor.Role.Below(), u.Role):
 		return forbidden("error.above")
 	}
 	return nil
@@ -273,7 +273,7 @@ func (m *Manager) DisableUser(ctx context.Context, a Actor, id string) error {
 		if ok, err := m.Store.SetUserStatus(ctx, id, u.Status, idp.UserDisabled); err != nil || !ok {
 			return orMoved(err)
 		}
-		if err := errors.Join(m.endUser(ctx, a, u, byAdmin), m.Store.VoidInvites(ctx, id), m.dropOf(ctx, a, u, "disabled")); err != nil {
+		if err := errors.Join(m.endUser(ctx, a, u, byAdmin), m.Store.VoidInvites(ctx, id), m.endReturns(ctx, a, u, "disabled")); err != nil {
 			return err
 		}
 		return m.record(ctx, a, userEvent("account.disabled", u))
@@ -402,7 +402,7 @@ func (m *Manager) LockUser(ctx context.Context, a Actor, id string) error {
 		if ok, err := m.Store.LockUser(ctx, id, a.Reason); err != nil || !ok {
 			return orMoved(err)
 		}
-		if err := errors.Join(m.endUser(ctx, a, u, byAdmin), m.dropOf(ctx, a, u, "locked")); err != nil {
+		if err := errors.Join(m.endUser(ctx, a, u, byAdmin), m.endReturns(ctx, a, u, "locked")); err != nil {
 			return err
 		}
 		e := userEvent("lock.account", u)

@@ -187,6 +187,59 @@ func TestDeviceRights(t *testing.T) {
 	})
 }
 
+// Whoever is frozen signs in, and lets in nothing: a thief with factors of his own would leave
+// a terminal, or a key, in the shop. He may refuse. What he began meanwhile ends with the
+// freeze, but for the session that lifts it.
+func TestFrozenLetsNothingIn(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		ctx, store := t.Context(), w.Service.Store
+		w.add(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "ice.one", TOTP: true, Phone: "+8613900000062", Mail: "ice.one@example.com"})
+		time.Sleep(73 * time.Hour)
+		fresh := idp.Terminal{Serial: "HFE2000000077", Model: "HF-E20", Kind: idp.TerminalESign, MerchantID: w.merchant(t).ID, StoreID: w.user(t, "chen.xy").StoreID, State: idp.TerminalNew}
+		must(t, store.CreateTerminal(ctx, &fresh))
+		w.Terminals["new"] = struct{ Serial string }{fresh.Serial}
+		w.till(t)
+		own := w.from(t, "203.0.113.1")
+		own.open("/sign-in").signIn("ice.one").post("/account/freeze", nil).see(200, "冻结了")
+		time.Sleep(time.Minute)
+		thief := w.from(t, "198.51.100.7")
+		for i, kind := range []string{"new", "smart", ""} { // new to the shop; one that works, with a key of his; none of ours
+			code := "BCDFGHJ" + string("BCD"[i])
+			d := w.asksWith(t, kind, code, strings.Repeat("k", 42)+string("BCD"[i]), "")
+			if thief.open("/device?user_code=" + code); i == 0 {
+				thief.see(200, "登录名").signIn("ice.one")
+			}
+			if thief.see(403, "账户冻结着"); strings.Contains(thief.Body, `value="approve"`) || !strings.Contains(thief.Body, `value="deny"`) {
+				t.Errorf("%q: offers to approve, or not to refuse", kind)
+			}
+			thief.post("/device", url.Values{"user_code": {code}, "do": {"approve"}, "match": {"42"}}).see(403, "账户冻结着")
+			if w.state(t, d) != idp.DevicePending {
+				t.Errorf("%q: %s", kind, w.state(t, d))
+			}
+			if d.TerminalID != "" {
+				if got := must2(store.Terminal(ctx, d.TerminalID))(t); got.Key == d.Key || kind == "new" && got.State != idp.TerminalNew {
+					t.Errorf("%q: %s, key %q", kind, got.State, got.Key)
+				}
+			}
+			if thief.open("/device?user_code="+code).submit("do", "deny").see(200, "已经拒绝"); w.state(t, d) != idp.DeviceDenied {
+				t.Errorf("%q cannot be refused", kind)
+			}
+		}
+		app := w.grant(t, "ice.one", w.Clients["merchant_app"].ID, "", "payments:read", "offline_access")
+		time.Sleep(31 * time.Second)
+		own.post("/account/unfreeze", nil).see(200, "密码").submit("password", storyPassword)
+		own.submit("code", w.code(t, "ice.one")).see(200, "解除")
+		if live := w.sessions(t, "ice.one"); len(live) != 1 || w.live(t, app) {
+			t.Errorf("%d sessions after the return, or a grant lives on", len(live))
+		}
+		thief.open("/account").see(200, "登录名")
+		own.open("/account").see(200, "某人")
+		if known := must2(store.Browsers(ctx, w.user(t, "ice.one").ID))(t); len(known) != 1 {
+			t.Errorf("%d known browsers, want the one that returned", len(known))
+		}
+	})
+}
+
 // What is granted is what was shown: the scopes that the device asked for.
 func TestDeviceGrant(t *testing.T) {
 	eachHour(t, func(t *testing.T, w *demoWorld) {

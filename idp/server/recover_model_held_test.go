@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"hufu/idp"
+	"hufu/idp/manage"
 	"hufu/idp/session"
 	"hufu/storage"
 )
@@ -26,13 +27,15 @@ type view struct {
 	names map[string]idp.Identifier
 	live  map[string]idp.Session
 	recs  map[string]idp.Recovery
+	tills map[string]string // terminals of the shop: state and key
+	given map[string]string // grants of terminals that he approved
 }
 
 func hashOf(token string) []byte { return session.Hash(token) }
 
 func (k *heist) look(a *account) view {
 	store, ctx := k.w.Service.Store, k.t.Context()
-	v := view{user: must2(store.User(ctx, a.ID))(k.t), creds: map[string]idp.Credential{}, names: map[string]idp.Identifier{}, live: map[string]idp.Session{}, recs: map[string]idp.Recovery{}}
+	v := view{user: must2(store.User(ctx, a.ID))(k.t), creds: map[string]idp.Credential{}, names: map[string]idp.Identifier{}, live: map[string]idp.Session{}, recs: map[string]idp.Recovery{}, tills: map[string]string{}, given: map[string]string{}}
 	for _, c := range must2(store.Credentials(ctx, a.ID))(k.t) {
 		v.creds[c.ID] = c
 	}
@@ -44,6 +47,14 @@ func (k *heist) look(a *account) view {
 	}
 	for _, r := range must2(store.Recoveries(ctx, a.ID, 50))(k.t) {
 		v.recs[r.ID] = r
+	}
+	for _, d := range must2(store.Terminals(ctx, "", a.MerchantID, 50))(k.t) {
+		v.tills[d.ID] = string(d.State) + " " + d.Key
+	}
+	for _, g := range must2(store.Grants(ctx, a.ID))(k.t) {
+		if g.TerminalID != "" {
+			v.given[g.ID] = g.TerminalID
+		}
 	}
 	return v
 }
@@ -66,6 +77,8 @@ func (w *demoWorld) watch(t *testing.T, dsn string) {
 		"SELECT id || verified_at || removed_at || disputed_until AS x FROM identifiers WHERE user_id IN (?1, ?2)",
 		"SELECT id || proofs || ended_at AS x FROM sessions WHERE user_id IN (?1, ?2)",
 		"SELECT id || state || flow || due_at || until || row_no AS x FROM recoveries WHERE user_id IN (?1, ?2)",
+		"SELECT id || state || key_jkt AS x FROM terminals WHERE merchant_id = (SELECT merchant_id FROM users WHERE id = ?1)",
+		"SELECT id || ended_at AS x FROM grants WHERE user_id IN (?1, ?2) AND terminal_id <> ''",
 	} {
 		parts = append(parts, "coalesce((SELECT group_concat(x) FROM ("+of+")), '')")
 	}
@@ -154,6 +167,7 @@ func (k *heist) held(p *player, method, path string, f *track) {
 	h.changes()
 	h.sessions()
 	h.freezes()
+	h.lets()
 	h.page()
 	h.bystander()
 	h.learn()
@@ -209,6 +223,8 @@ func (h *held) recoveries() {
 		switch {
 		case h.is.user.Frozen:
 			h.fail("frozen, and the recovery still waits (I1)")
+		case h.is.user.Reason(time.Now()) != "":
+			h.fail("the account is %s, and the recovery still waits (I1)", h.is.user.Reason(time.Now()))
 		case h.is.user.Withholds(time.Now()) != idp.WithholdMoney:
 			h.fail("a recovery waits and money is not withheld: %q", h.is.user.Withheld)
 		}
@@ -348,6 +364,11 @@ func (h *held) moved(was, r idp.Recovery) {
 		if r.DueAt.After(was.DueAt) || !r.StartedAt.Equal(was.StartedAt) {
 			h.fail("due at %v, was %v (I14)", r.DueAt, was.DueAt)
 		}
+		if r.DueAt.Before(was.DueAt) && !slices.ContainsFunc(r.Shown, func(v idp.Shown) bool {
+			return v.Void == "" && !slices.ContainsFunc(was.Shown, func(s idp.Shown) bool { return s.Void == "" && s.By == v.By && s.ID == v.ID })
+		}) {
+			h.fail("due at %v, was %v, by no more proof (I14)", r.DueAt, was.DueAt)
+		}
 		if r.Flow == was.Flow {
 			break
 		}
@@ -400,7 +421,8 @@ func (h *held) voided(was idp.Recovery) {
 		return !old && (cause == "better" && r.State == idp.RecoveryDone || cause == "overruled" && r.State == idp.RecoveryWaiting && r.Case != "" && was.Case == "")
 	})
 	gone := cause == "proof.gone" && !now.Before(was.DueAt) && now.Before(was.Until) && slices.ContainsFunc(was.Shown, func(s idp.Shown) bool { return s.Void == "" && !h.there(s, now) })
-	if !fresh && !gone {
+	shut := cause == "locked" && h.is.user.Locked != "" || cause == "disabled" && h.is.user.Status == idp.UserDisabled
+	if !fresh && !gone && !shut {
 		h.fail("a recovery is void by %q: %+v", cause, was)
 	}
 }
@@ -579,6 +601,26 @@ func (h *held) freezes() {
 	}
 }
 
+// lets: whoever is frozen lets no terminal in, and none that is new or has another key comes in
+// while everything is kept back (I16).
+func (h *held) lets() {
+	for id, till := range h.is.given {
+		if h.was.given[id] != "" {
+			continue
+		}
+		switch fresh := h.was.tills[till] != h.is.tills[till]; {
+		case h.was.user.Frozen:
+			h.fail("frozen, and a terminal was let in (I16)")
+		case fresh && h.was.user.Withholds(time.Now()) == idp.WithholdMoney:
+			h.fail("a terminal was let in while everything is kept back (I16)")
+		case h.stealing():
+			h.fail("a thief with %s let a terminal in", h.thing)
+		default:
+			h.ways["let a terminal in"]++
+		}
+	}
+}
+
 // page: nothing new is chosen before its time (I1).
 func (h *held) page() {
 	if h.p == nil || h.p.at == "" || h.status != http.StatusSeeOther || tokenOf(h.path) == "" || strings.HasSuffix(h.path, "/stop") || !slices.Contains([]string{"new-password", "choose-factor", "enrol-totp", "enrol-passkey"}, h.p.step) {
@@ -697,14 +739,15 @@ func (k *heist) mine() bool {
 // returned tries to be back: by a strong return where what he holds is old enough, else by
 // people, whose case must be open.
 func (k *heist) returned() bool {
-	store, ctx, p := k.w.Service.Store, k.t.Context(), k.owner
+	m, ctx, p := k.w.Service.Manager(), k.t.Context(), k.owner
+	admin := manage.Actor{User: k.w.user(k.t, k.w.Users["policy_admin"].Username), Reason: "the owner was here himself"}
 	if k.own.user.Locked != "" {
-		must2(store.UnlockUser(ctx, k.own.ID))(k.t)
+		must(k.t, m.UnlockUser(ctx, admin, k.own.ID))
 		k.own.view = k.look(k.own)
 		k.ways["home from a lock"]++
 	}
 	if k.own.user.Status == idp.UserDisabled { // by one of support, as he may: another sets it right
-		must2(store.SetUserStatus(ctx, k.own.ID, idp.UserDisabled, idp.UserActive))(k.t)
+		must(k.t, m.EnableUser(ctx, admin, k.own.ID))
 		k.own.view = k.look(k.own)
 		k.ways["home from disabled"]++
 	}

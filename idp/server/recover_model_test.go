@@ -40,6 +40,8 @@ type heist struct {
 	ways  map[string]int // what happened, of all walks
 
 	merchant string
+	shop     idp.Store
+	brought  int            // terminals that were new
 	thing    string         // that the thief holds: "channel", "password", "link", "terminal", "agent"
 	hired    idp.Credential // of the one of support
 	tier     idp.Tier
@@ -204,6 +206,7 @@ func (w *demoWorld) heist(t *testing.T, n int, seed uint64, ways map[string]int)
 	k.merchant = m.No
 	shop := idp.Store{MerchantID: m.ID, Name: "总店"}
 	must(t, store.CreateStore(ctx, &shop))
+	k.shop = shop
 	home, away := fmt.Sprintf("100.%d.%d.1", 64+n/250, n%250), fmt.Sprintf("100.%d.%d.2", 128+n/250, n%250)
 	k.own = k.somebody(fmt.Sprintf("own.er%d", n), fmt.Sprintf("+86150%08d", n), idp.User{Role: pick(k, idp.RoleOwner, idp.RoleOwner, idp.RoleOwner, idp.RoleCashier), MerchantID: m.ID}, !k.one(5))
 	k.other = k.somebody(fmt.Sprintf("other%d", n), fmt.Sprintf("+86151%08d", n), idp.User{Role: idp.RoleOwner, MerchantID: m.ID}, true)
@@ -285,23 +288,46 @@ func (k *heist) enter(p *player, a *account) {
 
 // terminal is one of the shop that the other owner has signed in.
 func (k *heist) terminal(n int, m idp.Merchant, shop idp.Store) *till {
-	store, ctx := k.w.Service.Store, k.t.Context()
 	d := &till{hand: k.w.hand(k.owner.address, "terminal"), issuer: k.w.Issuer, key: dpoptest.New()}
 	d.Terminal = idp.Terminal{Serial: fmt.Sprintf("HFS%010d", n), Model: "S2", Kind: idp.TerminalSmart, MerchantID: m.ID, StoreID: shop.ID, State: idp.TerminalNew}
-	must(k.t, store.CreateTerminal(ctx, &d.Terminal))
-	proof := func(path string) []string { return []string{"DPoP", d.key.Proof("POST", k.w.Issuer+path, "")} }
-	var asked deviceAnswer
-	_, _, text := d.send("POST", "/device_authorization", url.Values{"client_id": {"terminal"}, "scope": {"openid offline_access terminal"}, "terminal_serial": {d.Serial}}, proof("/device_authorization")...)
-	must(k.t, json.Unmarshal([]byte(text), &asked))
-	_, _, page := k.guest.send("POST", "/device", url.Values{"user_code": {asked.UserCode}, "do": {"approve"}, "match": {asked.number()}})
+	asked := k.asks(d)
+	_, _, page := k.guest.send("POST", "/device", approval(asked))
 	time.Sleep(6 * time.Second)
 	var got tokenAnswer
-	_, _, text = d.send("POST", "/token", pollForm(asked), proof("/token")...)
+	_, _, text := d.send("POST", "/token", pollForm(asked), d.proof("/token")...)
 	if json.Unmarshal([]byte(text), &got) != nil || got.Refresh == "" {
 		k.fail("the terminal got no token: %s\n%s", text, page)
 	}
 	d.refresh = got.Refresh
 	return d
+}
+
+func (d *till) proof(path string) []string {
+	return []string{"DPoP", d.key.Proof("POST", d.issuer+path, "")}
+}
+
+// asks puts a new terminal into the shop, which asks to be signed in.
+func (k *heist) asks(d *till) (asked deviceAnswer) {
+	must(k.t, k.w.Service.Store.CreateTerminal(k.t.Context(), &d.Terminal))
+	_, _, text := d.send("POST", "/device_authorization", url.Values{"client_id": {"terminal"}, "scope": {"openid offline_access terminal"}, "terminal_serial": {d.Serial}}, d.proof("/device_authorization")...)
+	must(k.t, json.Unmarshal([]byte(text), &asked))
+	return asked
+}
+
+func approval(d deviceAnswer) url.Values {
+	return url.Values{"user_code": {d.UserCode}, "do": {"approve"}, "match": {d.number()}}
+}
+
+// bring has a terminal that is new ask, or one that comes with another key, and lets it in.
+func (k *heist) bring(p *player) {
+	k.brought++
+	d := &till{hand: k.w.hand(p.address, "terminal"), issuer: k.w.Issuer, key: dpoptest.New()}
+	d.Terminal = idp.Terminal{Serial: fmt.Sprintf("HFB%s%03d", k.merchant[len(k.merchant)-5:], k.brought), Model: "S2", Kind: idp.TerminalSmart, MerchantID: k.own.MerchantID, StoreID: k.shop.ID, State: idp.TerminalNew}
+	form := approval(k.asks(d))
+	if k.begin(p, "POST", "/device", form); p.at != "" { // to prove it anew
+		k.goOn(p)
+		k.begin(p, "POST", "/device", form)
+	}
 }
 
 // rebind has the owner's phone bound anew yesterday.
@@ -427,7 +453,9 @@ func (k *heist) steal() {
 		k.abuse(p)
 		return
 	}
-	switch n := k.rnd.IntN(16); {
+	switch n := k.rnd.IntN(17); {
+	case n == 16 && p.jar["hufu-s"] != "":
+		k.bring(p)
 	case n < 4 && p.at != "":
 		k.goOn(p)
 	case n < 9:
@@ -450,7 +478,9 @@ func (k *heist) steal() {
 // honest is something that the owner does.
 func (k *heist) honest() {
 	p := k.owner
-	switch n := k.rnd.IntN(12); {
+	switch n := k.rnd.IntN(13); {
+	case n == 12 && p.jar["hufu-s"] != "":
+		k.bring(p)
 	case n < 3 && p.at != "":
 		k.goOn(p)
 	case n < 6:

@@ -26,6 +26,8 @@ var mutants = []mutant{
 	{"money moves while a recovery waits", "flows/recover_wait.go", "s.User, plan.Withheld, r.Until", "s.User, idp.WithholdNothing, r.Until"},
 	{"tokens move money while a recovery waits", "idp/client.go", "return p.User.Withholds(now).Allows(scopes), \"\"", "return scopes, \"\""},
 	{"whoever worked on a case decides it", "idp/manage/case.go", "	if err := or(ofDesk(c), m.isApart(ctx, a, c)); err != nil {", "	if err := ofDesk(c); err != nil {"},
+	{"a frozen person lets a terminal in", "flows/device.go", "	case u.Frozen:\n		return &idp.Error{Kind: idp.Forbidden, Msg: \"device.frozen\"", "	case false:\n		return &idp.Error{Kind: idp.Forbidden, Msg: \"device.frozen\""},
+	{"a lock leaves the recovery waiting", "idp/manage/manage.go", "	return errors.Join(m.VoidRecovery(ctx, u.ID, cause, m.by(a)), m.Store", "	return errors.Join(m.Store"},
 	{"what a stopped recovery kept back stays kept back", "flows/recover_wait.go", "	if err := e.release(ctx, u.ID, now); err != nil { // the freeze", "	if err := error(nil); err != nil { // the freeze"},
 }
 

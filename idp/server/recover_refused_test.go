@@ -35,8 +35,8 @@ func TestRecoveryOfClosedAccount(t *testing.T) {
 			{"locked", "锁定了", func(id string) { must2(store.LockUser(ctx, id, "stolen"))(t) }},
 			{"left", "已经离职", func(id string) { must2(store.SetUserStatus(ctx, id, idp.UserActive, idp.UserLeft))(t) }},
 			{"disabled", "被停用了", func(id string) { must2(store.SetUserStatus(ctx, id, idp.UserActive, idp.UserDisabled))(t) }},
-			{"frozen", "账户已冻结，不能自己找回", func(id string) { must2(store.FreezeUser(ctx, id, time.Now()))(t) }},
-			{"handover", "店正在移交，不能自己找回", func(id string) {
+			{"frozen", "账户已冻结，要先解冻", func(id string) { must2(store.FreezeUser(ctx, id, time.Now()))(t) }},
+			{"handover", "店正在交接，不能自己找回", func(id string) {
 				must(t, store.AddHandover(ctx, &idp.Handover{MerchantID: w.merchant(t).ID, From: w.user(t, w.Users["owner"].Username).ID, To: id, ProposedAt: time.Now(), DueAt: time.Now().Add(time.Hour)}))
 			}},
 		} {

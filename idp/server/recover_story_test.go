@@ -3,12 +3,14 @@ package server_test
 import (
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"hufu/idp"
+	"hufu/idp/manage"
 	"hufu/idp/policy"
 	"hufu/templates"
 )
@@ -562,6 +564,52 @@ func TestRecoveryByTheShop(t *testing.T) {
 		b.submit("code", "48219131").see(422, "验证码不对")                      // not looked at, and nobody learns that
 		if has, err := store.HasShopCode(t.Context(), two.ID, mac, time.Now()); err != nil || !has {
 			t.Error("a code that was not looked at is used up", err)
+		}
+	})
+}
+
+// The code of the shop is worth what its giver may do when it is acted on, and at the end: not
+// for who has become another, nor from who is frozen, gone or another.
+func TestShopCodeRestsOnItsGiver(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		ctx, m, store := t.Context(), w.Service.Manager(), w.Service.Store
+		owner := manage.Actor{User: w.user(t, "lin.wei"), Reason: "换了岗位"}
+		for name, flip := range map[string]func(giver, u idp.User) error{
+			"":         func(_, _ idp.User) error { return nil },
+			"promoted": func(_, u idp.User) error { return m.ChangeRole(ctx, owner, u.ID, idp.RoleManager, u.StoreID) },
+			"demoted":  func(g, _ idp.User) error { return m.ChangeRole(ctx, owner, g.ID, idp.RoleCashier, g.StoreID) },
+			"disabled": func(g, _ idp.User) error { return m.DisableUser(ctx, owner, g.ID) },
+			"frozen": func(g, _ idp.User) error {
+				_, err := store.FreezeUser(ctx, g.ID, time.Now())
+				return err
+			},
+		} {
+			for _, at := range []string{"hub", "end"} {
+				login, giver := "helped."+at+"."+name, w.person(t, somebody{User: idp.User{Role: idp.RoleManager}, Login: "giver." + at + "." + name, NoSignIn: true})
+				u := w.person(t, somebody{Login: login, TOTP: true, NoSignIn: true})
+				before := w.held(t, login, idp.MethodPassword).Version
+				code, _, _, err := m.HelpStaff(ctx, manage.Actor{User: giver, Reason: "忘了密码"}, u.ID)
+				must(t, err)
+				b := w.from(t, "203.0.113.45")
+				b.lost("both", login).by("shop").submit("code", code.Reveal()).see(200, "可以继续了")
+				if at == "end" {
+					b.submit("do", "go").see(200, "")
+				}
+				must(t, flip(giver, u))
+				if at == "hub" {
+					b.submit("do", "go")
+				}
+				if name != "" && at == "hub" {
+					b.see(422, "").see(422, "给您登录码的人")
+				}
+				if at == "end" || name == "" {
+					b.replaces()
+				}
+				done := slices.ContainsFunc(w.recoveries(t, login), func(r idp.Recovery) bool { return r.State == idp.RecoveryDone })
+				if changed := w.held(t, login, idp.MethodPassword).Version != before; done != (name == "") || changed != done || b.Status >= 500 {
+					t.Errorf("%s at the %s: done %v, changed %v; %d %s", name, at, done, changed, b.Status, b.text())
+				}
+			}
 		}
 	})
 }

@@ -94,6 +94,45 @@ func TestVoidRecoveryLeavesNothing(t *testing.T) {
 	})
 }
 
+// Who is locked or disabled while a recovery of his waits comes back without it: the time that
+// it waited is nobody's, and a code of the same phone begins at the beginning.
+func TestLockEndsTheRecovery(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		m := w.Service.Manager()
+		of := func(role idp.Role) manage.Actor {
+			return manage.Actor{User: w.person(t, somebody{User: idp.User{Role: role}, Login: "of." + strings.ReplaceAll(string(role), "_", "."), NoSignIn: true}), Reason: "店主打电话来"}
+		}
+		agent, super := of(idp.RoleSupportAgent), of(idp.RoleSupportSupervisor)
+		for i, c := range []struct {
+			cause     string
+			shut, out func(context.Context, manage.Actor, string) error
+			by        manage.Actor
+		}{{"locked", m.LockUser, m.UnlockUser, agent}, {"disabled", m.DisableUser, m.EnableUser, super}} {
+			login, phone := "shut."+c.cause, "+861390002006"+strconv.Itoa(i)
+			w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: login, TOTP: true, Phone: phone, Mail: login + "@example.com", NoSignIn: true}, "203.0.113.81")
+			time.Sleep(8 * 24 * time.Hour)
+			w.from(t, "203.0.113.81").lost("password", login).shows("introduce:phone", phone).submit("do", "go").see(200, "还要等")
+			r, u := w.recoveries(t, login)[0], w.user(t, login)
+			must(t, c.shut(t.Context(), c.by, u.ID))
+			time.Sleep(time.Until(r.DueAt) + time.Minute)
+			must(t, c.out(t.Context(), super, u.ID))
+			if got := w.recoveries(t, login)[0]; got.State != idp.RecoveryVoid || w.user(t, login).Withholds(time.Now()) != idp.WithholdNothing || len(w.asked(t, login)) != 0 {
+				t.Errorf("%s: %s, withheld %q", c.cause, got.State, w.user(t, login).Withheld)
+			}
+			if n, e := len(w.notices(t, login, "recovery.void")), w.events(t, login, "recovery.stopped"); n != 2 || len(e) != 1 || e[0].Data["cause"] != c.cause {
+				t.Errorf("%s: %d notices, %+v", c.cause, n, e)
+			}
+			b := w.from(t, "203.0.113.82")
+			if b.lost("password", login).shows("introduce:phone", phone).submit("do", "go").see(200, "还要等"); b.has("password") {
+				t.Errorf("%s: goes straight on", c.cause)
+			}
+			if got := w.recoveries(t, login)[0]; got.ID == r.ID || got.State != idp.RecoveryWaiting || time.Until(got.DueAt) < 12*time.Hour {
+				t.Errorf("%s: %s, due at %v", c.cause, got.State, got.DueAt)
+			}
+		}
+	})
+}
+
 // Strangers who know a name have the terminals of its shop ask, but not without end: one
 // question a flow, a few an hour of account and shop, and never in the place of what the
 // terminals say of others, nor of the owner who has shown something.
