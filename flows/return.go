@@ -88,11 +88,14 @@ func (e *Engine) completeReturn(ctx context.Context, s *State) (*finish, error) 
 
 // endSince ends what somebody began while the account was frozen, but this session and browser.
 func (e *Engine) endSince(ctx context.Context, s *State) error {
-	by := idp.Event{Actor: s.user.ID, Flow: s.ID, Network: web.Network(ctx), Policy: e.Policy.Now().Version}
+	by, browser := idp.Event{Actor: s.user.ID, Flow: s.ID, Network: web.Network(ctx), Policy: e.Policy.Now().Version}, ""
+	if s.signed != nil {
+		browser = s.signed.Session.Browser
+	}
 	if err := e.Store.EndAll(ctx, *s.user, s.keeping(), "frozen", by); err != nil {
 		return err
 	}
-	return e.Store.RevokeBrowsers(ctx, s.user.ID, s.signed.Session.Browser)
+	return e.Store.RevokeBrowsers(ctx, s.user.ID, browser)
 }
 
 // closeFreeze ends the cases that a freeze opened; one that names an event which was not
