@@ -332,18 +332,21 @@ func (recoverHub) Show(ctx context.Context, s *State) (templates.Content, error)
 }
 
 // planned is what comes of what was shown, where the table says plan. running is the recovery that waits already, covers
-// says that this flow shows what that was begun with: then it goes on with it, sooner by more proof alone and not by
-// risks that have passed, and risks that came up since do not make a case of it. One that a case overrules is as none.
+// says that this flow shows what that was begun with. More proof, which brings it to another row, is what the table
+// says. Without it the one that waits stays as it was told, whatever risks have passed or come up since: who covers it goes
+// on with it. One that a case overrules is as none.
 func (s *State) planned(ctx context.Context, plan policy.RecoveryPlan, f policy.RecoveryFacts) (goes policy.RecoveryPlan, running *idp.Recovery, covers bool, err error) {
 	if running, err = s.engine.Store.RunningRecovery(ctx, s.User); err != nil || running == nil {
 		return plan, nil, false, err
 	}
 	r := *running
 	covers = as(idp.Recovery{Lost: s.lost(), Shown: f.Shown}, r)
-	if !covers && overrules(f.Shown, r) {
+	switch {
+	case overrules(f.Shown, r):
 		return plan, nil, false, nil
-	}
-	if covers && f.Barred == "" && plan.How != policy.Nothing && (plan.How == policy.ByPeople || !more(f.Shown, r.Shown)) {
+	case plan.How == policy.Nothing, plan.How == policy.ByPeople && (!covers || f.Barred != ""):
+	case plan.How != policy.ByPeople && plan.Row != r.Row && more(f.Shown, r.Shown):
+	default:
 		plan = policy.RecoveryPlan{Row: r.Row, Level: r.Level, How: policy.Delayed, Wait: r.DueAt.Sub(r.StartedAt), Withheld: r.Withheld, Password: r.Password, Second: r.Second, Kit: r.Kit}
 	}
 	return plan, running, covers, nil

@@ -110,14 +110,22 @@ func (e *Engine) concluded(ctx context.Context, s *State, now time.Time) (r idp.
 	if err != nil {
 		return r, false, err
 	}
-	plan, was := s.settings().Recovery.Decide(facts), *s.Facts.Recover.Plan
+	plan, running, _, err := s.planned(ctx, s.settings().Recovery.Decide(facts), facts)
+	if err != nil {
+		return r, false, err
+	}
+	was := *s.Facts.Recover.Plan
 	if plan.How != policy.Immediate || plan.Password != was.Password || plan.Second != was.Second {
 		return r, false, e.event(ctx, s, idp.Event{Name: "recovery.refused", Reason: "proof.gone"})
 	}
 	plan.Withheld, plan.Kit = plan.Withheld.Worse(was.Withheld), plan.Kit || was.Kit
-	if running, err := e.Store.RunningRecovery(ctx, s.User); err != nil {
+	if running == nil { // or one that a case overrules
+		running, err = e.Store.RunningRecovery(ctx, s.User)
+	}
+	if err != nil {
 		return r, false, err
-	} else if running != nil { // somebody with less to show had begun one
+	}
+	if running != nil { // somebody with less to show had begun one
 		if _, err := e.endRecovery(ctx, *running, idp.RecoveryVoid, idp.Event{Network: web.Network(ctx), Policy: e.Policy.Now().Version, Data: map[string]any{"cause": causeBetter}}); err != nil {
 			return r, false, err
 		}

@@ -228,11 +228,20 @@ func (s *State) succeeds(ctx context.Context, r, running idp.Recovery) (*idp.Rec
 	return nil, s.refuseRunning(ctx, running)
 }
 
-// overrules: what two people have approved takes the place of what somebody, with less, had
-// begun. It waits as long as it would have without that.
+// overrules: what two people have approved anew takes the place of what waits, and waits as long
+// as it would have without that: a second case gets nobody the time of the first.
 func overrules(shown []idp.Shown, running idp.Recovery) bool {
-	byCase := func(v idp.Shown) bool { return v.By == idp.ByCase && v.Void == "" }
-	return slices.ContainsFunc(shown, byCase) && !slices.ContainsFunc(running.Shown, byCase)
+	c, was := byCase(shown), byCase(running.Shown)
+	return c != nil && (was == nil || c.ID != was.ID && c.At.After(was.At))
+}
+
+// byCase is the case that counts among what was shown, nil for none.
+func byCase(shown []idp.Shown) *idp.Shown {
+	i := slices.IndexFunc(shown, func(v idp.Shown) bool { return v.By == idp.ByCase && v.Void == "" })
+	if i < 0 {
+		return nil
+	}
+	return &shown[i]
 }
 
 // refuseRunning: somebody with less, or other, proofs comes while a recovery waits.
@@ -261,33 +270,15 @@ func (s *State) movedRecovery(ctx context.Context, r, was idp.Recovery) error {
 	return s.engine.tellRecovery(ctx, *s.user, "recovery.moved", letter)
 }
 
-// as says whether r shows as much as a recovery that runs was begun with. The link of a case
-// works once, so where its browser is gone a newer case stands for it; and beside a case a known
-// computer, which may be that browser, was worth nothing.
+// as says whether r shows as much as a recovery that runs was begun with.
 func as(r, running idp.Recovery) bool {
-	if r.Lost != running.Lost {
-		return false
-	}
-	for _, was := range running.Shown {
-		if was.Void != "" || was.By == idp.ByComputer && running.Case != "" {
-			continue
-		}
-		if !slices.ContainsFunc(r.Shown, func(v idp.Shown) bool { return instead(v, was) }) {
-			return false
-		}
-	}
-	return true
+	return r.Lost == running.Lost && !more(running.Shown, r.Shown)
 }
 
-// instead says whether v is what was shown before, or stands for it.
-func instead(v, was idp.Shown) bool {
-	return v.By == was.By && v.Void == "" && (v.ID == was.ID || v.By == idp.ByCase && v.At.After(was.At))
-}
-
-// more says whether something counts by now that did not when a recovery began.
+// more says whether something of what was shown counts that does not among what was shown before.
 func more(shown, before []idp.Shown) bool {
 	return slices.ContainsFunc(shown, func(v idp.Shown) bool {
-		return v.Void == "" && !slices.ContainsFunc(before, func(was idp.Shown) bool { return was.Void == "" && instead(v, was) })
+		return v.Void == "" && !slices.ContainsFunc(before, func(was idp.Shown) bool { return was.Void == "" && was.By == v.By && was.ID == v.ID })
 	})
 }
 
@@ -636,7 +627,11 @@ func (e *Engine) endRecovery(ctx context.Context, r idp.Recovery, to idp.Recover
 	if err != nil {
 		return false, err
 	}
-	return true, e.tellRecovery(ctx, u, "recovery.void", templates.Letter{Name: u.Name, Login: loginOf(names), At: time.Now(), Object: r.ID, Cause: string(to)})
+	why := string(to)
+	if text, ok := cause.(string); ok {
+		why = text
+	}
+	return true, e.tellRecovery(ctx, u, "recovery.void", templates.Letter{Name: u.Name, Login: loginOf(names), At: time.Now(), Object: r.ID, Cause: why})
 }
 
 // causeBetter: one at once took its place, and of that everybody is told.

@@ -162,7 +162,7 @@ func (s *Store) Withhold(ctx context.Context, user string, w idp.Withhold, until
 	case idp.WithholdPayee:
 		return s.exec(ctx, "UPDATE users SET payee_until = ? WHERE id = ? AND payee_until < ?", micros(until), user, micros(until))
 	}
-	return s.exec(ctx, "UPDATE users SET withheld = ?, withheld_until = ? WHERE id = ? AND withheld_until < ?", string(w), micros(until), user, micros(until))
+	return s.exec(ctx, "UPDATE users SET withheld = ?, withheld_until = ? WHERE id = ? AND (withheld <> ? OR withheld_until < ?)", string(w), micros(until), user, string(w), micros(until))
 }
 
 // NoteMoney keeps that a person was given a money scope, once an hour.

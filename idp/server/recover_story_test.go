@@ -357,7 +357,7 @@ func TestRisksOfTheLastStepWithholdMore(t *testing.T) {
 	eachHour(t, func(t *testing.T, w *demoWorld) {
 		_, kit := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: "last.one", TOTP: true, Phone: "+8613900010014", Mail: "last.one@example.com"}, "203.0.113.37")
 		b := w.from(t, "203.0.113.37")
-		b.lost("password", "last.one").shows("introduce:phone", "+8613900010014").by("kit").submit("code", kit[0]).see(200, "不能改收款账户").submit("do", "go").see(200, "密码")
+		b.lost("password", "last.one").shows("introduce:phone", "+8613900010014").by("kit").submit("code", kit[0]).see(200, "不能改结算账户").submit("do", "go").see(200, "密码")
 		must(t, w.Service.Store.Append(t.Context(), idp.Event{Name: "terminal.suspended", Merchant: w.user(t, "last.one").MerchantID}))
 		must(t, w.Service.Store.Withhold(t.Context(), w.user(t, "last.one").ID, idp.WithholdPayee, time.Now().Add(90*time.Hour))) // what nothing accounts for
 		b.chooses().see(200, "找回来了")

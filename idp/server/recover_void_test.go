@@ -398,10 +398,10 @@ func TestRecoveryGoesOnElsewhere(t *testing.T) {
 	})
 }
 
-// Whose browser is gone while the recovery of his case waits gets another case, and its link goes on
-// with that recovery: it ends no later by it, and names the newer one. An older case, a code on
-// a channel and a used link take nothing over.
-func TestCaseGoesOnElsewhere(t *testing.T) {
+// Whose browser is gone while the recovery of his case waits gets another case: its recovery takes
+// the place of the first and waits its own time in full, or two who approve a second case would
+// beat the notice of the first. An older case, a code on a channel and a used link take nothing over.
+func TestCaseBeginsAnewElsewhere(t *testing.T) {
 	eachHour(t, func(t *testing.T, w *demoWorld) {
 		const login, phone = "case.else", "+8613900020075"
 		known, _ := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: login, TOTP: true, Phone: phone, Mail: login + "@example.com"}, "203.0.113.91")
@@ -433,18 +433,21 @@ func TestCaseGoesOnElsewhere(t *testing.T) {
 		second := w.from(t, "198.51.100.94")
 		c, _ := linked(second)
 		second.submit("do", "go").see(200, "还要等")
-		if got := w.recoveries(t, login)[0]; got.ID != r.ID || got.Flow == r.Flow || got.Case != c.ID || !got.DueAt.Equal(r.DueAt) || !got.Until.Equal(r.Until) {
-			t.Errorf("%+v, was %+v", got, r)
+		next := w.recoveries(t, login)[0]
+		if next.ID == r.ID || next.Case != c.ID || next.Row != 13 || next.DueAt.Sub(time.Now()) < policy.Default().Recovery.Raised {
+			t.Errorf("%+v, was %+v", next, r)
 		}
-		if n := len(w.notices(t, login, "recovery.moved")); n != 2 {
-			t.Errorf("%d notices that it moved", n)
+		if n := len(w.notices(t, login, "recovery.void")); n != 2 {
+			t.Errorf("%d notices that the first is over", n)
 		}
-		known.open(known.URL.String()).see(200, "在别的浏览器里接着办了")
-		time.Sleep(time.Until(r.DueAt) + time.Minute)
+		known.open(known.URL.String()).see(200, "作废")
+		time.Sleep(time.Until(r.DueAt) + time.Minute) // the time of the first is nobody's
+		second.open(second.URL.String()).see(200, "还要等")
+		time.Sleep(time.Until(next.DueAt) + time.Minute)
 		second.open(second.URL.String()).chooses().submit("factor", "totp")
 		enrol(t, second)
 		second.see(200, "找回来了")
-		if got := w.recoveries(t, login); len(got) != 1 || got[0].State != idp.RecoveryDone || got[0].Case != c.ID {
+		if got := w.recoveries(t, login); len(got) != 2 || got[0].State != idp.RecoveryDone || got[0].Case != c.ID || got[1].State != idp.RecoveryVoid {
 			t.Errorf("%+v", got)
 		}
 	})
@@ -607,7 +610,7 @@ func TestRemindersAreTriedAgain(t *testing.T) {
 func TestRiskThatPassesBringsNoEndNearer(t *testing.T) {
 	eachHour(t, func(t *testing.T, w *demoWorld) {
 		const login, phone = "past.one", "+8613900020081"
-		w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: login, TOTP: true, Phone: phone, Mail: "past.one@example.com"}, "203.0.113.95")
+		_, kit := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: login, TOTP: true, Phone: phone, Mail: "past.one@example.com"}, "203.0.113.95")
 		must(t, w.Service.Store.Append(t.Context(), idp.Event{Name: "terminal.rekeyed", Merchant: w.user(t, login).MerchantID, At: time.Now().Add(time.Hour - policy.Default().Recovery.Lately)}))
 		b := w.from(t, "203.0.113.95")
 		b.lost("both", login).shows("introduce:phone", phone).submit("do", "go").see(200, "还要等")
@@ -621,10 +624,12 @@ func TestRiskThatPassesBringsNoEndNearer(t *testing.T) {
 		if got := w.recoveries(t, login)[0]; !got.DueAt.Equal(r.DueAt) || got.Level != 1 || got.Flow == r.Flow {
 			t.Errorf("%+v, was %+v", got, r)
 		}
+		// Nor by more that is worth no more: the address lies on the same phone.
 		second.shows("code:"+w.contact(t, login, idp.IdentifierEmail).ID, "past.one@example.com").submit("do", "go").see(200, "还要等")
-		if got := w.recoveries(t, login)[0]; !got.DueAt.Before(r.DueAt) || got.Level != 0 || got.ID != r.ID {
+		if got := w.recoveries(t, login)[0]; !got.DueAt.Equal(r.DueAt) || got.Level != 1 || got.ID != r.ID {
 			t.Errorf("%+v, was %+v", got, r)
 		}
+		second.by("kit").submit("code", kit[0]).see(200, "可以继续了")
 	})
 }
 
@@ -659,6 +664,36 @@ func TestCaseOverrulesWhatHasLess(t *testing.T) {
 		w.from(t, "198.51.100.97").lost("both", login).shows("introduce:phone", phone).submit("do", "go").see(422, templates.T("zh-CN", "recover.running"))
 		if u := w.user(t, login); u.Withholds(time.Now()) != idp.WithholdMoney || !u.WithheldUntil.Equal(all[0].Until) {
 			t.Errorf("withheld %q until %v, want %v", u.Withheld, u.WithheldUntil, all[0].Until)
+		}
+	})
+}
+
+// What made a strong pair wait is gone by now: to come anew with the same, or with less of it, or for
+// another loss, gets nobody past the wait.
+func TestSamePairWaitsOn(t *testing.T) {
+	eachHour(t, func(t *testing.T, w *demoWorld) {
+		const login, phone = "pair.one", "+8613900020083"
+		_, kit := w.ripe(t, somebody{User: idp.User{Role: idp.RoleOwner}, Login: login, TOTP: true, Phone: phone, Mail: "pair.one@example.com"}, "203.0.113.97")
+		store, u := w.Service.Store, w.user(t, login)
+		w.till(t)
+		must(t, store.Append(t.Context(), idp.Event{Name: "terminal.rekeyed", Merchant: u.MerchantID, At: time.Now().Add(time.Hour - policy.Default().Recovery.Lately)}))
+		must(t, store.AddIdentifier(t.Context(), &idp.Identifier{UserID: u.ID, Kind: idp.IdentifierEmail, Value: "pair.two@example.com", VerifiedAt: time.Now().Add(time.Hour - policy.Default().Recovery.Lately)}))
+		thief := w.from(t, "198.51.100.98") // another network, a changed address, a terminal with another key: level 2
+		thief.lost("both", login).proves(login, "terminal", kit).shows("code:"+w.contact(t, login, idp.IdentifierPhone).ID, phone).submit("do", "go").see(200, "还要等")
+		r := w.recoveries(t, login)[0]
+		if r.Row != 10 || r.Level != 2 {
+			t.Fatalf("%+v", r)
+		}
+		time.Sleep(2 * time.Hour)
+		w.till(t)
+		runs := templates.T("zh-CN", "recover.running")
+		again := w.from(t, "198.51.100.98")
+		again.lost("password", login).proves(login, "terminal", kit).shows("code:"+w.contact(t, login, idp.IdentifierPhone).ID, phone).submit("do", "go").see(422, runs)
+		time.Sleep(2 * time.Minute)
+		again = w.from(t, "198.51.100.98")
+		again.lost("both", login).proves(login, "terminal", kit).shows("code:"+w.contact(t, login, idp.IdentifierPhone).ID, phone).submit("do", "go").see(200, "还要等")
+		if all := w.recoveries(t, login); len(all) != 1 || !all[0].DueAt.Equal(r.DueAt) || all[0].State != idp.RecoveryWaiting {
+			t.Errorf("%+v, was %+v", all, r)
 		}
 	})
 }
