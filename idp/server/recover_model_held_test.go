@@ -528,7 +528,7 @@ func (h *held) changes() {
 		h.fail("a thief with %s changed what proves the owner", h.thing)
 	case h.was.running() != nil:
 		h.fail("changed while a recovery waits (I16)")
-	case h.p != h.owner || h.f == nil || h.f.path != "/sign-in" && !strings.HasPrefix(h.f.path, "/account/"): // which asks him to sign in
+	case h.p != h.owner || h.f == nil || h.f.path != "/sign-in" && h.f.path != "/device" && !strings.HasPrefix(h.f.path, "/account/"): // which asks him to sign in
 		h.fail("changed outside of a recovery and of a sign-in")
 	default:
 		for _, id := range h.is.ids(idp.MethodTOTP) {
