@@ -489,7 +489,7 @@ func (s *State) shownRows(shown []idp.Shown) (out []templates.RecoverShown) {
 	return out
 }
 
-// signedPage is a page of a flow that its person alone may act on.
+// flowPage loads the flow of a page that acts outside of its steps; nil where it is over, which is answered.
 func (e *Engine) flowPage(w http.ResponseWriter, r *http.Request) (*State, error) {
 	if err := r.ParseForm(); err != nil {
 		return nil, badForm(err)
@@ -501,7 +501,7 @@ func (e *Engine) flowPage(w http.ResponseWriter, r *http.Request) (*State, error
 	return s, nil
 }
 
-// keepSession is the acting session of who is signed in as the flow's person, nil for none.
+// actingSession is the session of who is signed in as the flow's person, nil for none.
 func (s *State) actingSession() *session.Signed {
 	if s.signed != nil && s.signed.User.ID == s.User {
 		return s.signed
