@@ -52,7 +52,7 @@ func TestForgottenPassword(t *testing.T) {
 		if len(told) != 2 {
 			t.Errorf("%d notices, want phone and mail", len(told))
 		}
-		says := "在此之前不能改结算账户、手机、邮箱和登录方式：" + u.WithheldUntil.In(time.FixedZone("UTC+8", 8*60*60)).Format("1 月 2 日 15:04")
+		says := "在此之前不能改结算账户、手机、邮箱和登录方式：" + u.HeldUntil(idp.WithholdPayee).In(time.FixedZone("UTC+8", 8*60*60)).Format("1 月 2 日 15:04")
 		for _, m := range told {
 			if m.Channel == idp.ChannelMail && !strings.Contains(m.Body, says) {
 				t.Errorf("the letter says not %q: %s", says, m.Body)
