@@ -932,6 +932,8 @@ func (k *heist) abuse(p *player) {
 	open := must2(k.w.Service.Store.Cases(k.t.Context(), storage.CaseFilter{User: k.own.ID, State: idp.CaseOpen}, 20))(k.t)
 	path := user + "/" + pick(k, "look", "look", "end-sessions", "lock", "unlock", "disable", "enable", "invite-again", "help", "role", "leave", "documents", "reveal")
 	switch {
+	case k.own.running() != nil && k.one(8):
+		path = user + "/" + pick(k, "lock", "disable")
 	case len(open) > 0 && !k.one(4):
 		path = "/console/cases/" + k.work(pick(k, open...), form)
 	case !k.one(3):

@@ -16,6 +16,7 @@ type mutant struct {
 var mutants = []mutant{
 	{"a recovery is completed before it is due", "flows/recover.go", "s.recovery.Flow == s.ID && s.recovery.Due(time.Now())", "s.recovery.Flow == s.ID"},
 	{"a running recovery is taken over without what it was begun with", "flows/recover_wait.go", "	case as(r, running):", "	case as(r, r):"},
+	{"a wait ends sooner though no more is shown", "flows/recover.go", "	case plan.How != policy.ByPeople && plan.Row != r.Row && more(f.Shown, r.Shown):", "	case plan.How != policy.ByPeople:"},
 	{"a password that one group set counts as memory", "flows/recover_end.go", "	if err := e.Store.SetVia(ctx, id, via); err != nil {", "	if err := e.Store.SetVia(ctx, id, via[:0]); err != nil {"},
 	{"a stop leaves the recovery waiting", "flows/recover_wait.go", "	ok, err := e.Store.EndRecovery(ctx, r.ID, idp.RecoveryStopped, now)", "	ok, err := true, error(nil)"},
 	{"what proves nothing counts", "idp/policy/recovery.go", `return s.Void != "" || !slices.Contains`, "return !slices.Contains"},
