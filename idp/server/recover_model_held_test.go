@@ -596,9 +596,6 @@ func (h *held) freezes() {
 		}
 		h.stopped = time.Time{}
 	}
-	if u := h.is.user; h.is.running() != nil && (u.Locked != "" || u.Status == idp.UserDisabled) {
-		h.fail("a recovery waits while the account is closed")
-	}
 	if until := h.is.user.HeldUntil(idp.WithholdPayee); h.is.running() == nil && until.After(now.Add(72*time.Hour+h.least(1))) {
 		h.fail("withheld until %v (I12)", until)
 	}
