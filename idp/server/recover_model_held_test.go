@@ -13,6 +13,7 @@ import (
 
 	"hufu/idp"
 	"hufu/idp/manage"
+	"hufu/idp/policy"
 	"hufu/idp/session"
 	"hufu/storage"
 )
@@ -712,8 +713,11 @@ func (k *heist) home() {
 	}
 	u := k.own.user
 	w := u.Withholds(time.Now())
+	in := len(k.own.live) > 0 && p.jar["hufu-s"] != ""
 	switch {
-	case len(k.own.live) == 0 || p.jar["hufu-s"] == "":
+	case !in && k.guessed():
+		k.ways["his only factor closed by guesses"]++
+	case !in:
 		k.fail("the owner cannot come in (I12)")
 	case u.Frozen || k.own.running() != nil:
 		k.fail("the owner is in, and stays stopped (I12)")
@@ -734,6 +738,14 @@ func (k *heist) mine() bool {
 	return slices.ContainsFunc(slices.Collect(maps.Values(k.own.recs)), func(r idp.Recovery) bool {
 		return r.State == idp.RecoveryDone && r.DueAt.Equal(r.StartedAt) && r.Withheld == idp.WithholdMoney && k.own.user.WithheldUntil.Equal(r.EndedAt.Add(k.least(0)))
 	})
+}
+
+// guessed says whether strangers who know the password have used up the tries of the only factor of an owner whom no
+// browser knows: such a one recovers, by the phone and a terminal at once.
+func (k *heist) guessed() bool {
+	b := policy.Default().Throttle.TOTPStranger
+	return k.own.user.Locked == "" && !k.own.user.Frozen && k.owner.totp != "" && len(k.owner.kit) == 0 &&
+		must2(k.w.Service.Store.BucketEmpty(k.t.Context(), "totp", []byte(k.own.ID), b.Burst, b.Refill, time.Now()))(k.t)
 }
 
 // returned tries to be back: by a strong return where what he holds is old enough, else by

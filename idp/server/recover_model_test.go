@@ -831,14 +831,13 @@ func (k *heist) door(p *player, about *account, path string) {
 func (k *heist) second(p *player, about *account, path string) {
 	if p.totp != "" {
 		k.act(p, "POST", path, url.Values{"code": {k.app(p)}})
+		if k.coming && len(p.kit) > 0 && k.status == http.StatusUnprocessableEntity { // strangers have used up its tries
+			k.paper(p, path)
+		}
 		return
 	}
 	if len(p.kit) > 0 && about.enrolled() && k.one(2) {
-		k.act(p, "POST", path+"/way", url.Values{"way": {"backup"}})
-		code, token := p.kit[0], tokenOf(p.at)
-		if k.act(p, "POST", path, url.Values{"code": {code}}); tokenOf(p.at) != token {
-			p.kit = p.kit[1:]
-		}
+		k.paper(p, path)
 		return
 	}
 	to := about.phone
@@ -850,6 +849,15 @@ func (k *heist) second(p *player, about *account, path string) {
 		if k.act(p, "POST", path, url.Values{"code": {code}}); k.status == http.StatusSeeOther {
 			k.used[code] = true
 		}
+	}
+}
+
+// paper types a code of the kit.
+func (k *heist) paper(p *player, path string) {
+	k.act(p, "POST", path+"/way", url.Values{"way": {"backup"}})
+	code, token := p.kit[0], tokenOf(p.at)
+	if k.act(p, "POST", path, url.Values{"code": {code}}); tokenOf(p.at) != token {
+		p.kit = p.kit[1:]
 	}
 }
 
