@@ -244,6 +244,14 @@ func byCase(shown []idp.Shown) *idp.Shown {
 	return &shown[i]
 }
 
+// caseOf is the id of that case, "" for none.
+func caseOf(shown []idp.Shown) string {
+	if c := byCase(shown); c != nil {
+		return c.ID
+	}
+	return ""
+}
+
 // refuseRunning: somebody with less, or other, proofs comes while a recovery waits.
 func (s *State) refuseRunning(ctx context.Context, running idp.Recovery) error {
 	if err := s.refuse(ctx, "recovering", recoveryData(running)); err != nil {
@@ -280,15 +288,6 @@ func more(shown, before []idp.Shown) bool {
 	return slices.ContainsFunc(shown, func(v idp.Shown) bool {
 		return v.Void == "" && !slices.ContainsFunc(before, func(was idp.Shown) bool { return was.Void == "" && was.By == v.By && was.ID == v.ID })
 	})
-}
-
-func caseOf(shown []idp.Shown) string {
-	for _, v := range shown {
-		if v.By == idp.ByCase {
-			return v.ID
-		}
-	}
-	return ""
 }
 
 // begunRecovery writes the events of a wait and tells everybody who could stop it.
